@@ -1,0 +1,175 @@
+"""What a training step costs: gradpath's default run against a plain PyTorch loop and against the stock pipeline.
+
+    python scripts/benchmark.py [pairs=7] [steps=300]
+
+Machines are noisy, so only ratios taken side by side count: the loops run in turn, one epoch of `steps` steps each, and
+every ratio is that of two neighbours. Prints the median of each with its range, as a Markdown table.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+import torch.nn.functional as F
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities import grad_norm
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, Subset
+from torchvision import datasets, transforms
+
+from gradpath.build import build_run, build_trainer
+from gradpath.cli import compose, one_line_errors
+from gradpath.config import PROJECT
+from gradpath.data.memory import MemoryDataModule
+from gradpath.errors import ConfigError
+from gradpath.experiment import start_folder
+from gradpath.report.console import quiet
+
+WARM_UP = 20
+
+
+def chapter_network() -> nn.Sequential:
+    return nn.Sequential(nn.Linear(784, 512), nn.ReLU(), nn.Linear(512, 256), nn.ReLU(), nn.Linear(256, 10))
+
+
+def plain_loop(data: MemoryDataModule, steps: int, fused: bool | None) -> float:
+    """Seconds per step of the chapter's loop over the same bytes in memory, normalised per batch."""
+    network = chapter_network()
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.001, fused=fused)
+    inputs, targets = data.train.inputs, data.train.targets
+    order = torch.randperm(len(inputs)).split(128)[: steps + WARM_UP]  # type: ignore[no-untyped-call]
+    for step, rows in enumerate(order):
+        if step == WARM_UP:
+            start = time.perf_counter()
+        x = inputs[rows].float().sub_(data.shift).div_(data.spread)
+        loss = F.cross_entropy(network(x), targets[rows])
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+    return (time.perf_counter() - start) / steps
+
+
+def gradpath_run(steps: int, *overrides: str) -> float:
+    """Seconds per step of the default run: probes, logs and progress included."""
+    config, choices = compose(
+        "trainer.accelerator=cpu", "trainer.max_epochs=1", f"trainer.limit_train_batches={steps + WARM_UP}", *overrides
+    )
+    data, _, objective, module = build_run(config)
+    timer = Timer(steps)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = build_trainer(config, choices, Path(folder), objective.metric_name, None)
+        start_folder(Path(folder), config, [], trainer)
+        trainer.callbacks.append(timer)  # type: ignore[attr-defined]
+        trainer.fit(module, data)
+    return timer.seconds
+
+
+class StockModule(pl.LightningModule):
+    """The usual tutorial: log everything every step."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.network = chapter_network()
+
+    def training_step(self, batch: tuple[Tensor, Tensor], batch_idx: int) -> Tensor:
+        x, y = batch
+        outputs = self.network(x.flatten(1))
+        loss = F.cross_entropy(outputs, y)
+        self.log("train/loss", loss)
+        self.log("train/accuracy", (outputs.argmax(1) == y).float().mean())
+        return loss
+
+    def on_before_optimizer_step(self, optimizer: torch.optim.Optimizer) -> None:
+        self.log_dict(grad_norm(self.network, norm_type=2))
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.Adam(self.parameters(), lr=0.001)
+
+
+def stock_pipeline(images: Any, steps: int) -> float:
+    """Seconds per step of DataLoader with ToTensor and Normalize, Lightning, TensorBoard and `grad_norm` each step."""
+    loader = DataLoader(Subset(images, range((steps + WARM_UP) * 128)), batch_size=128, shuffle=True)
+    timer = Timer(steps)
+    with tempfile.TemporaryDirectory() as folder:
+        trainer = pl.Trainer(
+            max_epochs=1,
+            accelerator="cpu",
+            logger=TensorBoardLogger(folder),
+            callbacks=[timer],
+            log_every_n_steps=1,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+        )
+        trainer.fit(StockModule(), loader)
+    return timer.seconds
+
+
+class Timer(pl.Callback):
+    """Seconds per step between the end of the warm-up and the last step."""
+
+    def __init__(self, steps: int) -> None:
+        self.steps, self.seconds, self.started = steps, 0.0, 0.0
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+        if batch_idx == WARM_UP:
+            self.started = time.perf_counter()
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if batch_idx == WARM_UP + self.steps - 1:
+            self.seconds = (time.perf_counter() - self.started) / self.steps
+
+
+def measure(loops: dict[str, Callable[[], float]], pairs: int) -> Iterator[tuple[str, list[float], list[float]]]:
+    """Every loop in turn, `pairs` times: name, milliseconds, ratios to the first loop of the same turn."""
+    next(iter(loops.values()))()
+    turns = [[loop() * 1000 for loop in loops.values()] for _ in range(pairs)]
+    for index, name in enumerate(loops):
+        yield name, [turn[index] for turn in turns], [turn[index] / turn[0] for turn in turns]
+
+
+def options(arguments: list[str]) -> dict[str, int]:
+    """`pairs` and `steps` from key=value arguments. Raises ConfigError for anything else."""
+    chosen = {"pairs": 7, "steps": 300}
+    for argument in arguments:
+        key, _, value = argument.partition("=")
+        if key not in chosen or not value.isdigit() or int(value) < 1 or (key == "steps" and int(value) > 400):
+            raise ConfigError(f"{argument}: write pairs=N or steps=N, steps up to 400.")
+        chosen[key] = int(value)
+    return chosen
+
+
+def main() -> None:
+    with one_line_errors():
+        chosen = options(sys.argv[1:])
+    quiet()
+    pl.seed_everything(0, verbose=False)
+    steps = chosen["steps"]
+    config, _ = compose()
+    data, *_ = build_run(config)
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
+    images = datasets.MNIST(str(PROJECT / "data"), train=True, transform=transform)
+    loops = {
+        "plain PyTorch loop (chapter)": lambda: plain_loop(data, steps, fused=None),
+        "plain loop, fused Adam": lambda: plain_loop(data, steps, fused=True),
+        "gradpath, default run": lambda: gradpath_run(steps),
+        "gradpath, probe=none": lambda: gradpath_run(steps, "probe=none"),
+        "stock Lightning pipeline": lambda: stock_pipeline(images, steps),
+    }
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {chosen['pairs']} pairs of {steps} steps\n")
+    print("| loop | ms per step | x the plain loop (median, range) |\n|---|---|---|")
+    for name, times, ratios in measure(loops, chosen["pairs"]):
+        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+        print(f"| {name} | {statistics.median(times):.2f} | {spread} |")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,157 @@
+"""From the configuration to real objects: data, network, objective, module, trainer."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from gradpath import targets
+from gradpath.checkpoint import BEST
+from gradpath.data.memory import MemoryDataModule
+from gradpath.errors import ConfigError
+from gradpath.flow.callback import FlowCallback
+from gradpath.flow.divergence import DivergenceGuard
+from gradpath.module import GradpathModule, MakeOptimizer, MakeSchedule
+from gradpath.network import MLP
+from gradpath.objective import Objective, build_objective
+from gradpath.report.console import Bar, Lines, is_terminal
+from gradpath.report.metrics import MetricsFile
+from gradpath.report.tensorboard import Describe, RunLogger
+
+Node = Mapping[str, Any]
+OUTPUTS: dict[str, Callable[[], nn.Module]] = {
+    "none": nn.Identity,
+    "sigmoid": nn.Sigmoid,
+    "softmax": partial(nn.Softmax, dim=1),
+}
+
+
+def build_data(node: Node, seed: int, allowed: list[str]) -> MemoryDataModule:
+    """The data module; `epochs` is the trainer's business."""
+    build = targets.resolve("data", {key: value for key, value in node.items() if key != "epochs"}, allowed)
+    return targets.make("data", MemoryDataModule, partial(build, seed=seed))
+
+
+def build_network(model: Node, activation: Node, norm: Node, data: MemoryDataModule, allowed: list[str]) -> MLP:
+    """The untrained network for this data, not yet initialised by an `init` scheme."""
+    layer = targets.resolve("norm.layer", norm["layer"], allowed) if norm["layer"] else None
+    make_activation = targets.activation(activation, allowed)
+    return MLP(
+        data.in_features,
+        model["hidden"],
+        data.outputs,
+        make_activation,
+        layer,
+        norm["placement"],
+        OUTPUTS[model["output"]](),
+    )
+
+
+def initialize(network: MLP, node: Node, data: MemoryDataModule, allowed: list[str]) -> None:
+    """Runs the `init` scheme, with up to 1024 training samples for those that look at data."""
+    targets.make("init", type(None), partial(targets.resolve("init", node, allowed), network, data.sample(1024).inputs))
+
+
+def build_loss(node: Node, data: MemoryDataModule, output: str, allowed: list[str]) -> Objective:
+    """The objective for the data's task; the loss of the configuration, or the task's own."""
+    plain = {key: value for key, value in node.items() if key != "tasks"}
+    criterion = targets.make("loss", nn.Module, targets.resolve("loss", plain, allowed)) if node["_target_"] else None
+    return build_objective(data.task, data.outputs, criterion, node["tasks"], output)
+
+
+def build_optimizer(node: Node, allowed: list[str]) -> MakeOptimizer:
+    """parameters -> optimiser, tried out on one parameter so that a wrong key is found now."""
+    build = targets.resolve("optimizer", node, allowed)
+    targets.make("optimizer", Optimizer, build, [nn.Parameter(nn.Linear(1, 1).weight.detach())])
+    return build
+
+
+def build_schedule(node: Node, allowed: list[str]) -> MakeSchedule:
+    """(optimiser, total steps) -> schedule, tried out likewise."""
+    build = targets.resolve("schedule", node, allowed)
+    probe = targets.resolve("optimizer", {"_target_": "torch.optim.SGD", "lr": 1.0}, ["torch."])
+    targets.make("schedule", LRScheduler, build, probe([nn.Parameter(nn.Linear(1, 1).weight.detach())]), 10)
+    return build
+
+
+def build_run(config: Node) -> tuple[MemoryDataModule, MLP, Objective, GradpathModule]:
+    """Data, initialised network, objective and the module that trains them. Seed before calling; writes nothing.
+
+    Raises:
+        ConfigError: what the configuration alone could not tell: data that are not there, a loss that does not fit them.
+    """
+    allowed = config["allowed_targets"]
+    data = build_data(config["data"], config["seed"], allowed)
+    objective = build_loss(config["loss"], data, config["model"]["output"], allowed)
+    network = build_network(config["model"], config["activation"], config["norm"], data, allowed)
+    initialize(network, config["init"], data, allowed)
+    optimizer = build_optimizer(config["optimizer"], allowed)
+    schedule = build_schedule(config["schedule"], allowed)
+    return data, network, objective, GradpathModule(network, objective, optimizer, schedule)
+
+
+def build_trainer(
+    config: Node, choices: Mapping[str, str], folder: Path, metric: str, resume_step: int | None
+) -> pl.Trainer:
+    """The trainer with its loggers and callbacks; writes nothing.
+
+    Args:
+        metric: what is judged beside the loss, "accuracy" or "mae".
+        resume_step: the optimiser steps that a continued run has behind it; None for a fresh one.
+
+    Raises:
+        ConfigError: a device that is not there, or an impossible setting.
+    """
+    evaluated = [f"{stage}/{name}" for stage in ("val", "test") for name in ("loss", metric)]
+    trained = [f"train/{name}{suffix}" for suffix in ("", "_epoch") for name in ("loss", metric)]
+    board = RunLogger(folder, purge_step=resume_step)
+    scalars = MetricsFile(folder, ["lr", *trained, *evaluated], resume_step)
+    described = {
+        **choices,
+        "seed": config["seed"],
+        "lr": config["optimizer"]["lr"],
+        "depth": len(config["model"]["hidden"]),
+    }
+    callbacks: list[pl.Callback] = [
+        Describe(board, described, evaluated),
+        DivergenceGuard(folder, config["trainer"]["log_every_n_steps"]),
+        _checkpoints(folder, metric),
+        Bar() if is_terminal() else Lines(),
+    ]
+    if config["probe"]["every"]:
+        callbacks.append(FlowCallback(folder, config["probe"]["every"], board.log_metrics))
+    try:
+        return pl.Trainer(
+            **config["trainer"],
+            default_root_dir=folder,
+            logger=[board, scalars],
+            callbacks=callbacks,
+            enable_progress_bar=is_terminal(),
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            # The data module places its own samplers, in one process or many.
+            use_distributed_sampler=False,
+        )
+    except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
+        raise ConfigError(f"trainer: {str(error).splitlines()[0].rstrip('.')}.") from None
+
+
+def _checkpoints(folder: Path, metric: str) -> ModelCheckpoint:
+    """The best epoch by validation, and the last one to resume from."""
+    higher = metric == "accuracy"
+    return ModelCheckpoint(
+        dirpath=folder / BEST.parent,
+        filename=BEST.stem,
+        monitor="val/accuracy" if higher else "val/loss",
+        mode="max" if higher else "min",
+        save_last=True,
+        save_on_train_epoch_end=True,
+        enable_version_counter=False,
+    )

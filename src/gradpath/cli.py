@@ -1,0 +1,110 @@
+"""The command line: Hydra's, with every mistake answered in one line before anything is loaded or written."""
+
+import os
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+from hydra import initialize_config_dir
+from hydra import main as hydra_main
+from hydra._internal.utils import get_args_parser
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from gradpath.config import PROJECT
+from gradpath.errors import ConfigError, RunFailed
+from gradpath.overrides import check_all, check_job, parse
+from gradpath.runs import resume_arguments, run_name
+
+CONF = PROJECT / "conf"
+
+
+def launch(task: Callable[[DictConfig], Any]) -> None:
+    """Runs `task` with the configuration that the command line describes, once or as a sweep.
+
+    Wrong input: one line on stderr, exit code 2, nothing written. A failed run: one line, exit code 1.
+    """
+    with one_line_errors():
+        sys.argv[1:] = resume_arguments(sys.argv[1:])
+        arguments = get_args_parser().parse_args()
+        shows_only = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
+        with _config_loader(arguments) as loader:
+            if not shows_only:
+                check_all(parse(arguments.overrides), loader, arguments.multirun)
+        # Makes Hydra hand exceptions on, where it would print its own account of them.
+        os.environ["HYDRA_FULL_ERROR"] = "1"
+        ended: list[ConfigError | RunFailed] = []
+
+        def job(config: DictConfig) -> None:
+            # Kept for the end: raised here, Hydra would print its own account, and only the first of a sweep.
+            try:
+                task(config)
+            except (ConfigError, RunFailed) as error:
+                ended.append(error)
+
+        hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
+    if len(ended) > 1:
+        fail(f"{len(ended)} runs of the sweep failed: {'; '.join(map(str, ended))}", code=1)
+    elif ended:
+        with one_line_errors():
+            raise ended[0]
+
+
+def compose(*overrides: str) -> tuple[dict[str, Any], dict[str, str]]:
+    """The checked configuration and the chosen options for these overrides: `compose("activation=gelu")`.
+
+    Raises:
+        ConfigError: a wrong input.
+    """
+    with _config_loader() as loader:
+        return check_job(loader, parse(overrides))
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Turns the errors that a user can cause into one line on stderr and an exit code."""
+    try:
+        yield
+    except (ConfigError, HydraException, OmegaConfBaseException) as error:
+        fail(str(error).splitlines()[0])
+    except OSError as error:
+        fail(f"{error.filename or 'output'}: {error.strerror or error}; choose another place with hydra.run.dir=FOLDER.")
+    except RunFailed as error:
+        fail(str(error), code=1)
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    """Prints one line on stderr and exits."""
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def remove_empty(folder: Path) -> None:
+    """Removes the folders that Hydra made for a run that never began, up to and without logs/; a file stops it."""
+    for empty in (folder, *folder.parents):
+        if empty.name == "logs" or not empty.is_dir() or any(empty.iterdir()):
+            return
+        empty.rmdir()
+
+
+@contextmanager
+def _config_loader(arguments: Namespace | None = None) -> Iterator[ConfigLoader]:
+    """Hydra's loader over conf/ and --config-dir, with the resolvers that conf/ uses."""
+    defaults = {
+        g: o for entry in OmegaConf.load(CONF / "config.yaml").defaults if entry != "_self_" for g, o in entry.items()
+    }
+    OmegaConf.register_new_resolver("project", lambda folder: str(PROJECT / folder), replace=True)
+    OmegaConf.register_new_resolver("repeat", lambda value, n: [value] * n, replace=True)
+    OmegaConf.register_new_resolver("run_name", lambda *, _root_: run_name(_root_, defaults), replace=True)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        loader = GlobalHydra.instance().config_loader()
+        if arguments and arguments.config_dir:
+            path = f"file://{Path(arguments.config_dir).resolve()}"
+            loader.get_search_path().prepend(provider="command-line", path=path)
+        yield loader

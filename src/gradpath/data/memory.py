@@ -1,0 +1,164 @@
+"""A data set held in memory as one tensor, served in whole batches."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
+
+from gradpath.errors import ConfigError
+
+
+class Batch(NamedTuple):
+    """Inputs (batch, ...) and targets (batch,) or (batch, outputs)."""
+
+    inputs: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class MemoryDataset(Dataset[Batch]):
+    """Two tensors whose first dimension is the sample. A batch is fetched with one index, never sample by sample."""
+
+    inputs: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: int) -> Batch:
+        return Batch(self.inputs[index], self.targets[index])
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        """What DataLoader calls for a batch; its `collate_fn` then has nothing left to do."""
+        rows = torch.as_tensor(indices)
+        return Batch(self.inputs[rows], self.targets[rows])
+
+    def head(self, count: int | None) -> "MemoryDataset":
+        """The first `count` samples; all of them for None."""
+        return MemoryDataset(self.inputs[:count], self.targets[:count])
+
+
+class Share(Sampler[int]):
+    """Every `world_size`-th sample, none twice: for evaluation, where the sampler of training would pad."""
+
+    def __init__(self, size: int, rank: int, world_size: int) -> None:
+        self.indices = range(rank, size, world_size)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+
+class MemoryDataModule(pl.LightningDataModule):
+    """Training, validation and test sets in memory.
+
+    The order of an epoch depends on the run's seed and the epoch's number alone: a resumed run sees what it would have
+    seen, and several processes together see the batches of one.
+
+    Args:
+        train, val, test: the splits.
+        task: "regression", "binary" or "multiclass".
+        outputs: what the network must give per sample: classes, 1 for binary, regressed values.
+        batch_size: samples per step over all processes.
+        shuffle: draw a new order every epoch.
+        mean, std: taken off the inputs, in units of `scale`, on the device.
+        scale: inputs are divided by it first (255 for bytes).
+        seed: of the order of the samples.
+
+    Raises:
+        ConfigError: labels outside the range, or nothing to train on.
+    """
+
+    def __init__(
+        self,
+        train: MemoryDataset,
+        val: MemoryDataset,
+        test: MemoryDataset,
+        task: str,
+        outputs: int,
+        batch_size: int,
+        shuffle: bool = True,
+        mean: float = 0.0,
+        std: float = 1.0,
+        scale: float = 1.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.train, self.val, self.test = train, val, test
+        self.task, self.outputs, self.batch_size, self.shuffle, self.seed = task, outputs, batch_size, shuffle, seed
+        self.shift, self.spread = mean * scale, std * scale
+        for name, split in (("training", train), ("validation", val), ("test", test)):
+            _check_split(name, split, task, outputs)
+
+    @property
+    def in_features(self) -> int:
+        """Values per sample."""
+        return self.train.inputs[0].numel()
+
+    def sample(self, count: int) -> Batch:
+        """The first `count` training samples, as the network sees them: for what looks at data once, on the CPU."""
+        head = self.train.head(count)
+        return self.on_after_batch_transfer(Batch(head.inputs, head.targets), 0)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        rank, world_size = self._place()
+        sampler: DistributedSampler[Batch] = DistributedSampler(
+            self.train, world_size, rank, shuffle=self.shuffle, seed=self.seed
+        )
+        size = self.batch_size // world_size
+        # BatchNorm cannot normalise a batch of one sample.
+        alone = len(sampler) % size == 1 and len(sampler) > size
+        return self._loader(self.train, sampler, size, drop_last=alone)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        return self._evaluation(self.val)
+
+    def test_dataloader(self) -> DataLoader[Batch]:
+        return self._evaluation(self.test)
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Bytes become normalised floats on the device, so that a quarter of the memory travels."""
+        inputs, targets = batch
+        if inputs.dtype == torch.uint8:
+            inputs = inputs.to(torch.get_default_dtype()).sub_(self.shift).div_(self.spread)
+        return Batch(inputs, targets)
+
+    def _evaluation(self, split: MemoryDataset) -> DataLoader[Batch]:
+        # Larger batches: nothing is kept for a backward pass.
+        return self._loader(split, Share(len(split), *self._place()), max(self.batch_size, 1000))
+
+    def _place(self) -> tuple[int, int]:
+        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+
+    def _loader(
+        self, split: MemoryDataset, sampler: Sampler[int] | DistributedSampler[Any], size: int, drop_last: bool = False
+    ) -> DataLoader[Batch]:
+        pin = self.trainer is not None and self.trainer.strategy.root_device.type == "cuda"
+        return DataLoader(split, size, sampler=sampler, collate_fn=_whole, drop_last=drop_last, pin_memory=pin)
+
+
+def split_off(inputs: Tensor, targets: Tensor, parts: Sequence[float]) -> list[MemoryDataset]:
+    """Consecutive pieces of these fractions of the samples; the last takes what is left."""
+    edges = [0, *(round(sum(parts[: i + 1]) * len(inputs)) for i in range(len(parts) - 1)), len(inputs)]
+    return [MemoryDataset(inputs[a:b], targets[a:b]) for a, b in pairwise(edges)]
+
+
+def _whole(batch: Any) -> Any:
+    return batch
+
+
+def _check_split(name: str, split: MemoryDataset, task: str, outputs: int) -> None:
+    if len(split) == 0:
+        raise ConfigError(f"data: the {name} set is empty.")
+    if task == "regression":
+        return
+    low, high, classes = int(split.targets.min()), int(split.targets.max()), max(outputs, 2)
+    if low < 0 or high >= classes:
+        raise ConfigError(f"data: the {name} labels run from {low} to {high}, must be 0 to {classes - 1}.")

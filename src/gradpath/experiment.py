@@ -1,0 +1,166 @@
+"""The recipe of a run."""
+
+import time
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from gradpath.build import build_run, build_trainer
+from gradpath.checkpoint import BEST, LAST, load_checkpoint
+from gradpath.cli import remove_empty
+from gradpath.config import GROUPS, check, risks
+from gradpath.errors import ConfigError, RunFailed
+from gradpath.files import write_text
+from gradpath.flow import divergence, record
+from gradpath.flow.profile import measure
+from gradpath.flow.verdict import verdict
+from gradpath.network import count_parameters
+from gradpath.overrides import plain
+from gradpath.report import console
+from gradpath.report.metrics import MetricsFile, collect
+from gradpath.report.result import FILE as RESULT
+from gradpath.report.result import command, environment, write_result
+from gradpath.report.summary import relative, show_result, show_start
+from gradpath.report.tensorboard import RunLogger
+from gradpath.runs import CONFIG, OVERRIDES
+from gradpath.theory.prediction import predict_network
+
+Config = Mapping[str, Any]
+
+
+def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: list[str]) -> dict[str, Any]:
+    """One run, from the configuration to `result.json`, whose content is returned.
+
+    Args:
+        config: the whole configuration, resolved, as plain dicts and lists.
+        choices: the option of every group.
+        folder: where everything is written.
+        overrides: what was typed, for `resume`.
+
+    Raises:
+        ConfigError: a wrong input; nothing has been written.
+        RunFailed: an exception during training, recorded as `failed`, or NaN with `fail_on_divergence`.
+    """
+    clock = Clock()
+    check(config)
+    console.quiet()
+    seed_everything(config["seed"])
+    with clock("build"):
+        data, network, objective, module = build_run(config)
+    with clock("predict"):
+        batch = data.sample(256)
+        profile = measure(network, objective, batch)
+        theory = predict_network(network, profile, batch.inputs)
+    # A run that was killed before its first checkpoint starts again from its seed.
+    resumes = bool(config["resume"]) and (folder / LAST).is_file()
+    step = load_checkpoint(folder / LAST, network)["global_step"] if resumes else None
+    trainer = build_trainer(config, choices, folder, objective.metric_name, step)
+    show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
+    for sentence in risks(config, choices):
+        console.warn(sentence)
+
+    start_folder(folder, config, overrides, trainer)
+    result: dict[str, Any] = {
+        "status": "ok",
+        "error": None,
+        "choices": dict(choices),
+        "seed": config["seed"],
+        "parameters": count_parameters(network),
+        "metrics": {},
+        "verdict": verdict(profile),
+        "profile": [asdict(row) for row in profile],
+        "theory": theory and [asdict(row) for row in theory],
+        "durations": clock.seconds,
+        "environment": environment(str(trainer.strategy.root_device)),
+        "command": command(),
+    }
+    try:
+        with clock("fit"):
+            trainer.fit(module, data, ckpt_path=folder / LAST if resumes else None, weights_only=True)
+        found = divergence.load(folder)
+        if found:
+            result |= {"status": "diverged", "error": f"NaN or Inf from {found} on"}
+        else:
+            with clock("test"):
+                trainer.test(module, data, ckpt_path=folder / BEST, weights_only=True, verbose=False)
+        result["metrics"] = collect(folder)
+    except Exception as error:
+        first = (str(error) or "no message").splitlines()[0]
+        result |= {"status": "failed", "error": f"{type(error).__name__}: {first}", "traceback": traceback.format_exc()}
+        write_result(folder, result)
+        raise RunFailed(f"{result['error']} (traceback in {relative(folder / RESULT)})") from error
+    finally:
+        close_loggers(trainer)
+    write_result(folder, result)
+    show_result(result, record.load(folder) if config["probe"]["every"] else None, folder)
+    if config["fail_on_divergence"] and result["status"] == "diverged":
+        raise RunFailed(result["error"])
+    return result
+
+
+def run_from_hydra(config: DictConfig) -> None:
+    """One job of `train.py`. A wrong input leaves no folder behind; in a sweep it is recorded, and the others go on.
+
+    Raises:
+        ConfigError, RunFailed: as `run`.
+    """
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    names = [*GROUPS, "experiment"]
+    choices = {group: str(hydra.runtime.choices[group]) for group in names if hydra.runtime.choices.get(group)}
+    try:
+        run(plain(config, resolve=True), choices, folder, list(hydra.overrides.task))
+    except ConfigError as error:
+        if "MULTIRUN" not in str(hydra.mode):
+            remove_empty(folder)
+            raise
+        write_result(folder, {"status": "failed", "error": str(error), "choices": choices, "command": command()})
+        console.warn(f"{relative(folder)}: {error}")
+        raise RunFailed(f"{relative(folder)}: {error}") from None
+
+
+def seed_everything(seed: int) -> None:
+    """Every generator from one number, and nothing spent on filling fresh memory, which `deterministic` would do."""
+    pl.seed_everything(seed, workers=True, verbose=False)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+
+
+def start_folder(folder: Path, config: Config, overrides: list[str], trainer: pl.Trainer) -> None:
+    """Makes the folder and writes what the run is made of, so that it can be resumed from its first second on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESULT).unlink(missing_ok=True)
+    write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))
+    kept = [text for text in overrides if not text.startswith(("resume=", "hydra."))]
+    write_text(folder / OVERRIDES, OmegaConf.to_yaml(OmegaConf.create(kept)))
+    for logger in trainer.loggers:
+        if isinstance(logger, MetricsFile):
+            logger.start()
+
+
+def close_loggers(trainer: pl.Trainer) -> None:
+    for logger in trainer.loggers:
+        if isinstance(logger, RunLogger):
+            logger.close()
+
+
+class Clock:
+    """Seconds spent in each named part of a run."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.perf_counter() - start

@@ -1,0 +1,1 @@
+"""Measuring: what the gradient did, layer by layer."""

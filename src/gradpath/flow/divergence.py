@@ -1,0 +1,105 @@
+"""The first NaN or Inf of a run: at which step, in which layer, of which quantity."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from gradpath.data.memory import Batch
+from gradpath.files import write_text
+from gradpath.module import GradpathModule
+from gradpath.network import MLP, layer_name
+
+FILE = "divergence.json"
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """Where a run stopped being finite. `step` counts the optimiser steps done before it."""
+
+    step: int
+    layer: str
+    quantity: str
+
+    def __str__(self) -> str:
+        return f"step {self.step}, {self.layer}: {self.quantity}"
+
+
+class DivergenceGuard(pl.Callback):
+    """Stops a run at its first NaN or Inf and writes `divergence.json`; the weights stay as they were before it.
+
+    Args:
+        folder: where `divergence.json` is written.
+        every: steps between two looks where a look makes the host wait for the device. On a CPU in one process the look
+            is free and every step is checked.
+    """
+
+    def __init__(self, folder: Path, every: int) -> None:
+        self.folder, self.every = folder, every
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.world_size == 1 and trainer.strategy.root_device.type == "cpu":
+            self.every = 1
+        if trainer.is_global_zero:
+            (self.folder / FILE).unlink(missing_ok=True)
+
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+        self.batch = batch
+
+    def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer) -> None:
+        if trainer.global_step % self.every:
+            return
+        assert isinstance(pl_module, GradpathModule)
+        finite = torch.isfinite(pl_module.last_loss + _probe_value(pl_module.network))
+        if trainer.strategy.reduce_boolean_decision(bool(finite), all=True):
+            return
+        if trainer.is_global_zero:
+            found = locate(pl_module.network, self.batch, trainer.global_step)
+            write_text(self.folder / FILE, json.dumps(asdict(found)))
+        # Without gradients the coming step leaves the weights alone.
+        optimizer.zero_grad(set_to_none=True)
+        trainer.should_stop = True
+
+
+def load(folder: Path) -> Divergence | None:
+    """What the guard found in this run, or None."""
+    path = folder / FILE
+    return Divergence(**json.loads(path.read_text())) if path.is_file() else None
+
+
+@torch.no_grad()
+def locate(network: MLP, batch: Batch, step: int) -> Divergence:
+    """The first quantity that is not finite: weights and pre-activations in the order of the forward pass, then the loss,
+    then the gradients in the order of the backward pass."""
+    names = [layer_name(i, len(network.blocks)) for i in range(len(network.blocks))]
+    x = batch.inputs.flatten(1)
+    for name, block, linear in zip(names, network.blocks, network.linears, strict=True):
+        if not all(map(_is_finite, block.parameters())):
+            return Divergence(step, name, "weight")
+        if not _is_finite(linear(x)):
+            return Divergence(step, name, "pre-activation")
+        x = block(x)
+        if not _is_finite(x):
+            return Divergence(step, name, "activation")
+    for name, linear in reversed(list(zip(names, network.linears, strict=True))):
+        if any(p.grad is not None and not _is_finite(p.grad) for p in linear.parameters()):
+            # The gradient of the output layer comes straight from the loss.
+            return Divergence(step, name, "loss" if name == "output" else "weight gradient")
+    return Divergence(step, names[-1], "loss")
+
+
+def _is_finite(values: Tensor) -> bool:
+    return bool(torch.isfinite(values).all())
+
+
+def _probe_value(network: nn.Module) -> Tensor:
+    """A number that is not finite once a gradient is: the sum of the first, hence last computed, bias gradient."""
+    for parameter in network.parameters():
+        if parameter.grad is not None and parameter.ndim == 1:
+            return parameter.grad.sum()
+    return torch.zeros((), device=next(network.parameters()).device)

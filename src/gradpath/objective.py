@@ -1,0 +1,114 @@
+"""From the data's task to the loss, the prediction and the metric."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import MeanAbsoluteError, Metric
+from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy
+
+from gradpath.config import alternatives
+from gradpath.errors import ConfigError
+
+
+class Task(StrEnum):
+    """What the targets are: real numbers, one of two classes, or one of many."""
+
+    REGRESSION = "regression"
+    BINARY = "binary"
+    MULTICLASS = "multiclass"
+
+
+LOSS_OF_TASK: dict[Task, type[nn.Module]] = {
+    Task.REGRESSION: nn.MSELoss,
+    Task.BINARY: nn.BCEWithLogitsLoss,
+    Task.MULTICLASS: nn.CrossEntropyLoss,
+}
+CLASS_LOSSES = (nn.CrossEntropyLoss, nn.NLLLoss)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A loss on the network's outputs for a task; targets as the data has them.
+
+    Targets: class indices (batch,) for the two classification tasks, (batch, outputs) or (batch,) for regression.
+    """
+
+    task: Task
+    criterion: nn.Module
+    outputs: int
+
+    @property
+    def metric_name(self) -> str:
+        return "mae" if self.task == Task.REGRESSION else "accuracy"
+
+    def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The mean loss of a batch, a scalar. `outputs`: (batch, outputs)."""
+        loss: Tensor = self.criterion(*self._matched(outputs, targets))
+        return loss
+
+    def prediction(self, outputs: Tensor) -> Tensor:
+        """The predicted class (batch,), or the regressed values (batch, outputs)."""
+        if self.task == Task.MULTICLASS:
+            return outputs.argmax(1)
+        if self.task == Task.BINARY:
+            return (outputs.squeeze(1) > self._boundary).long()
+        return outputs
+
+    def metric(self) -> Metric:
+        """A fresh torchmetrics metric, updated with (`prediction`, targets)."""
+        if self.task == Task.MULTICLASS:
+            return MulticlassAccuracy(self.outputs, average="micro", validate_args=False)
+        if self.task == Task.BINARY:
+            return BinaryAccuracy(validate_args=False)
+        return MeanAbsoluteError()
+
+    def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The metric of one batch, a scalar on the device: cheap enough for a training step."""
+        with torch.no_grad():
+            prediction = self.prediction(outputs)
+            if self.task == Task.REGRESSION:
+                return (prediction - targets.reshape_as(prediction)).abs().mean()
+            return (prediction == targets).float().mean()
+
+    @property
+    def _boundary(self) -> float:
+        # Logits are cut at 0; a squared error fits the class number itself.
+        return 0.0 if isinstance(self.criterion, nn.BCEWithLogitsLoss) else 0.5
+
+    def _matched(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        if isinstance(self.criterion, CLASS_LOSSES):
+            return outputs, targets
+        if self.task == Task.MULTICLASS:
+            return outputs, F.one_hot(targets, self.outputs).to(outputs.dtype)
+        return outputs, targets.reshape_as(outputs).to(outputs.dtype)
+
+
+def build_objective(task: str, outputs: int, criterion: nn.Module | None, tasks: list[str], output: str) -> Objective:
+    """The objective for a data set's task.
+
+    Args:
+        criterion: the loss, or None for the task's own.
+        tasks: the tasks that `criterion` is defined for.
+        output: what the network applies to its last layer ("none", "sigmoid", "softmax").
+
+    Raises:
+        ConfigError: the loss does not fit the task, or applies `output` a second time.
+    """
+    kind = Task(task)
+    if criterion is None:
+        criterion = LOSS_OF_TASK[kind]()
+    elif kind not in tasks:
+        raise ConfigError(
+            f"loss={type(criterion).__name__}: for {alternatives(tasks)} data, but this data is {kind}; use loss=auto "
+            f"({LOSS_OF_TASK[kind].__name__})."
+        )
+    inside = {nn.CrossEntropyLoss: "softmax", nn.BCEWithLogitsLoss: "sigmoid"}.get(type(criterion))
+    if output != "none" and output == inside:
+        raise ConfigError(
+            f"model.output={output}: {type(criterion).__name__} applies the {inside} itself, twice flattens the gradient; "
+            "use model.output=none."
+        )
+    return Objective(kind, criterion, outputs)

@@ -1,0 +1,1 @@
+"""Showing: TensorBoard, metrics.csv, the terminal and result.json."""

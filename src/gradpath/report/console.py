@@ -1,0 +1,124 @@
+"""The terminal: what was chosen, how it goes, what came out. In a pipe or a file: plain lines."""
+
+import logging
+import sys
+import warnings
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import RichProgressBar
+from lightning.pytorch.callbacks.progress.rich_progress import RichProgressBarTheme
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+
+from gradpath.module import GradpathModule
+from gradpath.network import LayerSummary
+
+Rows = Iterable[tuple[str, str]]
+
+
+def is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def quiet() -> None:
+    """Silences what libraries say of a run that is going well; their warnings of real trouble stay."""
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric", "pytorch_lightning"):
+        logger = logging.getLogger(name)
+        # Imported inside Hydra's main, lightning adds a second handler to the one that Hydra sets up.
+        logger.handlers.clear()
+        logger.setLevel(logging.WARNING)
+    # Data in memory need no worker processes; short epochs are ours to choose; samplers are placed by the data module.
+    for message in (".*does not have many workers.*", ".*number of training batches.*", ".*use_distributed_sampler.*"):
+        warnings.filterwarnings("ignore", message)
+    # lightning 2.6 asks torch 2.14's pytree in the old way.
+    warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated.*")
+    # A resumed run writes into the folder that it continues.
+    warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+
+
+def show(title: str, rows: Rows) -> None:
+    """A titled two-column panel, or `name: value` lines."""
+    rows = list(rows)
+    if not is_terminal():
+        print(f"{title}", *(f"  {name}: {value}" for name, value in rows), sep="\n", flush=True)
+        return
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="cyan", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in rows:
+        table.add_row(name, value)
+    Console().print(Panel(table, title=f"[bold]{title}", title_align="left", expand=False))
+
+
+def show_network(layers: list[LayerSummary], total: int) -> None:
+    """The network's table: per layer shape, parameters, sigma_w^2, sigma_b^2. The middle of a deep one is left out."""
+    shown = layers if len(layers) <= 12 else [*layers[:5], None, *layers[-5:]]
+    cells = [
+        ("...",) * 5
+        if row is None
+        else (row.name, row.shape, f"{row.parameters:,}", f"{row.sigma_w2:.4g}", f"{row.sigma_b2:.4g}")
+        for row in shown
+    ]
+    show_table(("layer", "shape", "parameters", "sigma_w^2", "sigma_b^2"), [*cells, ("total", "", f"{total:,}", "", "")])
+
+
+def show_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    """A table: the first column to the left, the others to the right."""
+    if not is_terminal():
+        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+        for row in (header, *rows):
+            first, *rest = row
+            print(
+                "  "
+                + "  ".join([first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(rest, widths[1:], strict=True))]).rstrip()
+            )
+        sys.stdout.flush()
+        return
+    table = Table(header_style="bold")
+    for index, name in enumerate(header):
+        table.add_column(name, justify="left" if index == 0 else "right")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)
+
+
+def warn(sentence: str) -> None:
+    """A risky choice, or something the user should know of a run."""
+    if is_terminal():
+        Console().print(f"[yellow]warning:[/] {sentence}", highlight=False)
+    else:
+        print(f"warning: {sentence}", flush=True)
+
+
+class Bar(RichProgressBar):
+    """Rich's progress bar with the step, and the loss and accuracy that were logged last."""
+
+    def __init__(self) -> None:
+        super().__init__(refresh_rate=20, theme=RichProgressBarTheme(metrics_format=".4g"))
+
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        assert isinstance(pl_module, GradpathModule)
+        shown = {name.removeprefix("train/"): value for name, value in pl_module.shown.items()}
+        validated = {k: v.item() for k, v in trainer.callback_metrics.items() if k in ("val/accuracy", "val/mae")}
+        return {"step": trainer.global_step, **shown, **validated}
+
+
+class Lines(pl.Callback):
+    """One plain line per epoch, for a pipe or a file; at most twenty per run."""
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        epoch, last = trainer.current_epoch + 1, trainer.max_epochs or 1
+        if trainer.is_global_zero and (epoch == last or epoch % -(-last // 20) == 0):
+            assert isinstance(pl_module, GradpathModule)
+            values = pl_module.shown | {
+                name: value.item() for name, value in trainer.callback_metrics.items() if "val/" in name
+            }
+            print(f"epoch {epoch}/{last}  step {trainer.global_step}  {metric_line(values)}", flush=True)
+
+
+def metric_line(metrics: Mapping[str, float]) -> str:
+    """`train/loss 0.1234  val/accuracy 0.9876`."""
+    return "  ".join(f"{name} {float(value):.4g}" for name, value in sorted(metrics.items()))

@@ -1,0 +1,92 @@
+"""`metrics.csv`: the scalars of a run, one row per logged moment."""
+
+import csv
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.loggers.logger import Logger
+
+from gradpath.files import write_text
+
+FILE = "metrics.csv"
+
+
+class MetricsFile(Logger):
+    """Appends a row for each call of `log_metrics`; a cell is empty where that moment has no such value.
+
+    Args:
+        folder: the run's folder.
+        columns: the metrics' names; others are left to TensorBoard.
+        resume_step: rows of an interrupted run at or past this step are dropped; None for a fresh run.
+    """
+
+    def __init__(self, folder: Path, columns: list[str], resume_step: int | None = None) -> None:
+        super().__init__()
+        self.path, self.columns = folder / FILE, ["step", "epoch", *columns]
+        self.resume_step = resume_step
+
+    @property
+    def name(self) -> str:
+        return ""
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @rank_zero_only
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """Nothing: config.yaml has them."""
+
+    @rank_zero_only
+    def start(self) -> None:
+        """Writes the header, and the rows that are kept of an interrupted run."""
+        kept = [] if self.resume_step is None else [r for r in load(self.path.parent) if r["step"] <= self.resume_step]
+        lines = [",".join(self.columns), *(",".join(_cell(row.get(c)) for c in self.columns) for row in kept)]
+        write_text(self.path, "\n".join(lines) + "\n")
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        row = {"step": step, **metrics}
+        if not any(column in metrics for column in self.columns[2:]):
+            return
+        with self.path.open("a", newline="") as file:
+            csv.writer(file).writerow([_cell(row.get(column)) for column in self.columns])
+
+
+def load(folder: Path) -> list[dict[str, float]]:
+    """The rows of a run's `metrics.csv`, empty cells left out."""
+    path = folder / FILE
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    # A killed run may leave its last row half written.
+    return [{k: float(v) for k, v in row.items() if v} for row in rows if None not in row.values() and row["step"]]
+
+
+def collect(folder: Path) -> dict[str, float | int]:
+    """The contract's metrics: training of the last epoch, validation and test of the best one; epochs count from 0.
+
+    Best is the highest val/accuracy, or the lowest val/loss where there is no accuracy; the first of equals.
+    """
+    rows = load(folder)
+    found: dict[str, float | int] = {}
+    trained = [row for row in rows if "train/loss_epoch" in row]
+    if trained:
+        found |= {k.removesuffix("_epoch"): v for k, v in trained[-1].items() if k.startswith("train/")}
+    validated = [row for row in rows if "val/loss" in row]
+    if validated:
+        best = max(validated, key=lambda row: row.get("val/accuracy", -row["val/loss"]))
+        found |= {k: v for k, v in best.items() if k.startswith("val/")}
+        found |= {"best_epoch": int(best["epoch"]), "last_epoch": int(validated[-1]["epoch"])}
+    for row in rows:
+        found |= {k: v for k, v in row.items() if k.startswith("test/")}
+    return found
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return str(int(value)) if float(value).is_integer() and abs(float(value)) < 1e15 else repr(float(value))

@@ -1,0 +1,70 @@
+"""TensorBoard: one event file per run, a chart of all layers, a row in the HParams tab."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.loggers import TensorBoardLogger
+from tensorboard.compat.proto.summary_pb2 import Summary
+from torch.utils.tensorboard.summary import hparams
+
+# One chart per family: title, and the tags it draws together.
+LAYOUT = {
+    "Gradient flow": {
+        "log10 |dW| of every layer": ["Multiline", ["weight_grad_norm_log10/.*"]],
+        "log10 |update| / |W| of every layer": ["Multiline", ["update_ratio_log10/.*"]],
+        "|W| of every layer": ["Multiline", ["weight_norm/.*"]],
+    },
+    "Learning": {
+        "loss": ["Multiline", ["train/loss_epoch", "val/loss"]],
+        "accuracy": ["Multiline", ["train/accuracy_epoch", "val/accuracy"]],
+    },
+}
+
+
+class RunLogger(TensorBoardLogger):
+    """Lightning's logger with the event file in the run's folder itself, several values per record, no hparams.yaml.
+
+    Args:
+        folder: the run's folder.
+        purge_step: hide what an interrupted run wrote at this step and after; None for a fresh run.
+    """
+
+    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
+        super().__init__(save_dir=folder, name="", version="", default_hp_metric=False, purge_step=purge_step)
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        # One record instead of one per value: 11 us for ten values, where add_scalar takes 60 us each.
+        values = [Summary.Value(tag=tag, simple_value=float(value)) for tag, value in metrics.items()]
+        self.experiment._get_file_writer().add_summary(Summary(value=values), step)
+
+    def save(self) -> None:
+        """Nothing: config.yaml already tells what hparams.yaml would."""
+
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Flushes and leaves the file open: the test's values belong in the same one."""
+        if self._experiment is not None:
+            self._experiment.flush()
+
+    def close(self) -> None:
+        if self._experiment is not None:
+            self._experiment.close()
+
+
+class Describe(pl.Callback):
+    """Writes the chart layout and the HParams row at the start of a run, on the first process."""
+
+    def __init__(self, logger: RunLogger, choices: Mapping[str, str | int | float], metrics: list[str]) -> None:
+        self.logger, self.choices, self.metrics = logger, dict(choices), metrics
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero:
+            self.logger.experiment.add_custom_scalars(LAYOUT)
+            # Only the metrics' names count here; their values are the scalars logged under the same tags.
+            writer = self.logger.experiment._get_file_writer()
+            for summary in hparams(self.choices, dict.fromkeys(self.metrics, 0.0)):  # type: ignore[no-untyped-call]
+                writer.add_summary(summary)

@@ -1,0 +1,66 @@
+"""Runs on disk: how their folders are named, and how one is found again."""
+
+from pathlib import Path
+
+from omegaconf import DictConfig, OmegaConf
+
+from gradpath.config import PROJECT, nearest
+from gradpath.errors import ConfigError
+from gradpath.overrides import parse, values
+
+CONFIG, OVERRIDES = "config.yaml", "overrides.yaml"
+
+
+def run_name(config: DictConfig, defaults: dict[str, str]) -> str:
+    """What was typed that differs from the default, and the seed: `gelu-he_uniform-lr0.01-s0`.
+
+    Args:
+        config: the composed configuration with Hydra's part.
+        defaults: the default option of every group.
+    """
+    parts = []
+    for override in parse(config.hydra.overrides.task):
+        key, value = override.key_or_group, values(override)[0]
+        if key in defaults:
+            if value != defaults[key]:
+                parts.append(value)
+        elif key not in ("seed", "resume"):
+            parts.append(key.rsplit(".", 1)[-1] + value)
+    name = "-".join([*(parts or ["default"]), f"s{config.seed}"])
+    # A folder's name: the commas of a list become x, other punctuation goes.
+    return "".join(c for c in name.replace(",", "x") if c.isalnum() or c in "-_.")[:120]
+
+
+def resume_arguments(argv: list[str]) -> list[str]:
+    """Puts what a run was started with, and its folder, in the place of `resume=FOLDER`; later overrides win.
+
+    Raises:
+        ConfigError: there is no such run.
+    """
+    wanted = [argument.removeprefix("resume=") for argument in argv if argument.startswith("resume=")]
+    if not wanted or wanted[-1] in ("", "null"):
+        return argv
+    folder = find_run(wanted[-1], "resume")
+    saved = OmegaConf.to_container(OmegaConf.load(folder / OVERRIDES))
+    assert isinstance(saved, list)
+    rest = [argument for argument in argv if not argument.startswith("resume=")]
+    # Quoted: a folder's name may hold characters that mean something in Hydra's grammar.
+    return [*map(str, saved), *rest, f"hydra.run.dir='{folder}'", f"resume='{folder}'", "hydra.mode=RUN"]
+
+
+def find_run(name: str, key: str) -> Path:
+    """The folder of a run: a path, or `last` for the one started last.
+
+    Raises:
+        ConfigError: there is none; names the nearest.
+    """
+    known = sorted((PROJECT / "logs").rglob(OVERRIDES), key=lambda path: path.stat().st_mtime)
+    if name == "last":
+        if not known:
+            raise ConfigError(f"{key}=last: there is no run in {PROJECT / 'logs'} yet.")
+        return known[-1].parent
+    folder = Path(name).expanduser().resolve()
+    if not (folder / OVERRIDES).is_file():
+        near = nearest(str(folder), [str(path.parent) for path in known])
+        raise ConfigError(f"{key}={name}: not the folder of a run (it has no {OVERRIDES}).{near}")
+    return folder

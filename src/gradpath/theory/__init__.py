@@ -1,0 +1,1 @@
+"""Predicting: pure functions of numbers, in float64."""

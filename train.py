@@ -1,0 +1,16 @@
+"""Train a network and watch its gradients travel: `python train.py activation=gelu optimizer=adam`; `--help` lists all."""
+
+from omegaconf import DictConfig
+
+from gradpath.cli import launch
+
+
+def main(config: DictConfig) -> None:
+    # Heavy imports wait until there is a run: --help and mistakes answer at once.
+    from gradpath.experiment import run_from_hydra
+
+    run_from_hydra(config)
+
+
+if __name__ == "__main__":
+    launch(main)
