@@ -8,7 +8,7 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -21,7 +21,7 @@ from gradpath.flow.divergence import DivergenceGuard
 from gradpath.module import GradpathModule, MakeOptimizer, MakeSchedule
 from gradpath.network import MLP
 from gradpath.objective import Objective, build_objective
-from gradpath.report.console import Bar, Lines, is_terminal
+from gradpath.report.console import Bar, Lines, Quiet, is_terminal
 from gradpath.report.metrics import MetricsFile
 from gradpath.report.tensorboard import Describe, RunLogger
 
@@ -114,12 +114,13 @@ def build_trainer(
     board = RunLogger(folder, purge_step=resume_step)
     scalars = MetricsFile(folder, ["lr", *trained, *evaluated], resume_step)
     described = {
-        **choices,
+        **{group: option for group, option in choices.items() if group not in ("probe", "trainer")},
         "seed": config["seed"],
         "lr": config["optimizer"]["lr"],
         "depth": len(config["model"]["hidden"]),
     }
     callbacks: list[pl.Callback] = [
+        Quiet(),
         Describe(board, described, evaluated),
         DivergenceGuard(folder, config["trainer"]["log_every_n_steps"]),
         _checkpoints(folder, metric),
@@ -143,10 +144,19 @@ def build_trainer(
         raise ConfigError(f"trainer: {str(error).splitlines()[0].rstrip('.')}.") from None
 
 
+class _BestAndLast(ModelCheckpoint):
+    """Of epochs that are equally good the last, where Lightning keeps the first: XOR is solved long before it is learnt."""
+
+    def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
+        return super().check_monitor_top_k(trainer, current) or (
+            current is not None and bool(current == self.best_model_score)
+        )
+
+
 def _checkpoints(folder: Path, metric: str) -> ModelCheckpoint:
     """The best epoch by validation, and the last one to resume from."""
     higher = metric == "accuracy"
-    return ModelCheckpoint(
+    return _BestAndLast(
         dirpath=folder / BEST.parent,
         filename=BEST.stem,
         monitor="val/accuracy" if higher else "val/loss",

@@ -8,10 +8,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from hydra import initialize_config_dir
 from hydra import main as hydra_main
-from hydra._internal.utils import get_args_parser
+from hydra import version
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
@@ -102,9 +104,15 @@ def _config_loader(arguments: Namespace | None = None) -> Iterator[ConfigLoader]
     OmegaConf.register_new_resolver("project", lambda folder: str(PROJECT / folder), replace=True)
     OmegaConf.register_new_resolver("repeat", lambda value, n: [value] * n, replace=True)
     OmegaConf.register_new_resolver("run_name", lambda *, _root_: run_name(_root_, defaults), replace=True)
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        loader = GlobalHydra.instance().config_loader()
-        if arguments and arguments.config_dir:
-            path = f"file://{Path(arguments.config_dir).resolve()}"
-            loader.get_search_path().prepend(provider="command-line", path=path)
-        yield loader
+    places = create_config_search_path(str(CONF))
+    if arguments and arguments.config_dir:
+        own = Path(arguments.config_dir).resolve()
+        if not own.is_dir():
+            raise ConfigError(f"--config-dir {arguments.config_dir}: no such folder.")
+        places.prepend("command-line", f"file://{own}", SearchPathQuery(provider="schema"))
+    version.setbase("1.3")
+    GlobalHydra.instance().clear()
+    try:
+        yield Hydra.create_main_hydra2("train", places).config_loader
+    finally:
+        GlobalHydra.instance().clear()

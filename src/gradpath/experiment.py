@@ -87,7 +87,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
             trainer.fit(module, data, ckpt_path=folder / LAST if resumes else None, weights_only=True)
         found = divergence.load(folder)
         if found:
-            result |= {"status": "diverged", "error": f"NaN or Inf from {found} on"}
+            result |= {"status": "diverged", "error": f"NaN or Inf first at {found}"}
         else:
             with clock("test"):
                 trainer.test(module, data, ckpt_path=folder / BEST, weights_only=True, verbose=False)

@@ -76,7 +76,9 @@ class GradpathModule(pl.LightningModule):
         total = torch.stack(self.epoch_sums).sum(0)
         self.epoch_sums.clear()
         mean = total[:2] / total[2]
-        self.log_dict({f"{name}_epoch": value for name, value in zip(self._names("train"), mean, strict=True)})
+        self.log_dict(
+            {f"{name}_epoch": value for name, value in zip(self._names("train"), mean, strict=True)}, sync_dist=True
+        )
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._evaluate("val", batch)

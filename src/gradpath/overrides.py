@@ -1,5 +1,6 @@
 """What was typed on the command line, checked before Hydra, torch or the disk see it."""
 
+import difflib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,7 +12,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gradpath.config import GROUPS, alternatives, check, leaves, nearest
+from gradpath.config import GROUPS, Root, alternatives, check, leaves, nearest
 from gradpath.errors import ConfigError
 
 
@@ -35,7 +36,7 @@ def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -
     for override in overrides:
         _check_name(override, loader, groups, roots)
     single = [override for override in overrides if not override.is_sweep_override()]
-    hydra = _load(loader, single).hydra
+    hydra = _load(loader, _choosing(single, loader)).hydra
     if len(single) < len(overrides) and not multirun and "MULTIRUN" not in str(hydra.mode):
         swept = next(override for override in overrides if override.is_sweep_override())
         raise ConfigError(f"{swept.input_line}: several values are a sweep: add -m. (A list is written [a,b].)")
@@ -50,8 +51,7 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> tuple[dict[str
     Known keys are those of the chosen option files: neither an experiment nor the command line brings a key of one option
     into another.
     """
-    groups = loader.list_groups("")
-    choosing = [o for o in overrides if o.key_or_group.split("/")[0].split(".")[0] == "hydra" or o.key_or_group in groups]
+    choosing = _choosing(overrides, loader)
     options = _load(loader, choosing).hydra.runtime.choices
     choices = {group: str(options[group]) for group in GROUPS}
     files = plain(_load(loader, parse(f"{group}={option}" for group, option in choices.items())), resolve=False)
@@ -86,9 +86,19 @@ def values(override: Override) -> list[str]:
     return [override.get_value_element_as_str()]
 
 
+def _choosing(overrides: list[Override], loader: ConfigLoader) -> list[Override]:
+    """Those that choose options or are Hydra's own: what can be composed before any key is looked at."""
+    groups = loader.list_groups("")
+    return [o for o in overrides if o.key_or_group in groups or _is_hydras(o)]
+
+
+def _is_hydras(override: Override) -> bool:
+    return override.key_or_group.split("/")[0].split(".")[0] == "hydra"
+
+
 def _check_name(override: Override, loader: ConfigLoader, groups: list[str], roots: list[str]) -> None:
     key, typed = override.key_or_group, override.input_line or ""
-    if key.split("/")[0].split(".")[0] == "hydra":
+    if _is_hydras(override):
         return
     if override.is_delete():
         raise ConfigError(f"{typed}: keys cannot be removed; set a value instead.")
@@ -123,25 +133,33 @@ def _check_key(override: Override, known: dict[str, Any], choices: dict[str, str
     below = [name for name in known if name.startswith(f"{key}.")]
     if below:
         raise ConfigError(f"{typed}: a group of keys; set one of {', '.join(below)}.")
-    homes = list(_options_with(key, loader)) if group in choices else []
-    hint = f" It belongs to {group}={alternatives(homes)}." if homes else nearest(key, known)
+    hint = _nearest_key(key, known, loader) if group in choices else nearest(key, known)
     keys = [name for name in known if name.startswith(f"{group}.") and not name.endswith("_target_")]
     where = f"{group}={choices[group]}" if group in choices else "the configuration"
     raise ConfigError(f"{typed}: {where} has no such key.{hint} Its keys: {', '.join(keys) or 'none'}.")
 
 
-def _options_with(key: str, loader: ConfigLoader) -> Iterator[str]:
-    group, _, rest = key.partition(".")
+def _nearest_key(key: str, known: dict[str, Any], loader: ConfigLoader) -> str:
+    """A sentence with the closest key of the group: of the chosen option, or of another one."""
+    group, _, typed = key.partition(".")
+    homes: dict[str, list[str]] = {}
     for option in loader.get_group_options(group):
-        composed = plain(_load(loader, parse([f"{group}={option}"])), resolve=False)
-        if rest in dict(leaves(composed[group])):
-            yield option
+        for name, _ in leaves(plain(_load(loader, parse([f"{group}={option}"])), resolve=False)[group]):
+            homes.setdefault(name, []).append(f"{group}={option}")
+    if typed in homes:
+        return f" It belongs to {alternatives(homes[typed])}."
+    close = difflib.get_close_matches(typed, homes, n=1)
+    if not close:
+        return ""
+    own = f"{group}.{close[0]}" in known
+    return f" Did you mean {group}.{close[0]}{'' if own else f', a key of {alternatives(homes[close[0]])}'}?"
 
 
 def _check_kind(key: str, value: Any, default: Any) -> None:
     """A key that the schema does not name is a user's own: its value must be of the kind that the file has."""
-    group, _, name = key.partition(".")
-    if name.split(".")[-1] in getattr(GROUPS.get(group), "__annotations__", {}) or "${" in str(default):
+    *groups, name = key.split(".")
+    schema = GROUPS[groups[0]] if groups else Root
+    if name in schema.__annotations__ or "${" in str(default):
         return
     kinds = {bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
     numbers = isinstance(value, int | float) and not isinstance(value, bool) and isinstance(default, float)

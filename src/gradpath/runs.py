@@ -18,11 +18,13 @@ def run_name(config: DictConfig, defaults: dict[str, str]) -> str:
         config: the composed configuration with Hydra's part.
         defaults: the default option of every group.
     """
+    # In a sweep the default is one value among others, and its name tells the runs apart.
+    sweep = "MULTIRUN" in str(config.hydra.mode)
     parts = []
     for override in parse(config.hydra.overrides.task):
         key, value = override.key_or_group, values(override)[0]
         if key in defaults:
-            if value != defaults[key]:
+            if sweep or value != defaults[key]:
                 parts.append(value)
         elif key not in ("seed", "resume"):
             parts.append(key.rsplit(".", 1)[-1] + value)

@@ -40,7 +40,7 @@ class FlowCallback(pl.Callback):
         self.folder, self.every, self.write = folder, every, write
         self.measuring: tuple[int, Tensor, list[Tensor]] | None = None
 
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         layers = len(_network(pl_module).linears)
         self.record = Record([layer_name(i, layers) for i in range(layers)], QUANTITIES)
         self.record.continue_from(self.folder, trainer.global_step)

@@ -27,7 +27,7 @@ class Divergence:
     quantity: str
 
     def __str__(self) -> str:
-        return f"step {self.step}, {self.layer}: {self.quantity}"
+        return f"step {self.step} in {self.layer} ({self.quantity})"
 
 
 class DivergenceGuard(pl.Callback):

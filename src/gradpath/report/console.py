@@ -39,6 +39,16 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", ".*exists and is not empty.*")
 
 
+class Quiet(pl.Callback):
+    """Carries `quiet` into spawned processes: they make their copy by calling it, before Lightning speaks there."""
+
+    def __init__(self) -> None:
+        quiet()
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return Quiet, ()
+
+
 def show(title: str, rows: Rows) -> None:
     """A titled two-column panel, or `name: value` lines."""
     rows = list(rows)
@@ -120,5 +130,6 @@ class Lines(pl.Callback):
 
 
 def metric_line(metrics: Mapping[str, float]) -> str:
-    """`train/loss 0.1234  val/accuracy 0.9876`."""
-    return "  ".join(f"{name} {float(value):.4g}" for name, value in sorted(metrics.items()))
+    """`train/loss 0.1234  val/loss 0.2345  val/accuracy 0.9876`."""
+    in_order = sorted(metrics, key=lambda name: (name.split("/")[0], not name.endswith("loss")))
+    return "  ".join(f"{name} {metrics[name]:.4g}" for name in in_order)

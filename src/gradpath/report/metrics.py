@@ -69,7 +69,7 @@ def load(folder: Path) -> list[dict[str, float]]:
 def collect(folder: Path) -> dict[str, float | int]:
     """The contract's metrics: training of the last epoch, validation and test of the best one; epochs count from 0.
 
-    Best is the highest val/accuracy, or the lowest val/loss where there is no accuracy; the first of equals.
+    Best is the highest val/accuracy, or the lowest val/loss where there is no accuracy; the last of equals.
     """
     rows = load(folder)
     found: dict[str, float | int] = {}
@@ -78,7 +78,7 @@ def collect(folder: Path) -> dict[str, float | int]:
         found |= {k.removesuffix("_epoch"): v for k, v in trained[-1].items() if k.startswith("train/")}
     validated = [row for row in rows if "val/loss" in row]
     if validated:
-        best = max(validated, key=lambda row: row.get("val/accuracy", -row["val/loss"]))
+        best = max(reversed(validated), key=lambda row: row.get("val/accuracy", -row["val/loss"]))
         found |= {k: v for k, v in best.items() if k.startswith("val/")}
         found |= {"best_epoch": int(best["epoch"]), "last_epoch": int(validated[-1]["epoch"])}
     for row in rows:

@@ -42,7 +42,7 @@ def show_result(result: Mapping[str, Any], flow: Mapping[str, npt.NDArray[Any]] 
     """
     metrics = result["metrics"]
     rows = [(name, f"{value:.4f}") for name, value in metrics.items() if isinstance(value, float)]
-    if "best_epoch" in metrics:
+    if "test/loss" in metrics:
         rows.append(("best epoch", f"{metrics['best_epoch'] + 1} of {metrics['last_epoch'] + 1}, which was tested"))
     reading = result["verdict"]
     if reading["class"]:

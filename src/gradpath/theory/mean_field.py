@@ -46,7 +46,10 @@ def D(activation: Activation, q: float) -> float:  # noqa: N802 - the field's sy
     z, w = gaussian_quadrature()
     h = (q**0.5 * z).requires_grad_()
     with torch.enable_grad():
-        (slope,) = torch.autograd.grad(activation(h).sum(), h)
+        total = activation(h).sum()
+        if not total.requires_grad:  # a constant
+            return 0.0
+        (slope,) = torch.autograd.grad(total, h)
     return float((w * slope**2).sum())
 
 

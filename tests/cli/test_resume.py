@@ -1,0 +1,97 @@
+"""A killed run, continued, ends with the weights of one that was never killed."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import environment, weights
+from gradpath.flow import record
+from gradpath.report import metrics
+
+TRAIN = ("data.limit=3000", "data.batch_size=32", "model.hidden=[64,32]", "trainer.max_epochs=6", "trainer.accelerator=cpu",
+         "trainer.log_every_n_steps=5", "probe.every=5", "optimizer=adam", "norm=batch_before")  # fmt: skip
+STEPS = 6 * 94
+
+
+def kill_at(step: int, folder: Path, project: Path, *arguments: str) -> int:
+    """Starts a run and kills it with SIGKILL once its metrics have reached `step`; returns the step they had reached."""
+    process = subprocess.Popen(
+        [sys.executable, "train.py", *arguments], cwd=project, env=environment(project), stdout=subprocess.DEVNULL
+    )
+    try:
+        while process.poll() is None:
+            rows = metrics.load(folder)
+            if rows and rows[-1]["step"] >= step:
+                break
+    finally:
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+    assert process.returncode == -signal.SIGKILL
+    return int(metrics.load(folder)[-1]["step"])
+
+
+@pytest.fixture(scope="module")
+def never_killed(project: Path) -> Path:
+    folder = project / "logs/runs/whole"
+    subprocess.run(
+        [sys.executable, "train.py", *TRAIN, f"hydra.run.dir={folder}"],
+        cwd=project, env=environment(project), check=True, capture_output=True,
+    )  # fmt: skip
+    return folder
+
+
+def test_killed_at_random_steps_and_resumed(command, project: Path, never_killed: Path) -> None:  # type: ignore[no-untyped-def]
+    step = random.Random(time.time_ns()).randrange(10, STEPS - 120)
+    folder = project / f"logs/runs/killed_{step}"
+    reached = kill_at(step, folder, project, *TRAIN, f"hydra.run.dir={folder}")
+    assert not (folder / "result.json").exists()
+    again = min(reached + 60, STEPS - 30)
+    kill_at(again, folder, project, f"resume={folder}")
+    done = command("train.py", f"resume={folder}")
+    assert done.returncode == 0, done.stderr
+    expected = weights(never_killed)
+    assert all(torch.equal(value, expected[name]) for name, value in weights(folder).items()), f"killed at {step}"
+    best = weights(never_killed, "best")
+    assert all(torch.equal(value, best[name]) for name, value in weights(folder, "best").items())
+
+
+def test_what_was_logged_is_whole_and_without_repeats(project: Path, never_killed: Path, command) -> None:  # type: ignore[no-untyped-def]
+    folder = project / "logs/runs/killed_once"
+    kill_at(150, folder, project, *TRAIN, f"hydra.run.dir={folder}")
+    done = command("train.py", f"resume={folder}")
+    assert done.returncode == 0, done.stderr
+    assert metrics.load(folder) == metrics.load(never_killed)
+    assert metrics.collect(folder) == metrics.collect(never_killed)
+    ours, theirs = record.load(folder), record.load(never_killed)
+    assert all((ours[name] == theirs[name]).all() for name in theirs)
+    assert (folder / "config.yaml").read_text().replace(f"resume: {folder}", "resume: null") == (
+        never_killed / "config.yaml"
+    ).read_text()
+
+
+def test_killed_before_the_first_checkpoint(command, project: Path, never_killed: Path) -> None:  # type: ignore[no-untyped-def]
+    folder = project / "logs/runs/killed_early"
+    kill_at(5, folder, project, *TRAIN, f"hydra.run.dir={folder}")
+    if (folder / "checkpoints/last.ckpt").exists():
+        pytest.fail("the run was faster than the kill: give it more steps per epoch")
+    done = command("train.py", f"resume={folder}")
+    assert done.returncode == 0, done.stderr
+    expected = weights(never_killed)
+    assert all(torch.equal(value, expected[name]) for name, value in weights(folder).items())
+
+
+def test_resume_last_and_longer(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+    """A finished run goes on where more epochs are asked for."""
+    small = ("data=xor", "model.hidden=[8]", "schedule=constant", "trainer.accelerator=cpu")
+    assert command("train.py", *small, "trainer.max_epochs=4", "hydra.run.dir=logs/runs/longer_whole").returncode == 0
+    assert command("train.py", *small, "trainer.max_epochs=2", "hydra.run.dir=logs/runs/longer").returncode == 0
+    done = command("train.py", "resume=last", "trainer.max_epochs=4")
+    assert done.returncode == 0, done.stderr
+    first, second = weights(project / "logs/runs/longer_whole"), weights(project / "logs/runs/longer")
+    assert all(torch.equal(first[name], second[name]) for name in first)

@@ -1,0 +1,107 @@
+"""The README's commands as a user types them."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from conftest import weights
+
+QUICK = ("data.limit=640", "trainer.max_epochs=1", "trainer.accelerator=cpu")
+
+
+def test_a_choice_of_each_group(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+    done = command("train.py", "optimizer=adam", "activation=gelu", *QUICK)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    (folder,) = (project / "logs/runs").glob("gelu-limit640-*/*")
+    assert json.loads((folder / "result.json").read_text())["choices"]["activation"] == "gelu"
+    lines = done.stdout.splitlines()
+    assert lines[0] == "gradpath, seed 0"
+    assert any("activation=gelu" in line for line in lines)
+    assert any(re.search(r"hidden_01\s+784 -> 512\s+401,920", line) for line in lines)
+    assert any(re.fullmatch(r"epoch 1/1  step 5  .*val/loss [\d.]+  val/accuracy [\d.]+", line) for line in lines)
+    assert any(line.startswith("  TensorBoard: tensorboard --logdir logs/runs/gelu") for line in lines)
+    # Nothing but our own lines: no tips, no warnings, no devices that were not asked for.
+    assert not [line for line in lines if re.search(r"\b(warning|tip|litlogger|available|[HT]PU)", line, re.IGNORECASE)]
+
+
+def test_evaluate_prints_what_training_printed(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+    trained = command("train.py", *QUICK, "seed=5", "hydra.run.dir=logs/runs/evaluated")
+    evaluated = command("scripts/evaluate.py", "run=logs/runs/evaluated")
+    assert evaluated.returncode == 0, evaluated.stderr
+    printed = [line for line in evaluated.stdout.splitlines() if line]
+    assert [line.split(":")[0] for line in printed] == ["test/loss", "test/accuracy"]
+    for line in printed:
+        assert f"  {line}\n" in trained.stdout
+
+
+def test_a_sweep_as_typed(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+    done = command("train.py", "-m", "activation=sigmoid,relu", "init=xavier_normal,he_normal", *QUICK)
+    assert done.returncode == 0, done.stderr
+    (sweep,) = (project / "logs/sweeps").glob("2*")
+    chosen = {
+        (result["choices"]["activation"], result["choices"]["init"])
+        for result in (json.loads(path.read_text()) for path in sweep.glob("*/result.json"))
+    }
+    assert chosen == {(a, i) for a in ("sigmoid", "relu") for i in ("xavier_normal", "he_normal")}
+    assert sorted(path.name.split("-limit")[0] for path in sweep.iterdir() if path.is_dir()) == [
+        "0-sigmoid-xavier_normal", "1-sigmoid-he_normal", "2-relu-xavier_normal", "3-relu-he_normal",
+    ]  # fmt: skip
+
+
+def test_an_experiment_can_be_a_sweep(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+    done = command("train.py", "experiment=batchnorm_placement", *QUICK, "hydra.sweep.dir=logs/sweeps/placement")
+    assert done.returncode == 0, done.stderr
+    results = [json.loads(path.read_text()) for path in (project / "logs/sweeps/placement").glob("*/result.json")]
+    assert {result["choices"]["norm"] for result in results} == {"none", "batch_before", "batch_after"}
+
+
+def test_the_same_command_twice_gives_the_same_bits(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+    for name in ("first", "second"):
+        assert command("train.py", *QUICK, "norm=batch_before", f"hydra.run.dir=logs/runs/{name}").returncode == 0
+    first, second = (weights(project / "logs/runs" / name) for name in ("first", "second"))
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.timeout(400)
+def test_two_processes_equal_one(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+    """gloo, the same global batch: the same metrics to 1e-4, and one folder."""
+    common = (
+        "data.limit=2000",
+        "trainer.max_epochs=2",
+        "trainer.accelerator=cpu",
+        "trainer.log_every_n_steps=4",
+        "probe.every=4",
+    )
+    one = command("train.py", *common, "hydra.run.dir=logs/ddp/one")
+    two = command("train.py", *common, "trainer=ddp", "trainer.devices=2", "hydra.run.dir=logs/ddp/two")
+    assert one.returncode == two.returncode == 0, two.stderr
+    assert two.stderr == ""
+    assert sorted(path.name for path in (project / "logs/ddp").iterdir()) == ["one", "two"]
+    results = [json.loads((project / f"logs/ddp/{name}/result.json").read_text()) for name in ("one", "two")]
+    assert results[0]["metrics"].keys() == results[1]["metrics"].keys()
+    for name, value in results[0]["metrics"].items():
+        assert results[1]["metrics"][name] == pytest.approx(value, abs=1e-4), name
+    names = [
+        {path.name for path in (project / f"logs/ddp/{name}").iterdir() if "tfevents" not in path.name}
+        for name in ("one", "two")
+    ]
+    assert names[0] == names[1]
+    import numpy as np
+
+    records = [np.load(project / f"logs/ddp/{name}/flow.npz") for name in ("one", "two")]
+    for quantity in ("weight_grad_norm", "weight_norm", "update_ratio"):
+        assert records[0][quantity] == pytest.approx(records[1][quantity], rel=1e-2), quantity
+
+
+def test_divergence_is_an_observation(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+    hot = ("data=xor_noisy", "optimizer=sgd", "optimizer.lr=1e30", "activation=identity", "trainer.accelerator=cpu")
+    done = command("train.py", *hot, "hydra.run.dir=logs/runs/hot")
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"diverged: NaN or Inf first at step \d+ in (hidden_0\d|output) \([a-z -]+\)", done.stdout)
+    counted = command("train.py", *hot, "fail_on_divergence=true", "hydra.run.dir=logs/runs/hot2")
+    assert counted.returncode == 1
+    assert counted.stderr.count("\n") == 1

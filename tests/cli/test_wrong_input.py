@@ -1,0 +1,190 @@
+"""Every mistake: one line that names the key and what is allowed, exit code 2, and not a file more than before."""
+
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import environment, tree
+
+# The command line, and what its one line must say.
+KNOWN_BEFORE_TORCH = [
+    # Groups and options
+    ("activation=reluu", "activation=reluu: no such option. Did you mean relu?"),
+    ("activation=", "activation=: no such option."),
+    ("optimzer=adam", "optimzer=adam: no such group or key. Did you mean optimizer?"),
+    ("optimizer=adm", "Did you mean adam?"),
+    ("init=kaiming", "init=kaiming: no such option. There are constant, critical"),
+    ("norm=off", "norm=off: no such option. There are batch_after"),
+    ("experiment=vanishing", "Did you mean vanishing_sigmoid?"),
+    ("data=mnsit", "Did you mean mnist?"),
+    ("trainer=cuda", "trainer=cuda: no such option."),
+    ("loss=crossentropy", "Did you mean cross_entropy?"),
+    # Keys
+    ("model.widht=3", "model=mlp has no such key. Did you mean model.width, a key of model=deep?"),
+    ("model.hiden=[3]", "Did you mean model.hidden?"),
+    ("model.depth=5", "It belongs to model=deep."),
+    ("optimizer.momentum=0.9", "optimizer=adam has no such key. It belongs to"),
+    ("optimizer=sgd optimizer.betas=[0.9,0.99]", "optimizer=sgd has no such key."),
+    ("optim.lr=0.1", "optim.lr=0.1: no such group or key. Did you mean optimizer?"),
+    ("lr=0.1", "lr=0.1: no such group or key."),
+    ("sed=1", "Did you mean seed?"),
+    ("+model.widht=3", "no + is needed"),
+    ("++model.depth=3", "no + is needed"),
+    ("~activation", "cannot be removed"),
+    ("model=3", "model=3: no such option."),
+    ("model.hidden.first=3", "has no such key."),
+    ("norm.layer=3", "norm.layer=3: must be a group of keys or null"),
+    ("experiment=chapter_challenge optimizer=sgd activation=tanhh", "Did you mean tanh?"),
+    ("experiment=xor model=perceptron model.depth=2", "It belongs to model=deep."),
+    ("experiment=vanishing_sigmoid model=mlp", "set by the experiment, but model=mlp has no such key."),
+    # Types
+    ("optimizer.lr=fast", "optimizer.lr=fast: must be a number."),
+    ("seed=one", "seed=one: must be a whole number."),
+    ("model.hidden=64", "model.hidden=64: must be a list of whole numbers, such as [64,64]."),
+    ("model.hidden=[64,wide]", "must be a list of whole numbers"),
+    ("optimizer.betas=0.9", "optimizer.betas=0.9: must be a list of 2 numbers"),
+    ("trainer.deterministic=maybe", "trainer.deterministic=maybe: must be true or false."),
+    ("data.limit=all", "data.limit=all: must be a whole number or null."),
+    ("trainer.max_epochs=null", "trainer.max_epochs=null: must be a whole number."),
+    # Ranges
+    ("optimizer.lr=-1", "optimizer.lr=-1: must be greater than 0."),
+    ("optimizer.lr=nan", "optimizer.lr=nan: must be greater than 0."),
+    ("model.hidden=[0]", "model.hidden=[0]: each value must be at least 1."),
+    ("seed=-1", "seed=-1: must be at least 0."),
+    ("data.batch_size=0", "data.batch_size=0: must be at least 1."),
+    ("trainer.max_epochs=0", "trainer.max_epochs=0: must be at least 1."),
+    ("optimizer.betas=[0.9,1.5]", "each value must be less than 1."),
+    ("probe.every=0", "probe.every=0: must be at least 1."),
+    ("trainer.accelerator=gpuu", "must be auto, cpu, gpu, cuda or mps. Did you mean gpu?"),
+    ("trainer.devices=0", "trainer.devices=0: must be at least 1, or -1"),
+    ("schedule=step schedule.gamma=2", "schedule.gamma=2: must be at most 1."),
+    # Combinations
+    ("norm=batch_before data.batch_size=1", "BatchNorm needs at least 2 samples"),
+    ("trainer=ddp norm=batch_after data.batch_size=2", "BatchNorm needs at least 2 samples"),
+    ("trainer=ddp data.batch_size=127", "must be a multiple of trainer.devices=2"),
+    ("model.output=softmax loss=cross_entropy", "use model.output=none."),
+    ("activation._target_=os.system", "must start with torch., torchmetrics. or gradpath."),
+    # Hydra's grammar, sweeps, resuming
+    ("model.hidden=[64", "write key=value"),
+    ("activation", "activation: write it as key=value."),
+    ("activation=relu,tanh", "several values are a sweep: add -m."),
+    ("-m activation=relu,tanhh", "Did you mean tanh?"),
+    ("-m optimizer.lr=0.1,-0.1", "optimizer.lr=-0.1: must be greater than 0."),
+    ("-m optimizer.lr=interval(0,1)", "write the values out"),
+    ("resume=last", "resume=last: there is no run in"),
+    ("resume=logs/nowhere", "resume=logs/nowhere: not the folder of a run"),
+    ("--config-dir nowhere", "--config-dir nowhere: no such folder."),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), KNOWN_BEFORE_TORCH, ids=lambda text: text[:40])
+def test_known_before_torch(line: str, message: str, project: Path) -> None:
+    # An import of torch would end the command with another message than the one expected.
+    bare = environment(project) | {"PYTHONPATH": f"{Path(__file__).parent / 'without_torch'}{os.pathsep}{project / 'src'}"}
+    before = tree(project)
+    done = subprocess.run(
+        [sys.executable, "train.py", *line.split(" ")], cwd=project, env=bare, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr
+    assert tree(project) == before
+
+
+KNOWN_AFTER_TORCH = [
+    ("trainer=gpu", "trainer: No supported gpu backend found"),
+    ("trainer.strategy=nonsense", "trainer: "),
+    ("data=sine loss=cross_entropy", "CrossEntropyLoss: for multiclass data, but this data is regression; use loss=auto"),
+    ("model.output=softmax", "twice flattens the gradient; use model.output=none."),
+    ("activation._target_=torch.nn.ReLUU", "torch.nn has no ReLUU"),
+    ("activation._target_=torch.os.system", "not a class or function of"),
+    ("data.dataset=CIFAR10", "must be MNIST, FashionMNIST or KMNIST"),
+    ("data.validation=70000", "data.validation=70000: must be less than the 60000"),
+    ("data=fashion_mnist", "FashionMNIST cannot be read"),
+    ("init=critical activation._target_=torch.zeros_like model=deep", "init=critical: the gradient vanishes at any"),
+]
+
+
+@pytest.mark.parametrize(("line", "message"), KNOWN_AFTER_TORCH, ids=lambda text: text[:40])
+def test_known_after_torch(line: str, message: str, command, project: Path) -> None:  # type: ignore[no-untyped-def]
+    before = tree(project)
+    done = command("train.py", *line.split(" "))
+    assert done.returncode == 2, done.stderr
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert tree(project) == before
+
+
+def test_a_checkpoint_of_another_architecture(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+    small = ("data=xor", "data.epochs=1", "model.hidden=[8,4]", "trainer.accelerator=cpu")
+    assert command("train.py", *small, "hydra.run.dir=logs/runs/one").returncode == 0
+    before = {path: path.read_bytes() for path in tree(project) if path.is_file()}
+    done = command("train.py", "resume=logs/runs/one", "model.hidden=[8,5]")
+    assert done.returncode == 2
+    assert (
+        "another architecture, from hidden_02 on: blocks.1.linear.weight is 4 x 8 in the checkpoint and 5 x 8" in done.stderr
+    )
+    assert done.stderr.count("\n") == 1
+    (project / "logs/runs/one/checkpoints/last.ckpt").write_bytes(b"not a checkpoint")
+    damaged = command("train.py", "resume=logs/runs/one")
+    assert damaged.returncode == 2
+    assert "not a readable checkpoint" in damaged.stderr
+    (project / "logs/runs/one/checkpoints/last.ckpt").write_bytes(before[project / "logs/runs/one/checkpoints/last.ckpt"])
+    assert {path: path.read_bytes() for path in tree(project) if path.is_file()} == before
+
+
+def test_a_folder_where_nothing_can_be_written(command, project: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Below a file, and in a file system that takes no folder, whoever asks."""
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file/run", Path("/proc/gradpath")):
+        done = command("train.py", "data=xor", f"hydra.run.dir={folder}")
+        assert done.returncode == 2, done.stderr
+        assert "choose another place with hydra.run.dir=FOLDER" in done.stderr
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_full_disk(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """The operating system refuses to let any file grow past 4 KiB."""
+    done = command(
+        "train.py", "data=xor", "data.epochs=1", "trainer.accelerator=cpu", f"hydra.run.dir={tmp_path / 'run'}",
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
+    )  # fmt: skip
+    assert done.returncode in (1, 2)
+    assert done.stderr.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.rglob(".*.[0-9]*"))
+
+
+def test_a_mistake_in_one_job_of_a_sweep_does_not_stop_the_others(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+    done = command(
+        "train.py", "-m", "data=sine", "data.epochs=1", "trainer.accelerator=cpu", "loss=mse,cross_entropy,huber",
+        "hydra.sweep.dir=logs/sweeps/mixed",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "CrossEntropyLoss: for multiclass data" in done.stderr
+    results = {path.parent.name: path.read_text() for path in (project / "logs/sweeps/mixed").glob("*/result.json")}
+    assert len(results) == 3
+    assert sorted('"ok"' in text for text in results.values()) == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("script", "argument", "message"),
+    [
+        ("evaluate.py", "", "no run given: write run=FOLDER"),
+        ("evaluate.py", "runn=last", "runn=last: write run=FOLDER"),
+        ("evaluate.py", "run=nowhere", "run=nowhere: not the folder of a run"),
+        ("benchmark.py", "pairs=0", "pairs=0: write pairs=N or steps=N"),
+        ("benchmark.py", "speed=1", "speed=1: write pairs=N or steps=N"),
+    ],
+)
+def test_scripts(script: str, argument: str, message: str, command) -> None:  # type: ignore[no-untyped-def]
+    done = command(f"scripts/{script}", *argument.split())
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1

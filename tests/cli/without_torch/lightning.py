@@ -1,0 +1,1 @@
+raise ImportError("imported lightning before the command line was checked")

@@ -1,0 +1,1 @@
+raise ImportError("imported torch before the command line was checked")

@@ -1,0 +1,1 @@
+raise ImportError("imported torchvision before the command line was checked")

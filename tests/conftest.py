@@ -1,0 +1,85 @@
+"""Shared by all tests: one thread per worker, runs in this process, and commands in a copy of the project."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# Two workers share two cores. Set before torch is imported.
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import torch
+
+from gradpath.cli import compose
+from gradpath.config import PROJECT
+from gradpath.experiment import run
+
+Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Run = Callable[..., tuple[dict[str, Any], Path]]
+
+
+@pytest.fixture
+def run_here(tmp_path: Path) -> Run:
+    """`run_here("activation=gelu", ...)` -> result, folder: the recipe itself, in this process."""
+
+    def call(*overrides: str, folder: str = "run") -> tuple[dict[str, Any], Path]:
+        config, choices = compose(*overrides)
+        return run(config, choices, tmp_path / folder, list(overrides)), tmp_path / folder
+
+    return call
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project whose logs/ belong to this worker alone."""
+    copy = tmp_path_factory.mktemp("project")
+    for name in ("conf", "src", "scripts"):
+        shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(PROJECT / "train.py", copy)
+    (copy / "logs").mkdir()
+    archives = copy / "data/MNIST/raw"
+    archives.mkdir(parents=True)
+    for archive in (PROJECT / "data/MNIST/raw").glob("*.gz"):
+        shutil.copy(archive, archives)
+    return copy
+
+
+@pytest.fixture
+def command(project: Path) -> Command:
+    """`command("train.py", "seed=1")` runs a script of the copy as a user would, and returns what it printed."""
+
+    def call(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+        options.setdefault("cwd", project)
+        return subprocess.run(
+            [sys.executable, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+            env=environment(project),
+            **options,
+        )
+
+    return call
+
+
+def environment(project: Path) -> dict[str, str]:
+    """The environment in which the copy's own package is the one that is imported."""
+    return os.environ | {"PYTHONPATH": str(project / "src"), "COLUMNS": "80"}
+
+
+def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
+    """The state_dict of a run's checkpoint."""
+    checkpoint = torch.load(folder / f"checkpoints/{name}.ckpt", weights_only=True)
+    state: dict[str, torch.Tensor] = checkpoint["state_dict"]
+    return state
+
+
+def tree(folder: Path) -> set[Path]:
+    """Every file and folder below `folder`, bytecode and unpacked data left out."""
+    return {path for path in folder.rglob("*") if "__pycache__" not in path.parts and "data" not in path.parts}

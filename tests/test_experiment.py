@@ -1,0 +1,137 @@
+"""A run's folder, its result, and that the same command gives the same bits."""
+
+import csv
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+
+from conftest import weights
+from gradpath.errors import ConfigError, RunFailed
+from gradpath.experiment import run
+
+SMALL = (
+    "data.limit=640",
+    "model.hidden=[32,16]",
+    "trainer.max_epochs=2",
+    "trainer.accelerator=cpu",
+    "trainer.log_every_n_steps=2",
+)
+KEYS = {
+    "status", "error", "choices", "seed", "parameters", "metrics", "verdict", "profile", "theory", "durations",
+    "environment", "command",
+}  # fmt: skip
+
+
+def test_the_folder_is_complete(run_here) -> None:  # type: ignore[no-untyped-def]
+    result, folder = run_here(*SMALL, "seed=3")
+    assert sorted(p.name for p in folder.iterdir() if not p.name.startswith("events.out.tfevents")) == [
+        "checkpoints", "config.yaml", "flow.npz", "metrics.csv", "overrides.yaml", "result.json",
+    ]  # fmt: skip
+    assert len(list(folder.glob("events.out.tfevents*"))) == 1
+    assert sorted(p.name for p in (folder / "checkpoints").iterdir()) == ["best.ckpt", "last.ckpt"]
+    saved = json.loads((folder / "result.json").read_text())
+    assert set(saved) == KEYS
+    assert saved == json.loads(json.dumps(result))
+    assert saved["seed"] == 3
+    assert saved["choices"]["activation"] == "relu"
+    assert saved["parameters"] == 784 * 32 + 32 + 32 * 16 + 16 + 16 * 10 + 10
+    assert set(saved["verdict"]) == {"class", "ratio", "rate_per_layer", "findings"}
+    assert [row["layer"] for row in saved["profile"]] == ["hidden_01", "hidden_02", "output"]
+    assert [row["layer"] for row in saved["theory"]] == ["hidden_01", "hidden_02"]
+    assert set(saved["metrics"]) == {
+        "train/loss", "train/accuracy", "val/loss", "val/accuracy", "test/loss", "test/accuracy", "best_epoch", "last_epoch",
+    }  # fmt: skip
+    assert {"build", "predict", "fit", "test"} == set(saved["durations"])
+    assert saved["environment"]["torch"] == torch.__version__
+    assert saved["environment"]["device"] == "cpu"
+    assert saved["environment"]["threads"] == 1
+
+
+def test_the_saved_configuration_is_the_whole_one(run_here, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    """Resolved and self-contained: running it again gives the same weights to the bit."""
+    first, folder = run_here(*SMALL)
+    config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
+    assert isinstance(config, dict)
+    assert "${" not in (folder / "config.yaml").read_text()
+    run({str(k): v for k, v in config.items()}, first["choices"], tmp_path / "again", [])
+    again = weights(tmp_path / "again")
+    assert all(torch.equal(value, again[name]) for name, value in weights(folder).items())
+
+
+def test_another_seed_gives_another_network(run_here) -> None:  # type: ignore[no-untyped-def]
+    _, first = run_here(*SMALL, "seed=0")
+    _, second = run_here(*SMALL, "seed=1", folder="second")
+    name = "network.blocks.0.linear.weight"
+    assert not torch.equal(weights(first)[name], weights(second)[name])
+
+
+def test_metrics_csv(run_here) -> None:  # type: ignore[no-untyped-def]
+    result, folder = run_here(*SMALL)
+    with (folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    steps = [int(row["step"]) for row in rows if row["train/loss"]]
+    assert steps == [2, 4, 6, 8, 10]
+    validated = [row for row in rows if row["val/accuracy"]]
+    assert [row["epoch"] for row in validated] == ["0", "1"]
+    best = max(float(row["val/accuracy"]) for row in validated)
+    assert result["metrics"]["val/accuracy"] == best
+    assert float(next(row["lr"] for row in rows if row["lr"])) == pytest.approx(0.001 * (1 + math.cos(math.pi * 2 / 10)) / 2)
+
+
+def test_training_metrics_are_means_over_samples(run_here) -> None:  # type: ignore[no-untyped-def]
+    """With a rate too small to move anything, the epoch's training loss is that of the untrained network on all samples."""
+    result, _ = run_here(*SMALL, "optimizer=sgd", "optimizer.lr=1e-20", "data.limit=200", "trainer.max_epochs=1")
+    from gradpath.build import build_run
+    from gradpath.cli import compose
+    from gradpath.experiment import seed_everything
+
+    config, _ = compose(*SMALL, "data.limit=200")
+    seed_everything(0)
+    data, network, objective, _ = build_run(config)
+    inputs, targets = data.sample(200)
+    with torch.no_grad():
+        expected = objective.loss(network(inputs), targets).item()
+    assert result["metrics"]["train/loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_test_metrics_are_those_of_the_best_checkpoint(run_here) -> None:  # type: ignore[no-untyped-def]
+    from gradpath.evaluation import evaluate
+
+    result, folder = run_here(*SMALL)
+    again = evaluate(folder)
+    assert again == {name: result["metrics"][name] for name in ("test/loss", "test/accuracy")}
+
+
+def test_a_failure_is_recorded_with_its_traceback(run_here, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    # A folder where the checkpoint should go: saving it fails in the middle of the run.
+    (tmp_path / "run/checkpoints/best.ckpt").mkdir(parents=True)
+    with pytest.raises(RunFailed, match="traceback in"):
+        run_here(*SMALL)
+    saved = json.loads((tmp_path / "run/result.json").read_text())
+    assert saved["status"] == "failed"
+    assert saved["error"]
+    assert "Traceback" in saved["traceback"]
+    assert set(saved) == KEYS | {"traceback"}
+
+
+def test_wrong_input_writes_nothing(run_here, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    for wrong in (("data=sine", "loss=cross_entropy"), ("model.output=softmax",), ("trainer.strategy=nonsense",)):
+        base = SMALL[1:] if wrong[0] == "data=sine" else SMALL
+        with pytest.raises(ConfigError):
+            run_here(*base, *wrong)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_batchnorm_with_a_last_batch_of_one(run_here) -> None:  # type: ignore[no-untyped-def]
+    result, _ = run_here(*SMALL, "norm=batch_before", "data.limit=129", "data.batch_size=64")
+    assert result["status"] == "ok"
+
+
+def test_sixteen_bit_training(run_here) -> None:  # type: ignore[no-untyped-def]
+    result, _ = run_here(*SMALL, "trainer.precision=bf16-mixed", "trainer.max_epochs=6")
+    assert result["status"] == "ok"
+    assert result["metrics"]["test/accuracy"] > 0.3
