@@ -21,7 +21,7 @@ from gradpath.flow.divergence import DivergenceGuard
 from gradpath.module import GradpathModule, MakeOptimizer, MakeSchedule
 from gradpath.network import MLP
 from gradpath.objective import Objective, build_objective
-from gradpath.report.console import Bar, Lines, Quiet, is_terminal
+from gradpath.report.console import EpochLines, Quiet
 from gradpath.report.metrics import MetricsFile
 from gradpath.report.tensorboard import Describe, RunLogger
 
@@ -124,7 +124,7 @@ def build_trainer(
         Describe(board, described, evaluated),
         DivergenceGuard(folder, config["trainer"]["log_every_n_steps"]),
         _checkpoints(folder, metric),
-        Bar() if is_terminal() else Lines(),
+        EpochLines(),
     ]
     if config["probe"]["every"]:
         callbacks.append(FlowCallback(folder, config["probe"]["every"], board.log_metrics))
@@ -134,7 +134,7 @@ def build_trainer(
             default_root_dir=folder,
             logger=[board, scalars],
             callbacks=callbacks,
-            enable_progress_bar=is_terminal(),
+            enable_progress_bar=False,
             enable_model_summary=False,
             num_sanity_val_steps=0,
             # The data module places its own samplers, in one process or many.

@@ -52,10 +52,12 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> tuple[dict[str
     into another.
     """
     choosing = _choosing(overrides, loader)
-    options = _load(loader, choosing).hydra.runtime.choices
+    chosen = _load(loader, choosing)
+    options = chosen.hydra.runtime.choices
     choices = {group: str(options[group]) for group in GROUPS}
-    files = plain(_load(loader, parse(f"{group}={option}" for group, option in choices.items())), resolve=False)
-    known = dict(leaves(files))
+    if options.get("experiment"):
+        chosen = _load(loader, parse(f"{group}={option}" for group, option in choices.items()))
+    known = dict(leaves(plain(chosen, resolve=False)))
     for override in overrides:
         if override not in choosing:
             _check_key(override, known, choices, loader)

@@ -2,6 +2,7 @@
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -75,7 +76,6 @@ KNOWN_BEFORE_TORCH = [
     ("-m activation=relu,tanhh", "Did you mean tanh?"),
     ("-m optimizer.lr=0.1,-0.1", "optimizer.lr=-0.1: must be greater than 0."),
     ("-m optimizer.lr=interval(0,1)", "write the values out"),
-    ("resume=last", "resume=last: there is no run in"),
     ("resume=logs/nowhere", "resume=logs/nowhere: not the folder of a run"),
     ("--config-dir nowhere", "--config-dir nowhere: no such folder."),
 ]
@@ -95,6 +95,25 @@ def test_known_before_torch(line: str, message: str, project: Path) -> None:
     assert done.stderr.count("\n") == 1
     assert message in done.stderr
     assert tree(project) == before
+
+
+def test_nothing_to_resume(project: Path, tmp_path: Path) -> None:
+    """In a fresh clone."""
+    for name in ("conf", "src"):
+        shutil.copytree(project / name, tmp_path / name)
+    shutil.copy(project / "train.py", tmp_path)
+    before = tree(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "train.py", "resume=last"],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: resume=last: there is no run in")
+    assert tree(tmp_path) == before
 
 
 KNOWN_AFTER_TORCH = [

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import environment
 
+from conftest import environment
 from gradpath.flow.callback import tags
 
 LAYERS = ["hidden_01", "hidden_02", "output"]
@@ -27,17 +27,18 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 
 @pytest.fixture(scope="module")
 def server(project: Path) -> Iterator[str]:
-    """TensorBoard over the logs of the default network, trained for two short epochs and killed once on the way."""
+    """TensorBoard over the logs of the default network, trained for two short epochs."""
     folder = project / "logs/board/runs/default-s0"
     subprocess.run(
-        [sys.executable, "train.py", "data.limit=6400", "trainer.max_epochs=2", "trainer.accelerator=cpu", f"hydra.run.dir={folder}"],
+        [sys.executable, "train.py", "data.limit=6400", "trainer.max_epochs=2", f"hydra.run.dir={folder}"],
         cwd=project, env=environment(project), check=True, capture_output=True,
     )  # fmt: skip
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    tensorboard = Path(sys.executable).parent / "tensorboard"
     board = subprocess.Popen(
-        [Path(sys.executable).parent / "tensorboard", "--logdir", folder.parents[1], "--host", "127.0.0.1", "--port", str(port)],
+        [tensorboard, "--logdir", folder.parents[1], "--host", "127.0.0.1", "--port", str(port)],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
     url = f"http://127.0.0.1:{port}"

@@ -31,12 +31,15 @@ class Divergence:
 
 
 class DivergenceGuard(pl.Callback):
-    """Stops a run at its first NaN or Inf and writes `divergence.json`; the weights stay as they were before it.
+    """Stops a run after its first NaN or Inf and writes `divergence.json`.
+
+    On a CPU in one process a look costs nothing: every step is looked at, and the weights stay as they were before the
+    accident. Elsewhere a look makes the host wait for the device: the device itself notes the first bad step, the host
+    looks every `every` steps, and the layer is the first that is not finite by then.
 
     Args:
         folder: where `divergence.json` is written.
-        every: steps between two looks where a look makes the host wait for the device. On a CPU in one process the look
-            is free and every step is checked.
+        every: optimiser steps between two looks.
     """
 
     def __init__(self, folder: Path, every: int) -> None:
@@ -45,6 +48,7 @@ class DivergenceGuard(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.world_size == 1 and trainer.strategy.root_device.type == "cpu":
             self.every = 1
+        self.first_bad = torch.full((), -1, device=trainer.strategy.root_device)
         if trainer.is_global_zero:
             (self.folder / FILE).unlink(missing_ok=True)
 
@@ -52,14 +56,16 @@ class DivergenceGuard(pl.Callback):
         self.batch = batch
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer) -> None:
+        assert isinstance(pl_module, GradpathModule)
+        fine = torch.isfinite(pl_module.last_loss + _probe_value(pl_module.network)) | (self.first_bad >= 0)
+        self.first_bad = torch.where(fine, self.first_bad, trainer.global_step)
         if trainer.global_step % self.every:
             return
-        assert isinstance(pl_module, GradpathModule)
-        finite = torch.isfinite(pl_module.last_loss + _probe_value(pl_module.network))
-        if trainer.strategy.reduce_boolean_decision(bool(finite), all=True):
+        first = int(self.first_bad)
+        if trainer.strategy.reduce_boolean_decision(first < 0, all=True):
             return
         if trainer.is_global_zero:
-            found = locate(pl_module.network, self.batch, trainer.global_step)
+            found = locate(pl_module.network, self.batch, first if first >= 0 else trainer.global_step)
             write_text(self.folder / FILE, json.dumps(asdict(found)))
         # Without gradients the coming step leaves the weights alone.
         optimizer.zero_grad(set_to_none=True)

@@ -7,10 +7,9 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import RichProgressBar
-from lightning.pytorch.callbacks.progress.rich_progress import RichProgressBarTheme
 from rich.console import Console
 from rich.panel import Panel
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from gradpath.module import GradpathModule
@@ -103,33 +102,69 @@ def warn(sentence: str) -> None:
         print(f"warning: {sentence}", flush=True)
 
 
-class Bar(RichProgressBar):
-    """Rich's progress bar with the step, and the loss and accuracy that were logged last."""
+class EpochLines(pl.Callback):
+    """One line per epoch, at most twenty per run; in a terminal with a live bar of step, loss and accuracy below them."""
+
+    # Steps between two updates of the bar; its own thread redraws it.
+    EVERY = 20
 
     def __init__(self) -> None:
-        super().__init__(refresh_rate=20, theme=RichProgressBarTheme(metrics_format=".4g"))
+        self.bar: Progress | None = None
 
-    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
-        assert isinstance(pl_module, GradpathModule)
-        shown = {name.removeprefix("train/"): value for name, value in pl_module.shown.items()}
-        validated = {k: v.item() for k, v in trainer.callback_metrics.items() if k in ("val/accuracy", "val/mae")}
-        return {"step": trainer.global_step, **shown, **validated}
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.is_global_zero and is_terminal():
+            self.bar = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(bar_width=None),
+                TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
+                TimeRemainingColumn(),
+                TextColumn("{task.fields[shown]}"),
+                expand=True,
+                transient=True,
+                refresh_per_second=5,
+            )
+            total = int(trainer.estimated_stepping_batches)
+            self.task = self.bar.add_task("", total=total, completed=trainer.global_step, shown="")
+            self.bar.start()
 
-
-class Lines(pl.Callback):
-    """One plain line per epoch, for a pipe or a file; at most twenty per run."""
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.bar and batch_idx % self.EVERY == 0:
+            epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+            shown = metric_line(_shown(pl_module)).replace("train/", "")
+            self.bar.update(self.task, completed=trainer.global_step, description=epoch, shown=shown)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch, last = trainer.current_epoch + 1, trainer.max_epochs or 1
-        if trainer.is_global_zero and (epoch == last or epoch % -(-last // 20) == 0):
-            assert isinstance(pl_module, GradpathModule)
-            values = pl_module.shown | {
-                name: value.item() for name, value in trainer.callback_metrics.items() if "val/" in name
-            }
-            print(f"epoch {epoch}/{last}  step {trainer.global_step}  {metric_line(values)}", flush=True)
+        if not trainer.is_global_zero or (epoch != last and epoch % -(-last // 20)):
+            return
+        trained = {"loss": loss for name, loss in _shown(pl_module).items() if name == "train/loss"}
+        validated = {name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+        line = f"epoch {epoch}/{last}  step {trainer.global_step}  {metric_line(trained | validated)}"
+        if self.bar:
+            self.bar.console.print(line, highlight=False)
+        else:
+            print(line, flush=True)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._stop()
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._stop()
+
+    def _stop(self) -> None:
+        if self.bar:
+            self.bar.stop()
+            self.bar = None
+
+
+def _shown(module: pl.LightningModule) -> dict[str, float]:
+    assert isinstance(module, GradpathModule)
+    return module.shown
 
 
 def metric_line(metrics: Mapping[str, float]) -> str:
-    """`train/loss 0.1234  val/loss 0.2345  val/accuracy 0.9876`."""
+    """`loss 0.1234  val/loss 0.2345  val/accuracy 0.9876`."""
     in_order = sorted(metrics, key=lambda name: (name.split("/")[0], not name.endswith("loss")))
     return "  ".join(f"{name} {metrics[name]:.4g}" for name in in_order)
