@@ -7,8 +7,9 @@ import pytest
 from omegaconf import OmegaConf
 
 from gradpath.cli import CONF, compose
-from gradpath.config import GROUPS, Limits, check, leaves, nearest, risks
-from gradpath.errors import ConfigError
+from gradpath.config import check, leaves, risks
+from gradpath.errors import ConfigError, nearest
+from gradpath.schema import GROUPS, Limits
 
 FILES = sorted(path.relative_to(CONF) for path in CONF.glob("*/*.yaml"))
 OPTIONS = [(path.parent.name, path.stem) for path in FILES if path.parent.name in GROUPS]

@@ -1,184 +1,17 @@
-"""The schema of conf/: which keys there are, their types and ranges, and which combinations are impossible.
+"""A configuration held against the schema, and the combinations that are impossible or risky.
 
-Every YAML file of conf/ is checked against these dataclasses. A key that the schema does not name belongs to a user's own
-option file; its type is that of the file's value. Nothing here imports torch: a mistake answers at once.
+Nothing here imports torch: a mistake answers at once.
 """
 
-import difflib
 import types
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from gradpath.errors import ConfigError
+from gradpath.errors import ConfigError, alternatives, nearest
+from gradpath.schema import GROUPS, Limits, Root
 
 PROJECT = Path(__file__).resolve().parents[2]
-
-
-@dataclass(frozen=True)
-class Limits:
-    """Bounds of a number (or of each number in a list) and the words a string may be."""
-
-    gt: float | None = None
-    ge: float | None = None
-    lt: float | None = None
-    le: float | None = None
-    words: tuple[str, ...] = ()
-
-    def broken_by(self, value: object) -> str | None:
-        """What `value` had to be, or None when it keeps the limits."""
-        if isinstance(value, str):
-            return None if not self.words or value in self.words else f"must be {alternatives(self.words)}"
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            return None
-        # Asked so that NaN, which compares false with everything, breaks every limit.
-        if self.gt is not None and not value > self.gt:
-            return f"must be greater than {self.gt:g}"
-        if self.ge is not None and not value >= self.ge:
-            return f"must be at least {self.ge:g}"
-        if self.lt is not None and not value < self.lt:
-            return f"must be less than {self.lt:g}"
-        if self.le is not None and not value <= self.le:
-            return f"must be at most {self.le:g}"
-        return None
-
-
-Count = Annotated[int, Limits(ge=1)]
-Seed = Annotated[int, Limits(ge=0, lt=2**32)]
-Positive = Annotated[float, Limits(gt=0)]
-NotNegative = Annotated[float, Limits(ge=0)]
-Decay = Annotated[float, Limits(ge=0, lt=1)]
-Fraction = Annotated[float, Limits(ge=0, le=1)]
-Batches = Annotated[int | float, Limits(ge=0)]
-
-
-@dataclass
-class Root:
-    seed: Seed
-    resume: str | None
-    fail_on_divergence: bool
-    allowed_targets: list[str]
-
-
-@dataclass
-class Data:
-    dataset: str
-    root: str
-    batch_size: Count
-    limit: Annotated[int | None, Limits(ge=2)]
-    epochs: Count
-    validation: Count
-    split_seed: Seed
-    data_seed: Seed
-    mean: float
-    std: Positive
-    steps_per_epoch: Count
-    samples: Annotated[int, Limits(ge=20)]
-    noise: NotNegative
-    features: Count
-    classes: Annotated[int, Limits(ge=2)]
-
-
-@dataclass
-class Model:
-    hidden: Annotated[list[int], Limits(ge=1)]
-    depth: Annotated[int, Limits(ge=0)]
-    width: Count
-    output: Annotated[str, Limits(words=("none", "sigmoid", "softmax"))]
-
-
-@dataclass
-class Activation:
-    negative_slope: NotNegative
-    alpha: Positive
-    beta: Positive
-
-
-@dataclass
-class Init:
-    gain: Annotated[float | str, Limits(gt=0, words=("auto",))]
-    mode: Annotated[str, Limits(words=("fan_in", "fan_out"))]
-    sigma_b2: NotNegative
-    std: NotNegative
-    value: float
-    tolerance: Positive
-    max_passes: Count
-
-
-@dataclass
-class NormLayer:
-    eps: NotNegative
-    momentum: Annotated[float | None, Limits(ge=0, le=1)]
-
-
-@dataclass
-class Norm:
-    placement: Annotated[str, Limits(words=("none", "before", "after"))]
-    layer: NormLayer | None
-
-
-@dataclass
-class Loss:
-    tasks: Annotated[list[str], Limits(words=("regression", "binary", "multiclass"))]
-
-
-@dataclass
-class Optimizer:
-    lr: Positive
-    momentum: Decay
-    nesterov: bool
-    betas: Annotated[tuple[float, float], Limits(ge=0, lt=1)]
-    alpha: Decay
-    eps: Positive
-    weight_decay: NotNegative
-    momentum_decay: NotNegative
-    lr_decay: NotNegative
-    fused: bool | None
-
-
-@dataclass
-class Schedule:
-    floor: Fraction
-    warmup: Fraction
-    gamma: Annotated[float, Limits(gt=0, le=1)]
-    drops: Count
-
-
-@dataclass
-class Probe:
-    every: Annotated[int | None, Limits(ge=1)]
-
-
-@dataclass
-class Trainer:
-    accelerator: Annotated[str, Limits(words=("auto", "cpu", "gpu", "cuda", "mps"))]
-    devices: Annotated[int | str | list[int], Limits(ge=-1)]
-    strategy: str
-    precision: Annotated[str, Limits(words=("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"))]
-    max_epochs: Count
-    accumulate_grad_batches: Count
-    gradient_clip_val: Annotated[float | None, Limits(gt=0)]
-    log_every_n_steps: Count
-    limit_train_batches: Batches
-    limit_val_batches: Batches
-    limit_test_batches: Batches
-    deterministic: bool
-
-
-# In the order of a run's story: what is learnt, by what, how. Run names follow it.
-GROUPS: dict[str, type] = {
-    "data": Data,
-    "model": Model,
-    "activation": Activation,
-    "init": Init,
-    "norm": Norm,
-    "loss": Loss,
-    "optimizer": Optimizer,
-    "schedule": Schedule,
-    "probe": Probe,
-    "trainer": Trainer,
-}
 
 
 def check(config: Mapping[str, Any]) -> None:
@@ -215,18 +48,6 @@ def risks(config: Mapping[str, Any], choices: Mapping[str, str]) -> list[str]:
             "norm=batch_before or activation=relu"
         )
     return found
-
-
-def nearest(word: str, allowed: Iterable[str]) -> str:
-    """` (did you mean x?)`, or nothing when no allowed word is close."""
-    match = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.6)
-    return f" Did you mean {match[0]}?" if match else ""
-
-
-def alternatives(words: Iterable[str]) -> str:
-    """`a`, `a or b`, `a, b or c`."""
-    *rest, last = list(words)
-    return f"{', '.join(rest)} or {last}" if rest else last
 
 
 def leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,4 +1,7 @@
-"""The two ways a run can end early, each with a text of one line."""
+"""The two ways a run can end early, each with a text of one line, and the words such a line needs."""
+
+import difflib
+from collections.abc import Iterable
 
 
 class ConfigError(ValueError):
@@ -7,3 +10,15 @@ class ConfigError(ValueError):
 
 class RunFailed(RuntimeError):  # noqa: N818 - a fact, not an error of the program
     """A run that ended by an exception, or by NaN where that counts; result.json tells more. Exit code 1."""
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """` (did you mean x?)`, or nothing when no allowed word is close."""
+    match = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.6)
+    return f" Did you mean {match[0]}?" if match else ""
+
+
+def alternatives(words: Iterable[str]) -> str:
+    """`a`, `a or b`, `a, b or c`."""
+    *rest, last = list(words)
+    return f"{', '.join(rest)} or {last}" if rest else last

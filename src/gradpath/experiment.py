@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from gradpath.build import build_run, build_trainer
 from gradpath.checkpoint import BEST, LAST, load_checkpoint
 from gradpath.cli import remove_empty
-from gradpath.config import GROUPS, check, risks
+from gradpath.config import check, risks
 from gradpath.errors import ConfigError, RunFailed
 from gradpath.files import write_text
 from gradpath.flow import divergence, record
@@ -31,6 +31,7 @@ from gradpath.report.result import command, environment, write_result
 from gradpath.report.summary import relative, show_result, show_start
 from gradpath.report.tensorboard import RunLogger
 from gradpath.runs import CONFIG, OVERRIDES
+from gradpath.schema import GROUPS
 from gradpath.theory.prediction import predict_network
 
 Config = Mapping[str, Any]

@@ -9,8 +9,7 @@ from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, Metric
 from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy
 
-from gradpath.config import alternatives
-from gradpath.errors import ConfigError
+from gradpath.errors import ConfigError, alternatives
 
 
 class Task(StrEnum):

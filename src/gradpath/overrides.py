@@ -12,8 +12,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gradpath.config import GROUPS, Root, alternatives, check, leaves, nearest
-from gradpath.errors import ConfigError
+from gradpath.config import check, leaves
+from gradpath.errors import ConfigError, alternatives, nearest
+from gradpath.schema import GROUPS, Root
 
 
 def parse(overrides: Iterable[str]) -> list[Override]:

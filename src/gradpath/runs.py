@@ -4,8 +4,8 @@ from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
 
-from gradpath.config import PROJECT, nearest
-from gradpath.errors import ConfigError
+from gradpath.config import PROJECT
+from gradpath.errors import ConfigError, nearest
 from gradpath.overrides import parse, values
 
 CONFIG, OVERRIDES = "config.yaml", "overrides.yaml"

@@ -9,7 +9,7 @@ import pytest
 
 from conftest import environment, tree
 from gradpath.cli import CONF
-from gradpath.config import GROUPS
+from gradpath.schema import GROUPS
 
 WITHOUT_TORCH = Path(__file__).parent / "without_torch"
 

@@ -139,7 +139,8 @@ class EpochLines(pl.Callback):
         epoch, last = trainer.current_epoch + 1, trainer.max_epochs or 1
         if not trainer.is_global_zero or (epoch != last and epoch % -(-last // 20)):
             return
-        trained = {"loss": loss for name, loss in _shown(pl_module).items() if name == "train/loss"}
+        shown = _shown(pl_module)
+        trained = {"loss": shown["train/loss"]} if shown else {}
         validated = {name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
         line = f"epoch {epoch}/{last}  step {trainer.global_step}  {metric_line(trained | validated)}"
         if self.bar:
