@@ -1,6 +1,6 @@
 """Re-compute the test metrics of a saved run: `python scripts/evaluate.py run=logs/runs/...` (or run=last).
 
-Loads the weights of its best epoch, and nothing else, into the network that its config.yaml describes.
+Loads the weights that it ended with, and nothing else, into the network that its config.yaml describes.
 """
 
 import sys

@@ -77,8 +77,9 @@ def test_metrics_csv(run_here) -> None:  # type: ignore[no-untyped-def]
     assert steps == [2, 4, 6, 8, 10]
     validated = [row for row in rows if row["val/accuracy"]]
     assert [row["epoch"] for row in validated] == ["0", "1"]
-    best = max(float(row["val/accuracy"]) for row in validated)
-    assert result["metrics"]["val/accuracy"] == best
+    accuracies = [float(row["val/accuracy"]) for row in validated]
+    assert result["metrics"]["val/accuracy"] == accuracies[-1]
+    assert result["metrics"]["best_epoch"] == accuracies.index(max(accuracies))
     assert float(next(row["lr"] for row in rows if row["lr"])) == pytest.approx(0.001 * (1 + math.cos(math.pi * 2 / 10)) / 2)
 
 
@@ -98,7 +99,7 @@ def test_training_metrics_are_means_over_samples(run_here) -> None:  # type: ign
     assert result["metrics"]["train/loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_test_metrics_are_those_of_the_best_checkpoint(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_the_test_metrics_are_those_of_the_last_weights(run_here) -> None:  # type: ignore[no-untyped-def]
     from gradpath.evaluation import evaluate
 
     result, folder = run_here(*SMALL)
@@ -106,9 +107,18 @@ def test_the_test_metrics_are_those_of_the_best_checkpoint(run_here) -> None:  #
     assert again == {name: result["metrics"][name] for name in ("test/loss", "test/accuracy")}
 
 
+def test_the_last_checkpoint_is_the_last_epochs(run_here) -> None:  # type: ignore[no-untyped-def]
+    """Also when the first epoch was the best: here nothing moves, and no later epoch is better."""
+    result, folder = run_here(*SMALL, "optimizer=sgd", "optimizer.lr=1e-20", "trainer.max_epochs=3")
+    assert result["metrics"]["best_epoch"] == 0
+    saved = {name: torch.load(folder / f"checkpoints/{name}.ckpt", weights_only=True)["epoch"] for name in ("best", "last")}
+    assert saved == {"best": 0, "last": 2}
+
+
 def test_a_failure_is_recorded_with_its_traceback(run_here, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
-    # A folder where the checkpoint should go: saving it fails in the middle of the run.
-    (tmp_path / "run/checkpoints/best.ckpt").mkdir(parents=True)
+    # A file where the checkpoints' folder should be: saving fails in the middle of the run.
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run/checkpoints").touch()
     with pytest.raises(RunFailed, match="traceback in"):
         run_here(*SMALL)
     saved = json.loads((tmp_path / "run/result.json").read_text())

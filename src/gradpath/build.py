@@ -8,12 +8,12 @@ from typing import Any
 import lightning.pytorch as pl
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from gradpath import targets
-from gradpath.checkpoint import BEST
+from gradpath.checkpoint import BEST, LAST
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError
 from gradpath.flow.callback import FlowCallback
@@ -123,7 +123,7 @@ def build_trainer(
         Quiet(),
         Describe(board, described, evaluated),
         DivergenceGuard(folder, config["trainer"]["log_every_n_steps"]),
-        _checkpoints(folder, metric),
+        *_checkpoints(folder, metric),
         EpochLines(),
     ]
     if config["probe"]["every"]:
@@ -144,24 +144,22 @@ def build_trainer(
         raise ConfigError(f"trainer: {str(error).splitlines()[0].rstrip('.')}.") from None
 
 
-class _BestAndLast(ModelCheckpoint):
-    """Of epochs that are equally good the last, where Lightning keeps the first: XOR is solved long before it is learnt."""
+def _checkpoints(folder: Path, metric: str) -> list[pl.Callback]:
+    """The best epoch by validation, and every epoch's end under one name.
 
-    def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
-        return super().check_monitor_top_k(trainer, current) or (
-            current is not None and bool(current == self.best_model_score)
-        )
-
-
-def _checkpoints(folder: Path, metric: str) -> ModelCheckpoint:
-    """The best epoch by validation, and the last one to resume from."""
+    Two callbacks: with `save_last` Lightning writes the last one only when it is also the best.
+    """
     higher = metric == "accuracy"
-    return _BestAndLast(
-        dirpath=folder / BEST.parent,
-        filename=BEST.stem,
-        monitor="val/accuracy" if higher else "val/loss",
-        mode="max" if higher else "min",
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
+    best = ModelCheckpoint(
+        monitor="val/accuracy" if higher else "val/loss", mode="max" if higher else "min", **_place(folder / BEST)
     )
+    return [best, ModelCheckpoint(**_place(folder / LAST))]
+
+
+def _place(path: Path) -> dict[str, Any]:
+    return {
+        "dirpath": path.parent,
+        "filename": path.stem,
+        "save_on_train_epoch_end": True,
+        "enable_version_counter": False,
+    }

@@ -7,14 +7,14 @@ import lightning.pytorch as pl
 from omegaconf import OmegaConf
 
 from gradpath.build import build_run
-from gradpath.checkpoint import BEST, load_checkpoint, network_state
+from gradpath.checkpoint import LAST, load_checkpoint, network_state
 from gradpath.experiment import seed_everything
 from gradpath.report.console import quiet
 from gradpath.runs import CONFIG
 
 
 def evaluate(folder: Path) -> dict[str, float]:
-    """test/loss and test/accuracy (or test/mae) of the run's best checkpoint, on one device of its kind.
+    """test/loss and test/accuracy (or test/mae) of the weights that the run ended with, on one device of its kind.
 
     Raises:
         ConfigError: no readable checkpoint, or data that are not there.
@@ -24,7 +24,7 @@ def evaluate(folder: Path) -> dict[str, float]:
     assert isinstance(config, dict)
     seed_everything(config["seed"])
     data, network, _, module = build_run({str(key): value for key, value in config.items()})
-    network.load_state_dict(network_state(load_checkpoint(folder / BEST, network)))
+    network.load_state_dict(network_state(load_checkpoint(folder / LAST, network)))
     kept = {key: config["trainer"][key] for key in ("accelerator", "precision", "deterministic", "limit_test_batches")}
     with tempfile.TemporaryDirectory() as scratch:
         trainer = pl.Trainer(

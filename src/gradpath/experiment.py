@@ -14,14 +14,16 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from gradpath.build import build_run, build_trainer
-from gradpath.checkpoint import BEST, LAST, load_checkpoint
+from gradpath.checkpoint import LAST, load_checkpoint
 from gradpath.cli import remove_empty
 from gradpath.config import check, risks
+from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError, RunFailed
 from gradpath.files import write_text
 from gradpath.flow import divergence, record
 from gradpath.flow.profile import measure
 from gradpath.flow.verdict import verdict
+from gradpath.module import GradpathModule
 from gradpath.network import count_parameters
 from gradpath.overrides import plain
 from gradpath.report import console
@@ -83,28 +85,48 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
         "environment": environment(str(trainer.strategy.root_device)),
         "command": command(),
     }
+    with recorded(result, folder):
+        result |= fit_and_test(trainer, module, data, folder, resumes, clock)
+    show_result(result, record.load(folder) if config["probe"]["every"] else None, folder)
+    if config["fail_on_divergence"] and result["status"] == "diverged":
+        raise RunFailed(result["error"])
+    return result
+
+
+def fit_and_test(
+    trainer: pl.Trainer, module: GradpathModule, data: MemoryDataModule, folder: Path, resumes: bool, clock: "Clock"
+) -> dict[str, Any]:
+    """Trains and, unless NaN ended it, tests what it ended with: what becomes known of `status`, `error` and `metrics`."""
+    with clock("fit"):
+        trainer.fit(module, data, ckpt_path=folder / LAST if resumes else None, weights_only=True)
+    found = divergence.load(folder)
+    if found:
+        return {"status": "diverged", "error": f"NaN or Inf first at {found}", "metrics": collect(folder)}
+    with clock("test"):
+        trainer.test(module, data, ckpt_path=folder / LAST, weights_only=True, verbose=False)
+    close_loggers(trainer)
+    return {"metrics": collect(folder)}
+
+
+@contextmanager
+def recorded(result: dict[str, Any], folder: Path) -> Iterator[None]:
+    """Writes `result.json` however its block ends, unless the user ended it: then the run can be resumed.
+
+    Raises:
+        RunFailed: for any exception in the block, with the traceback in `result.json`.
+    """
     try:
-        with clock("fit"):
-            trainer.fit(module, data, ckpt_path=folder / LAST if resumes else None, weights_only=True)
-        found = divergence.load(folder)
-        if found:
-            result |= {"status": "diverged", "error": f"NaN or Inf first at {found}"}
-        else:
-            with clock("test"):
-                trainer.test(module, data, ckpt_path=folder / BEST, weights_only=True, verbose=False)
-        result["metrics"] = collect(folder)
+        yield
+    except SystemExit as stopped:
+        # Lightning's answer to Ctrl-C (code 1) and to SIGTERM (no code, which would read as success).
+        console.warn(f"stopped; to continue: python train.py resume={relative(folder)}")
+        raise SystemExit(stopped.code or 1) from None
     except Exception as error:
         first = (str(error) or "no message").splitlines()[0]
         result |= {"status": "failed", "error": f"{type(error).__name__}: {first}", "traceback": traceback.format_exc()}
         write_result(folder, result)
         raise RunFailed(f"{result['error']} (traceback in {relative(folder / RESULT)})") from error
-    finally:
-        close_loggers(trainer)
     write_result(folder, result)
-    show_result(result, record.load(folder) if config["probe"]["every"] else None, folder)
-    if config["fail_on_divergence"] and result["status"] == "diverged":
-        raise RunFailed(result["error"])
-    return result
 
 
 def run_from_hydra(config: DictConfig) -> None:

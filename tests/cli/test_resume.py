@@ -95,3 +95,23 @@ def test_resume_last_and_longer(command, project: Path) -> None:  # type: ignore
     assert done.returncode == 0, done.stderr
     first, second = weights(project / "logs/runs/longer_whole"), weights(project / "logs/runs/longer")
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
+def test_stopped_by_hand(project: Path, signal_: signal.Signals, command) -> None:  # type: ignore[no-untyped-def]
+    """Ctrl-C says how to go on, and leaves no result that looks like an end."""
+    folder = project / f"logs/runs/stopped_{signal_.name}"
+    process = subprocess.Popen(
+        [sys.executable, "train.py", *TRAIN, f"hydra.run.dir={folder}"],
+        cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    while not metrics.load(folder):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.send_signal(signal_)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode not in (0, 2)
+    assert f"to continue: python train.py resume=logs/runs/stopped_{signal_.name}" in out
+    assert "Traceback" not in err
+    assert not (folder / "result.json").exists()
+    assert command("train.py", f"resume=logs/runs/stopped_{signal_.name}").returncode == 0

@@ -67,22 +67,19 @@ def load(folder: Path) -> list[dict[str, float]]:
 
 
 def collect(folder: Path) -> dict[str, float | int]:
-    """The contract's metrics: training of the last epoch, validation and test of the best one; epochs count from 0.
+    """The contract's metrics, all of the weights that the run ended with, and which epochs were the best and the last.
 
-    Best is the highest val/accuracy, or the lowest val/loss where there is no accuracy; the last of equals.
+    Epochs count from 0. Best is the highest val/accuracy, or the lowest val/loss where there is no accuracy.
     """
     rows = load(folder)
     found: dict[str, float | int] = {}
-    trained = [row for row in rows if "train/loss_epoch" in row]
-    if trained:
-        found |= {k.removesuffix("_epoch"): v for k, v in trained[-1].items() if k.startswith("train/")}
+    for row in rows:
+        found |= {k.removesuffix("_epoch"): v for k, v in row.items() if k.startswith("train/") and k.endswith("_epoch")}
+        found |= {k: v for k, v in row.items() if k.startswith(("val/", "test/"))}
     validated = [row for row in rows if "val/loss" in row]
     if validated:
-        best = max(reversed(validated), key=lambda row: row.get("val/accuracy", -row["val/loss"]))
-        found |= {k: v for k, v in best.items() if k.startswith("val/")}
+        best = max(validated, key=lambda row: row.get("val/accuracy", -row["val/loss"]))
         found |= {"best_epoch": int(best["epoch"]), "last_epoch": int(validated[-1]["epoch"])}
-    for row in rows:
-        found |= {k: v for k, v in row.items() if k.startswith("test/")}
     return found
 
 

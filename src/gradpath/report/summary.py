@@ -42,8 +42,8 @@ def show_result(result: Mapping[str, Any], flow: Mapping[str, npt.NDArray[Any]] 
     """
     metrics = result["metrics"]
     rows = [(name, f"{value:.4f}") for name, value in metrics.items() if isinstance(value, float)]
-    if "test/loss" in metrics:
-        rows.append(("best epoch", f"{metrics['best_epoch'] + 1} of {metrics['last_epoch'] + 1}, which was tested"))
+    if "best_epoch" in metrics:
+        rows.append(("best epoch", f"{metrics['best_epoch'] + 1} of {metrics['last_epoch'] + 1}, by validation"))
     reading = result["verdict"]
     if reading["class"]:
         ratio = "not finite" if reading["ratio"] is None else f"{reading['ratio']:.3g}"
