@@ -26,7 +26,7 @@ from torchvision import datasets, transforms
 from gradpath.build import build_run, build_trainer
 from gradpath.cli import compose, one_line_errors
 from gradpath.config import PROJECT
-from gradpath.data.memory import MemoryDataModule
+from gradpath.data.memory import Batch, MemoryDataModule
 from gradpath.errors import ConfigError
 from gradpath.experiment import start_folder
 from gradpath.report.console import quiet
@@ -47,8 +47,8 @@ def plain_loop(data: MemoryDataModule, steps: int, fused: bool | None) -> float:
     for step, rows in enumerate(order):
         if step == WARM_UP:
             start = time.perf_counter()
-        x = inputs[rows].float().sub_(data.shift).div_(data.spread)
-        loss = F.cross_entropy(network(x), targets[rows])
+        x, y = data.on_after_batch_transfer(Batch(inputs[rows], targets[rows]), 0)
+        loss = F.cross_entropy(network(x), y)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -60,10 +60,10 @@ def gradpath_run(steps: int, *overrides: str) -> float:
     config, choices = compose(
         "trainer.accelerator=cpu", "trainer.max_epochs=1", f"trainer.limit_train_batches={steps + WARM_UP}", *overrides
     )
-    data, _, objective, module = build_run(config)
+    data, _, objective, module = build_run(config, choices)
     timer = Timer(steps)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = build_trainer(config, choices, Path(folder), objective.metric_name, None)
+        trainer = build_trainer(config, Path(folder), objective.metric_name, None)
         start_folder(Path(folder), config, [], trainer)
         trainer.callbacks.append(timer)  # type: ignore[attr-defined]
         trainer.fit(module, data)
@@ -153,8 +153,8 @@ def main() -> None:
     quiet()
     pl.seed_everything(0, verbose=False)
     steps = chosen["steps"]
-    config, _ = compose()
-    data, *_ = build_run(config)
+    config, choices = compose()
+    data, *_ = build_run(config, choices)
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
     images = datasets.MNIST(str(PROJECT / "data"), train=True, transform=transform)
     loops = {

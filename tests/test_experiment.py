@@ -90,9 +90,9 @@ def test_training_metrics_are_means_over_samples(run_here) -> None:  # type: ign
     from gradpath.cli import compose
     from gradpath.experiment import seed_everything
 
-    config, _ = compose(*SMALL, "data.limit=200")
+    config, choices = compose(*SMALL, "data.limit=200")
     seed_everything(0)
-    data, network, objective, _ = build_run(config)
+    data, network, objective, _ = build_run(config, choices)
     inputs, targets = data.sample(200)
     with torch.no_grad():
         expected = objective.loss(network(inputs), targets).item()

@@ -21,9 +21,9 @@ from gradpath.flow.divergence import DivergenceGuard
 from gradpath.module import GradpathModule, MakeOptimizer, MakeSchedule
 from gradpath.network import MLP
 from gradpath.objective import Objective, build_objective
-from gradpath.report.console import EpochLines, Quiet
+from gradpath.report.console import EpochLines
 from gradpath.report.metrics import MetricsFile
-from gradpath.report.tensorboard import Describe, RunLogger
+from gradpath.report.tensorboard import RunLogger
 
 Node = Mapping[str, Any]
 OUTPUTS: dict[str, Callable[[], nn.Module]] = {
@@ -81,7 +81,7 @@ def build_schedule(node: Node, allowed: list[str]) -> MakeSchedule:
     return build
 
 
-def build_run(config: Node) -> tuple[MemoryDataModule, MLP, Objective, GradpathModule]:
+def build_run(config: Node, choices: Mapping[str, str]) -> tuple[MemoryDataModule, MLP, Objective, GradpathModule]:
     """Data, initialised network, objective and the module that trains them. Seed before calling; writes nothing.
 
     Raises:
@@ -94,12 +94,19 @@ def build_run(config: Node) -> tuple[MemoryDataModule, MLP, Objective, GradpathM
     initialize(network, config["init"], data, allowed)
     optimizer = build_optimizer(config["optimizer"], allowed)
     schedule = build_schedule(config["schedule"], allowed)
-    return data, network, objective, GradpathModule(network, objective, optimizer, schedule)
+    module = GradpathModule(network, objective, optimizer, schedule)
+    module.save_hyperparameters(_hyperparameters(config, choices))
+    return data, network, objective, module
 
 
-def build_trainer(
-    config: Node, choices: Mapping[str, str], folder: Path, metric: str, resume_step: int | None
-) -> pl.Trainer:
+def _hyperparameters(config: Node, choices: Mapping[str, str]) -> dict[str, str | int | float]:
+    """What tells runs apart, for the HParams tab and the checkpoint: plain words and numbers, which load as weights only."""
+    scientific = {group: option for group, option in choices.items() if group not in ("probe", "trainer")}
+    depth = len(config["model"]["hidden"])
+    return {**scientific, "seed": config["seed"], "lr": config["optimizer"]["lr"], "depth": depth}
+
+
+def build_trainer(config: Node, folder: Path, metric: str, resume_step: int | None) -> pl.Trainer:
     """The trainer with its loggers and callbacks; writes nothing.
 
     Args:
@@ -111,17 +118,9 @@ def build_trainer(
     """
     evaluated = [f"{stage}/{name}" for stage in ("val", "test") for name in ("loss", metric)]
     trained = [f"train/{name}{suffix}" for suffix in ("", "_epoch") for name in ("loss", metric)]
-    board = RunLogger(folder, purge_step=resume_step)
+    board = RunLogger(folder, evaluated, purge_step=resume_step)
     scalars = MetricsFile(folder, ["lr", *trained, *evaluated], resume_step)
-    described = {
-        **{group: option for group, option in choices.items() if group not in ("probe", "trainer")},
-        "seed": config["seed"],
-        "lr": config["optimizer"]["lr"],
-        "depth": len(config["model"]["hidden"]),
-    }
     callbacks: list[pl.Callback] = [
-        Quiet(),
-        Describe(board, described, evaluated),
         DivergenceGuard(folder, config["trainer"]["log_every_n_steps"]),
         *_checkpoints(folder, metric),
         EpochLines(),

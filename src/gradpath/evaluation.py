@@ -23,7 +23,7 @@ def evaluate(folder: Path) -> dict[str, float]:
     config = OmegaConf.to_container(OmegaConf.load(folder / CONFIG), resolve=True)
     assert isinstance(config, dict)
     seed_everything(config["seed"])
-    data, network, _, module = build_run({str(key): value for key, value in config.items()})
+    data, network, _, module = build_run({str(key): value for key, value in config.items()}, {})
     network.load_state_dict(network_state(load_checkpoint(folder / LAST, network)))
     kept = {key: config["trainer"][key] for key in ("accelerator", "precision", "deterministic", "limit_test_batches")}
     with tempfile.TemporaryDirectory() as scratch:

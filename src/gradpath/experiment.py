@@ -57,7 +57,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     console.quiet()
     seed_everything(config["seed"])
     with clock("build"):
-        data, network, objective, module = build_run(config)
+        data, network, objective, module = build_run(config, choices)
     with clock("predict"):
         batch = data.sample(256)
         profile = measure(network, objective, batch)
@@ -65,7 +65,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     # A run that was killed before its first checkpoint starts again from its seed.
     resumes = bool(config["resume"]) and (folder / LAST).is_file()
     step = load_checkpoint(folder / LAST, network)["global_step"] if resumes else None
-    trainer = build_trainer(config, choices, folder, objective.metric_name, step)
+    trainer = build_trainer(config, folder, objective.metric_name, step)
     show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
     for sentence in risks(config, choices):
         console.warn(sentence)

@@ -39,8 +39,7 @@ class GradpathModule(pl.LightningModule):
         self.network, self.objective = network, objective
         self.make_optimizer, self.make_schedule = make_optimizer, make_schedule
         self.metrics = nn.ModuleDict({stage: objective.metric() for stage in ("val", "test")})
-        self.window: list[Tensor] = []
-        self.sizes: list[int] = []
+        self.window: list[tuple[Tensor, Tensor, Tensor]] = []
         self.epoch_sums: list[Tensor] = []
         # The latest logged values, for the progress bar.
         self.shown: dict[str, float] = {}
@@ -55,9 +54,8 @@ class GradpathModule(pl.LightningModule):
         outputs = self.network(inputs)
         loss = self.objective.loss(outputs, targets)
         self.last_loss = loss.detach()
-        # Kept on the device; `_flush` reads them when they are logged.
-        self.window.append(torch.stack([self.last_loss, self.objective.score(outputs.detach(), targets)]))
-        self.sizes.append(len(inputs))
+        # Kept as they are, on the device: `_flush` reckons with all of them at once when they are logged.
+        self.window.append((self.last_loss, outputs.detach(), targets))
         return loss
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
@@ -110,10 +108,12 @@ class GradpathModule(pl.LightningModule):
 
     def _flush(self) -> Tensor:
         """Mean loss and score (2,) since the last flush over all processes; adds them to the epoch's sums."""
-        sizes = torch.tensor(self.sizes, device=self.window[0].device, dtype=self.window[0].dtype)
-        sums = torch.cat([(torch.stack(self.window) * sizes[:, None]).sum(0), sizes.sum()[None]])
+        losses, outputs, targets = zip(*self.window, strict=True)
+        sizes = torch.tensor([len(batch) for batch in targets], dtype=losses[0].dtype, device=losses[0].device)
+        score = self.objective.score(torch.cat(outputs), torch.cat(targets))
+        total = sizes.sum()
+        sums = torch.stack([(torch.stack(losses) * sizes).sum(), score * total, total])
         self.window.clear()
-        self.sizes.clear()
         sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
         self.epoch_sums.append(sums)
         return sums[:2] / sums[2]

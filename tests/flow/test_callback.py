@@ -17,9 +17,9 @@ OVERRIDES = ("data=xor_noisy", "data.samples=200", "model.hidden=[16,8]", "train
 
 def by_hand(steps: int, *overrides: str, clip: float | None = None, parts: int = 1) -> list[np.ndarray]:
     """|dW|, |W|, |Delta W| / |W| per layer and step, from a plain loop in which `parts` batches make a step."""
-    config, _ = compose(*OVERRIDES, *overrides)
+    config, choices = compose(*OVERRIDES, *overrides)
     seed_everything(0)
-    data, network, objective, module = build_run(config)
+    data, network, objective, module = build_run(config, choices)
     optimizer = module.make_optimizer(network.parameters())
     loader = data.train_dataloader()
     batches = []

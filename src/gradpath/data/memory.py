@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
@@ -35,8 +36,9 @@ class MemoryDataset(Dataset[Batch]):
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         """What DataLoader calls for a batch; its `collate_fn` then has nothing left to do."""
-        rows = torch.as_tensor(indices)
-        return Batch(self.inputs[rows], self.targets[rows])
+        # Through numpy, which reads a list of numbers ten times faster than torch does.
+        rows = torch.from_numpy(np.asarray(indices, dtype=np.int64))
+        return Batch(self.inputs.index_select(0, rows), self.targets.index_select(0, rows))
 
     def head(self, count: int | None) -> "MemoryDataset":
         """The first `count` samples; all of them for None."""
@@ -127,7 +129,8 @@ class MemoryDataModule(pl.LightningDataModule):
         """Bytes become normalised floats on the device, so that a quarter of the memory travels."""
         inputs, targets = batch
         if inputs.dtype == torch.uint8:
-            inputs = inputs.to(torch.get_default_dtype()).sub_(self.shift).div_(self.spread)
+            # (x - shift) / spread in two passes over the batch instead of three.
+            inputs = inputs.mul(1 / self.spread).sub_(self.shift / self.spread)
         return Batch(inputs, targets)
 
     def _evaluation(self, split: MemoryDataset) -> DataLoader[Batch]:

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, dataclass
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -57,11 +58,15 @@ class DivergenceGuard(pl.Callback):
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer) -> None:
         assert isinstance(pl_module, GradpathModule)
-        fine = torch.isfinite(pl_module.last_loss + _probe_value(pl_module.network)) | (self.first_bad >= 0)
-        self.first_bad = torch.where(fine, self.first_bad, trainer.global_step)
-        if trainer.global_step % self.every:
-            return
-        first = int(self.first_bad)
+        value = pl_module.last_loss + _probe_value(pl_module.network)
+        if self.every == 1:
+            first = -1 if isfinite(value.item()) else trainer.global_step
+        else:
+            fine = torch.isfinite(value) | (self.first_bad >= 0)
+            self.first_bad = torch.where(fine, self.first_bad, trainer.global_step)
+            if trainer.global_step % self.every:
+                return
+            first = int(self.first_bad)
         if trainer.strategy.reduce_boolean_decision(first < 0, all=True):
             return
         if trainer.is_global_zero:

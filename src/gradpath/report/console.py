@@ -38,16 +38,6 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", ".*exists and is not empty.*")
 
 
-class Quiet(pl.Callback):
-    """Carries `quiet` into spawned processes: they make their copy by calling it, before Lightning speaks there."""
-
-    def __init__(self) -> None:
-        quiet()
-
-    def __reduce__(self) -> tuple[type, tuple[()]]:
-        return Quiet, ()
-
-
 def show(title: str, rows: Rows) -> None:
     """A titled two-column panel, or `name: value` lines."""
     rows = list(rows)
@@ -111,6 +101,10 @@ class EpochLines(pl.Callback):
     def __init__(self) -> None:
         self.bar: Progress | None = None
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A spawned process makes its copy by this call, before Lightning speaks there.
+        return _quiet_epoch_lines, ()
+
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.is_global_zero and is_terminal():
             self.bar = Progress(
@@ -158,6 +152,11 @@ class EpochLines(pl.Callback):
         if self.bar:
             self.bar.stop()
             self.bar = None
+
+
+def _quiet_epoch_lines() -> EpochLines:
+    quiet()
+    return EpochLines()
 
 
 def _shown(module: pl.LightningModule) -> dict[str, float]:

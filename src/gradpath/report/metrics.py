@@ -73,9 +73,10 @@ def collect(folder: Path) -> dict[str, float | int]:
     """
     rows = load(folder)
     found: dict[str, float | int] = {}
-    for row in rows:
-        found |= {k.removesuffix("_epoch"): v for k, v in row.items() if k.startswith("train/") and k.endswith("_epoch")}
-        found |= {k: v for k, v in row.items() if k.startswith(("val/", "test/"))}
+    for stage in ("train/", "val/", "test/"):
+        for row in rows:
+            names = [name for name in row if name.startswith(stage) and (stage != "train/" or name.endswith("_epoch"))]
+            found |= {name.removesuffix("_epoch"): row[name] for name in names}
     validated = [row for row in rows if "val/loss" in row]
     if validated:
         best = max(validated, key=lambda row: row.get("val/accuracy", -row["val/loss"]))

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -29,11 +28,24 @@ class RunLogger(TensorBoardLogger):
 
     Args:
         folder: the run's folder.
+        metrics: the names that the HParams tab shows beside the choices.
         purge_step: hide what an interrupted run wrote at this step and after; None for a fresh run.
     """
 
-    def __init__(self, folder: Path, purge_step: int | None = None) -> None:
+    def __init__(self, folder: Path, metrics: list[str], purge_step: int | None = None) -> None:
         super().__init__(save_dir=folder, name="", version="", default_hp_metric=False, purge_step=purge_step)
+        self.metrics: list[str] | None = metrics
+
+    @rank_zero_only
+    def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
+        """Writes the HParams row and the chart layout, once; Lightning calls this at the start of every stage."""
+        if self.metrics is None:
+            return
+        self.experiment.add_custom_scalars(LAYOUT)
+        # Only the metrics' names count here; their values are the scalars logged under the same tags.
+        for summary in hparams(dict(params), dict.fromkeys(self.metrics, 0.0)):  # type: ignore[no-untyped-call]
+            self.experiment._get_file_writer().add_summary(summary)
+        self.metrics = None
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
@@ -54,18 +66,3 @@ class RunLogger(TensorBoardLogger):
     def close(self) -> None:
         if self._experiment is not None:
             self._experiment.close()
-
-
-class Describe(pl.Callback):
-    """Writes the chart layout and the HParams row at the start of a run, on the first process."""
-
-    def __init__(self, logger: RunLogger, choices: Mapping[str, str | int | float], metrics: list[str]) -> None:
-        self.logger, self.choices, self.metrics = logger, dict(choices), metrics
-
-    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.is_global_zero:
-            self.logger.experiment.add_custom_scalars(LAYOUT)
-            # Only the metrics' names count here; their values are the scalars logged under the same tags.
-            writer = self.logger.experiment._get_file_writer()
-            for summary in hparams(self.choices, dict.fromkeys(self.metrics, 0.0)):  # type: ignore[no-untyped-call]
-                writer.add_summary(summary)
