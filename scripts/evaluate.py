@@ -10,6 +10,8 @@ from gradpath.cli import one_line_errors
 from gradpath.errors import ConfigError
 from gradpath.runs import find_run
 
+HELP = ("-h", "--help")
+
 
 def folder_from(arguments: list[str]) -> Path:
     """The run's folder from `run=FOLDER`. Raises ConfigError."""
@@ -19,6 +21,9 @@ def folder_from(arguments: list[str]) -> Path:
 
 
 def main() -> None:
+    if set(HELP) & set(sys.argv[1:]):
+        print(__doc__)
+        return
     with one_line_errors():
         folder = folder_from(sys.argv[1:])
         from gradpath.evaluation import evaluate  # torch is slow to import; a wrong folder is answered before

@@ -10,8 +10,10 @@ import torch
 from omegaconf import OmegaConf
 
 from conftest import weights
+from gradpath.build import build_run
+from gradpath.cli import compose
 from gradpath.errors import ConfigError, RunFailed
-from gradpath.experiment import run
+from gradpath.experiment import run, seed_everything
 
 SMALL = (
     "data.limit=640",
@@ -86,10 +88,6 @@ def test_metrics_csv(run_here) -> None:  # type: ignore[no-untyped-def]
 def test_training_metrics_are_means_over_samples(run_here) -> None:  # type: ignore[no-untyped-def]
     """With a rate too small to move anything, the epoch's training loss is that of the untrained network on all samples."""
     result, _ = run_here(*SMALL, "optimizer=sgd", "optimizer.lr=1e-20", "data.limit=200", "trainer.max_epochs=1")
-    from gradpath.build import build_run
-    from gradpath.cli import compose
-    from gradpath.experiment import seed_everything
-
     config, choices = compose(*SMALL, "data.limit=200")
     seed_everything(0)
     data, network, objective, _ = build_run(config, choices)
@@ -141,7 +139,50 @@ def test_batchnorm_with_a_last_batch_of_one(run_here) -> None:  # type: ignore[n
     assert result["status"] == "ok"
 
 
-def test_sixteen_bit_training(run_here) -> None:  # type: ignore[no-untyped-def]
-    result, _ = run_here(*SMALL, "trainer.precision=bf16-mixed", "trainer.max_epochs=6")
+@pytest.mark.parametrize("precision", ["64-true", "bf16-mixed", "bf16-true"])
+def test_precisions(run_here, precision: str) -> None:  # type: ignore[no-untyped-def]
+    result, _ = run_here(*SMALL, f"trainer.precision={precision}", "trainer.max_epochs=6")
     assert result["status"] == "ok"
     assert result["metrics"]["test/accuracy"] > 0.3
+
+
+def test_a_random_activation_resumes_to_the_bit(tmp_path: Path) -> None:
+    """RReLU draws its slopes from torch's generator: its state travels in the checkpoint."""
+    overrides = (*SMALL, "activation._target_=torch.nn.RReLU", "schedule=constant")
+    for folder, epochs, resume in (("whole", 4, "null"), ("parts", 2, "null"), ("parts", 4, str(tmp_path / "parts"))):
+        config, choices = compose(*overrides, f"trainer.max_epochs={epochs}", f"resume={resume}")
+        run(config, choices, tmp_path / folder, [])
+        torch.manual_seed(99)
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+@pytest.mark.parametrize("split", ["val", "test"])
+def test_losses_and_metrics_by_hand(run_here, split: str) -> None:  # type: ignore[no-untyped-def]
+    """The logged numbers against plain torch on that split and the saved weights."""
+    result, folder = run_here(*SMALL, "norm=batch_before")
+    config, choices = compose(*SMALL, "norm=batch_before")
+    data, network, *_ = build_run(config, choices)
+    network.load_state_dict({name.removeprefix("network."): value for name, value in weights(folder).items()}, strict=True)
+    part = getattr(data, split)
+    inputs = (part.inputs.float() / 255 - 0.1307) / 0.3081
+    with torch.no_grad():
+        outputs = network.eval()(inputs)
+    log_p = outputs.log_softmax(1)[torch.arange(len(inputs)), part.targets]
+    assert result["metrics"][f"{split}/loss"] == pytest.approx(-log_p.mean().item(), rel=1e-4)
+    assert result["metrics"][f"{split}/accuracy"] == pytest.approx((outputs.argmax(1) == part.targets).float().mean().item())
+
+
+def test_regression_targets_without_a_second_dimension(run_here, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "flat_data.py").write_text(
+        "import torch\n"
+        "from gradpath.data.memory import MemoryDataModule, split_off\n"
+        "def flat(batch_size, seed, **rest):\n"
+        "    x = torch.linspace(-1, 1, 100)[:, None]\n"
+        "    return MemoryDataModule(*split_off(x, x[:, 0], (0.6, 0.2, 0.2)), 'regression', 1, batch_size, seed=seed)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    config, choices = compose("data=sine", "model.hidden=[8]", "trainer.max_epochs=2", "trainer.accelerator=cpu")
+    config["data"]["_target_"] = "flat_data.flat"
+    config["allowed_targets"] = [*config["allowed_targets"], "flat_data."]
+    assert run(config, choices, tmp_path / "run", [])["status"] == "ok"

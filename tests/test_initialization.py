@@ -9,6 +9,7 @@ from torch import nn
 
 from gradpath import initialization as init
 from gradpath.network import MLP
+from gradpath.theory.mean_field import critical_sigma_w2
 
 X = torch.randn(256, 300)
 
@@ -44,6 +45,19 @@ def test_variance(scheme: str, options: dict[str, object], variance) -> None:  #
         # 60,000 weights and more: the sample variance is within 1 % of the true one, 4 % is many deviations off.
         assert linear.weight.var().item() == pytest.approx(variance(m, n), rel=0.04)
         assert abs(linear.weight.mean().item()) < 4 * sqrt(variance(m, n) / (m * n))
+
+
+@pytest.mark.parametrize(("scale", "sigma_w2"), [(1.0, 1.6521), (2.0, None)])
+def test_critical_knows_the_depth_and_the_inputs(scale: float, sigma_w2: float | None) -> None:
+    """Tanh at depth 20 (mean input norm 1: sigma_w^2 = 1.6521); larger inputs saturate it and ask for more."""
+    torch.manual_seed(0)
+    network = MLP(300, [300] * 20, 10, nn.Tanh)
+    inputs = torch.randn(4000, 300)
+    init.critical(network, scale * inputs / inputs.square().mean().sqrt())
+    found = sum(300 * linear.weight.double().var().item() for linear in network.linears[:-1]) / 20
+    expected = sigma_w2 or critical_sigma_w2(nn.Tanh(), 0.0, scale**2, 20)
+    assert found == pytest.approx(expected, rel=0.01)
+    assert sigma_w2 or expected > 1.02 * 1.6521
 
 
 @pytest.mark.parametrize("scheme", ["lecun_uniform", "xavier_uniform", "he_uniform", "pytorch"])

@@ -144,7 +144,7 @@ def test_a_users_own_files(tmp_path: Path, command) -> None:  # type: ignore[no-
         ("activation=sine", "optimizer=adamax", "data=xor", "data.epochs=2"),
         ("activation=prelu", "activation.init=0.2", "optimizer=slow_adam", "data=xor", "data.epochs=2"),
     ):
-        done = command(*common, *choices, f"hydra.run.dir={tmp_path / 'run'}")
+        done = command(*common, *choices, f"hydra.run.dir={tmp_path / choices[1].split('=')[1]}")
         assert done.returncode == 0, done.stderr
     assert "must be a number" in command(*common, "activation=prelu", "activation.init=high").stderr
     wrong = command(*common, "data=ring")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
@@ -14,6 +15,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from gradpath import targets
 from gradpath.checkpoint import BEST, LAST
+from gradpath.config import check_sharing
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError
 from gradpath.flow.callback import FlowCallback
@@ -43,15 +45,21 @@ def build_network(model: Node, activation: Node, norm: Node, data: MemoryDataMod
     """The untrained network for this data, not yet initialised by an `init` scheme."""
     layer = targets.resolve("norm.layer", norm["layer"], allowed) if norm["layer"] else None
     make_activation = targets.activation(activation, allowed)
-    return MLP(
-        data.in_features,
-        model["hidden"],
-        data.outputs,
-        make_activation,
-        layer,
-        norm["placement"],
-        OUTPUTS[model["output"]](),
-    )
+    try:
+        return MLP(
+            data.in_features,
+            model["hidden"],
+            data.outputs,
+            make_activation,
+            layer,
+            norm["placement"],
+            OUTPUTS[model["output"]](),
+        )
+    except (RuntimeError, MemoryError) as error:
+        hidden = str(model["hidden"]).replace(" ", "")
+        raise ConfigError(
+            f"model.hidden={hidden}: too large for this machine ({str(error).splitlines()[0][:80]})."
+        ) from None
 
 
 def initialize(network: MLP, node: Node, data: MemoryDataModule, allowed: list[str]) -> None:
@@ -66,8 +74,11 @@ def build_loss(node: Node, data: MemoryDataModule, output: str, allowed: list[st
     return build_objective(data.task, data.outputs, criterion, node["tasks"], output)
 
 
-def build_optimizer(node: Node, allowed: list[str]) -> MakeOptimizer:
+def build_optimizer(node: Node, precision: str, allowed: list[str]) -> MakeOptimizer:
     """parameters -> optimiser, tried out on one parameter so that a wrong key is found now."""
+    if precision == "16-mixed" and "fused" in node:
+        # A fused optimiser takes the gradient scaler's factor into its own step: gradients would be measured scaled.
+        node = {**node, "fused": False}
     build = targets.resolve("optimizer", node, allowed)
     targets.make("optimizer", Optimizer, build, [nn.Parameter(nn.Linear(1, 1).weight.detach())])
     return build
@@ -92,7 +103,7 @@ def build_run(config: Node, choices: Mapping[str, str]) -> tuple[MemoryDataModul
     objective = build_loss(config["loss"], data, config["model"]["output"], allowed)
     network = build_network(config["model"], config["activation"], config["norm"], data, allowed)
     initialize(network, config["init"], data, allowed)
-    optimizer = build_optimizer(config["optimizer"], allowed)
+    optimizer = build_optimizer(config["optimizer"], config["trainer"]["precision"], allowed)
     schedule = build_schedule(config["schedule"], allowed)
     module = GradpathModule(network, objective, optimizer, schedule)
     module.save_hyperparameters(_hyperparameters(config, choices))
@@ -118,29 +129,37 @@ def build_trainer(config: Node, folder: Path, metric: str, resume_step: int | No
     """
     evaluated = [f"{stage}/{name}" for stage in ("val", "test") for name in ("loss", metric)]
     trained = [f"train/{name}{suffix}" for suffix in ("", "_epoch") for name in ("loss", metric)]
-    board = RunLogger(folder, evaluated, purge_step=resume_step)
+    board = RunLogger(folder, evaluated, resume_step)
     scalars = MetricsFile(folder, ["lr", *trained, *evaluated], resume_step)
+    # The probe before the guard, which takes the gradients of a diverged step away.
+    every = config["probe"]["every"]
     callbacks: list[pl.Callback] = [
+        *([FlowCallback(folder, every, board.log_metrics)] if every else []),
         DivergenceGuard(folder, config["trainer"]["log_every_n_steps"]),
         *_checkpoints(folder, metric),
         EpochLines(),
     ]
-    if config["probe"]["every"]:
-        callbacks.append(FlowCallback(folder, config["probe"]["every"], board.log_metrics))
+    trainer = new_trainer(
+        **config["trainer"],
+        default_root_dir=folder,
+        logger=[board, scalars],
+        callbacks=callbacks,
+        # Two processes then normalise as one does; torch has it for GPUs only.
+        sync_batchnorm=torch.cuda.is_available() and config["trainer"]["accelerator"] != "cpu",
+        num_sanity_val_steps=0,
+        # The data module places its own samplers, in one process or many.
+        use_distributed_sampler=False,
+    )
+    check_sharing(config["data"].get("batch_size", trainer.world_size), trainer.world_size)
+    return trainer
+
+
+def new_trainer(**settings: Any) -> pl.Trainer:
+    """A trainer without Lightning's own terminal output; raises ConfigError for what cannot be."""
     try:
-        return pl.Trainer(
-            **config["trainer"],
-            default_root_dir=folder,
-            logger=[board, scalars],
-            callbacks=callbacks,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            num_sanity_val_steps=0,
-            # The data module places its own samplers, in one process or many.
-            use_distributed_sampler=False,
-        )
+        return pl.Trainer(**settings, enable_progress_bar=False, enable_model_summary=False)
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
-        raise ConfigError(f"trainer: {str(error).splitlines()[0].rstrip('.')}.") from None
+        raise ConfigError(f"trainer: {str(error).splitlines()[0].rstrip('.! ')}.") from None
 
 
 def _checkpoints(folder: Path, metric: str) -> list[pl.Callback]:

@@ -15,6 +15,7 @@ from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -34,11 +35,14 @@ def launch(task: Callable[[DictConfig], Any]) -> None:
     """
     with one_line_errors():
         sys.argv[1:] = resume_arguments(sys.argv[1:])
-        arguments = get_args_parser().parse_args()
+        parser = get_args_parser()
+        parser.error = wrong_option  # type: ignore[method-assign]
+        arguments = parser.parse_args()
         shows_only = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
         with _config_loader(arguments) as loader:
             if not shows_only:
                 check_all(parse(arguments.overrides), loader, arguments.multirun)
+        standing = folders_above(arguments.overrides)
         # Makes Hydra hand exceptions on, where it would print its own account of them.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         ended: list[ConfigError | RunFailed] = []
@@ -49,6 +53,8 @@ def launch(task: Callable[[DictConfig], Any]) -> None:
                 task(config)
             except (ConfigError, RunFailed) as error:
                 ended.append(error)
+                if isinstance(error, ConfigError):
+                    remove_empty(Path(HydraConfig.get().runtime.output_dir), standing)
 
         hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
     if len(ended) > 1:
@@ -87,10 +93,22 @@ def fail(message: str, code: int = 2) -> NoReturn:
     sys.exit(code)
 
 
-def remove_empty(folder: Path) -> None:
-    """Removes the folders that Hydra made for a run that never began, up to and without logs/; a file stops it."""
+def wrong_option(message: str) -> NoReturn:
+    """In the place of argparse's `error`, which prints the usage first."""
+    fail(f"{message}; python train.py --help lists the options.")
+
+
+def folders_above(overrides: list[str]) -> set[Path]:
+    """The folders that stand before Hydra makes one for the run: those above logs/ or above hydra.run.dir."""
+    named = [text.removeprefix("hydra.run.dir=").strip("'\"") for text in overrides if text.startswith("hydra.run.dir=")]
+    places = [Path(name).absolute() for name in named] or [PROJECT / "logs/runs"]
+    return {folder for place in places for folder in (place, *place.parents) if folder.is_dir()}
+
+
+def remove_empty(folder: Path, standing: set[Path]) -> None:
+    """Removes the folders that Hydra made for a run that never began: empty ones, and none of `standing`."""
     for empty in (folder, *folder.parents):
-        if empty.name == "logs" or not empty.is_dir() or any(empty.iterdir()):
+        if empty in standing or not empty.is_dir() or any(empty.iterdir()):
             return
         empty.rmdir()
 
@@ -105,9 +123,9 @@ def _config_loader(arguments: Namespace | None = None) -> Iterator[ConfigLoader]
     OmegaConf.register_new_resolver("repeat", lambda value, n: [value] * n, replace=True)
     OmegaConf.register_new_resolver("run_name", lambda *, _root_: run_name(_root_, defaults), replace=True)
     places = create_config_search_path(str(CONF))
-    if arguments and arguments.config_dir:
+    if arguments and arguments.config_dir is not None:
         own = Path(arguments.config_dir).resolve()
-        if not own.is_dir():
+        if not arguments.config_dir or not own.is_dir():
             raise ConfigError(f"--config-dir {arguments.config_dir}: no such folder.")
         places.prepend("command-line", f"file://{own}", SearchPathQuery(provider="schema"))
     version.setbase("1.3")

@@ -21,6 +21,8 @@ def check(config: Mapping[str, Any]) -> None:
     """
     _check_fields(Root, {key: value for key, value in config.items() if key not in GROUPS}, "")
     for group, schema in GROUPS.items():
+        if not isinstance(config.get(group), Mapping):
+            raise ConfigError(f"{group}: the option's file is empty.")
         _check_fields(schema, config[group], f"{group}.")
     _check_targets(config)
     _check_combinations(config)
@@ -47,7 +49,26 @@ def risks(config: Mapping[str, Any], choices: Mapping[str, str]) -> list[str]:
             f"{len(hidden)} sigmoid layers lose a factor of about four of the gradient each: try init=critical, "
             "norm=batch_before or activation=relu"
         )
+    if len(hidden) < 2 and choices["optimizer"] == "muon":
+        found.append("optimizer=muon has no hidden matrix to work on here: every parameter goes to its AdamW")
+    if norm != "none" and "batch" in choices["norm"] and config["trainer"]["devices"] not in (1, "auto"):
+        found.append("on CPUs each process normalises its own share of a batch: expect other results than with one process")
     return found
+
+
+def check_sharing(batch_size: int, processes: int) -> None:
+    """Raises ConfigError when the processes cannot take equal shares of a batch."""
+    if batch_size % processes:
+        raise ConfigError(f"data.batch_size={batch_size}: must be a multiple of the {processes} processes that share it.")
+
+
+def check_resumed(saved: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Raises ConfigError when `config` would make a continued run another one than `saved` began."""
+    before = dict(leaves(saved))
+    for key, value in leaves(config):
+        free = key.startswith("trainer.") or key in ("resume", "fail_on_divergence", "data.epochs")
+        if not free and value != before.get(key):
+            raise ConfigError(f"{key}={value}: the run to resume has {before.get(key)}; only trainer.* keys can change.")
 
 
 def leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -74,9 +95,10 @@ def _check_value(name: str, value: Any, hint: Any) -> None:
     if nested is not None and isinstance(value, Mapping):
         _check_fields(nested, value, f"{name}.")
         return
-    shown = "null" if value is None else str(value).replace(" ", "")
+    shown = str(value).replace(" ", "").replace("None", "null")
     if not any(_conforms(value, option) for option in _options(hint)):
-        raise ConfigError(f"{name}={shown}: must be {alternatives(_type_words(hint))}.")
+        kinds = limits.words if hint is str and limits.words else _type_words(hint)
+        raise ConfigError(f"{name}={shown}: must be {alternatives(kinds)}.")
     for number in value if isinstance(value, list) else [value]:
         broken = limits.broken_by(number)
         if broken:
@@ -116,6 +138,9 @@ def _type_words(hint: Any) -> Iterator[str]:
 
 def _check_targets(config: Mapping[str, Any]) -> None:
     allowed = tuple(config["allowed_targets"])
+    for group in ("data", "activation", "init", "optimizer", "schedule"):
+        if not config[group].get("_target_"):
+            raise ConfigError(f"{group}._target_: missing in the option's file; it names a class or function.")
     for key, value in leaves(config):
         if key.rsplit(".", 1)[-1] == "_target_" and value is not None and not str(value).startswith(allowed):
             raise ConfigError(
@@ -126,14 +151,11 @@ def _check_targets(config: Mapping[str, Any]) -> None:
 
 def _check_combinations(config: Mapping[str, Any]) -> None:
     data, trainer = config["data"], config["trainer"]
-    devices = trainer["devices"] if isinstance(trainer["devices"], int) and trainer["devices"] > 0 else 1
-    batch = data.get("batch_size", devices * 2)
     if trainer["devices"] == 0:
         raise ConfigError("trainer.devices=0: must be at least 1, or -1 for all there are.")
-    if batch % devices:
-        raise ConfigError(
-            f"data.batch_size={batch}: must be a multiple of trainer.devices={devices}, which share each batch."
-        )
+    devices = trainer["devices"] if isinstance(trainer["devices"], int) and trainer["devices"] > 0 else 1
+    batch = data.get("batch_size", devices * 2)
+    check_sharing(batch, devices)
     layer = config["norm"]["layer"]
     if layer and "BatchNorm" in str(layer["_target_"]) and batch // devices == 1:
         raise ConfigError(

@@ -14,8 +14,9 @@ class RunFailed(RuntimeError):  # noqa: N818 - a fact, not an error of the progr
 
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """` (did you mean x?)`, or nothing when no allowed word is close."""
-    match = difflib.get_close_matches(word, list(allowed), n=1, cutoff=0.6)
-    return f" Did you mean {match[0]}?" if match else ""
+    same = {name.lower(): name for name in allowed}
+    match = difflib.get_close_matches(word.lower(), same, n=1, cutoff=0.6)
+    return f" Did you mean {same[match[0]]}?" if match else ""
 
 
 def alternatives(words: Iterable[str]) -> str:

@@ -15,8 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from gradpath.build import build_run, build_trainer
 from gradpath.checkpoint import LAST, load_checkpoint
-from gradpath.cli import remove_empty
-from gradpath.config import check, risks
+from gradpath.config import check, check_resumed, risks
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError, RunFailed
 from gradpath.files import write_text
@@ -32,7 +31,7 @@ from gradpath.report.result import FILE as RESULT
 from gradpath.report.result import command, environment, write_result
 from gradpath.report.summary import relative, show_result, show_start
 from gradpath.report.tensorboard import RunLogger
-from gradpath.runs import CONFIG, OVERRIDES
+from gradpath.runs import CONFIG, OVERRIDES, read_config
 from gradpath.schema import GROUPS
 from gradpath.theory.prediction import predict_network
 
@@ -65,12 +64,14 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     # A run that was killed before its first checkpoint starts again from its seed.
     resumes = bool(config["resume"]) and (folder / LAST).is_file()
     step = load_checkpoint(folder / LAST, network)["global_step"] if resumes else None
+    if config["resume"]:
+        check_resumed(read_config(folder), config)
     trainer = build_trainer(config, folder, objective.metric_name, step)
+    start_folder(folder, config, overrides, trainer)
     show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
     for sentence in risks(config, choices):
         console.warn(sentence)
 
-    start_folder(folder, config, overrides, trainer)
     result: dict[str, Any] = {
         "status": "ok",
         "error": None,
@@ -102,6 +103,9 @@ def fit_and_test(
     found = divergence.load(folder)
     if found:
         return {"status": "diverged", "error": f"NaN or Inf first at {found}", "metrics": collect(folder)}
+    for logger in trainer.loggers:
+        if isinstance(logger, RunLogger):
+            logger.end_fit()
     with clock("test"):
         trainer.test(module, data, ckpt_path=folder / LAST, weights_only=True, verbose=False)
     close_loggers(trainer)
@@ -143,7 +147,6 @@ def run_from_hydra(config: DictConfig) -> None:
         run(plain(config, resolve=True), choices, folder, list(hydra.overrides.task))
     except ConfigError as error:
         if "MULTIRUN" not in str(hydra.mode):
-            remove_empty(folder)
             raise
         write_result(folder, {"status": "failed", "error": str(error), "choices": choices, "command": command()})
         console.warn(f"{relative(folder)}: {error}")
@@ -159,6 +162,8 @@ def seed_everything(seed: int) -> None:
 def start_folder(folder: Path, config: Config, overrides: list[str], trainer: pl.Trainer) -> None:
     """Makes the folder and writes what the run is made of, so that it can be resumed from its first second on."""
     folder.mkdir(parents=True, exist_ok=True)
+    if not config["resume"]:
+        claim(folder)
     (folder / RESULT).unlink(missing_ok=True)
     write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))
     kept = [text for text in overrides if not text.startswith(("resume=", "hydra."))]
@@ -166,6 +171,16 @@ def start_folder(folder: Path, config: Config, overrides: list[str], trainer: pl
     for logger in trainer.loggers:
         if isinstance(logger, MetricsFile):
             logger.start()
+
+
+def claim(folder: Path) -> None:
+    """Takes a folder for one run. Raises ConfigError when a run is there, or has begun there this very moment."""
+    try:
+        (folder / OVERRIDES).touch(exist_ok=False)
+    except FileExistsError:
+        raise ConfigError(
+            f"hydra.run.dir={relative(folder)}: holds a run already; continue it with resume=, or choose another folder."
+        ) from None
 
 
 def close_loggers(trainer: pl.Trainer) -> None:

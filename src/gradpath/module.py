@@ -22,7 +22,8 @@ MakeSchedule = Callable[[Optimizer, int], LRScheduler]
 class GradpathModule(pl.LightningModule):
     """Trains `network` on `objective`.
 
-    Logs train/loss, train/accuracy and lr every `trainer.log_every_n_steps` steps (means since the last time),
+    Logs train/loss, train/accuracy and lr every `trainer.log_every_n_steps` steps (means over the steps
+    since they were last logged),
     train/loss_epoch and train/accuracy_epoch, and val/ and test/ loss and accuracy; mae in place of accuracy for regression.
 
     Args:
@@ -46,12 +47,13 @@ class GradpathModule(pl.LightningModule):
         self.logged_step = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        outputs: Tensor = self.network(x)
+        # The data are float32; with precision=64-true, say, the network is not.
+        outputs: Tensor = self.network(x.to(self.dtype))
         return outputs
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         inputs, targets = batch
-        outputs = self.network(inputs)
+        outputs = self(inputs)
         loss = self.objective.loss(outputs, targets)
         self.last_loss = loss.detach()
         # Kept as they are, on the device: `_flush` reckons with all of them at once when they are logged.
@@ -68,15 +70,18 @@ class GradpathModule(pl.LightningModule):
         for logger in self.loggers:
             logger.log_metrics({**self.shown, "lr": rate, "epoch": self.current_epoch}, self.global_step)
 
-    def on_train_epoch_end(self) -> None:
+    def on_train_epoch_start(self) -> None:
+        self.epoch_sums.clear()
+
+    def epoch_means(self) -> dict[str, Tensor]:
+        """train/loss and train/accuracy of the epoch so far; a collective call, which every process makes."""
         if self.window:
             self._flush()
         total = torch.stack(self.epoch_sums).sum(0)
-        self.epoch_sums.clear()
-        mean = total[:2] / total[2]
-        self.log_dict(
-            {f"{name}_epoch": value for name, value in zip(self._names("train"), mean, strict=True)}, sync_dist=True
-        )
+        return dict(zip(self._names("train"), total[:2] / total[2], strict=True))
+
+    def on_train_epoch_end(self) -> None:
+        self.log_dict({f"{name}_epoch": value for name, value in self.epoch_means().items()}, sync_dist=True)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         self._evaluate("val", batch)
@@ -90,18 +95,23 @@ class GradpathModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        # Plain tensors, which load as weights only. An activation may be random (RReLU, dropout).
         checkpoint["rng_state"] = torch.get_rng_state()
+        checkpoint["cuda_rng_state"] = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         torch.set_rng_state(checkpoint["rng_state"].cpu())
+        if len(checkpoint["cuda_rng_state"]) == torch.cuda.device_count():
+            torch.cuda.set_rng_state_all([state.cpu() for state in checkpoint["cuda_rng_state"]])
 
     def _evaluate(self, stage: str, batch: Batch) -> None:
         inputs, targets = batch
-        outputs = self.network(inputs)
+        outputs = self(inputs)
         loss_name, metric_name = self._names(stage)
         metric = self.metrics[stage]
         assert isinstance(metric, Metric)
-        metric.update(self.objective.prediction(outputs), targets)
+        prediction = self.objective.prediction(outputs)
+        metric.update(prediction, targets.reshape_as(prediction))
         loss = self.objective.loss(outputs, targets)
         self.log(loss_name, loss, batch_size=len(inputs), on_step=False, on_epoch=True, sync_dist=True)
         self.log(metric_name, metric, on_step=False, on_epoch=True)

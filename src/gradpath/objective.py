@@ -104,6 +104,8 @@ def build_objective(task: str, outputs: int, criterion: nn.Module | None, tasks:
             f"loss={type(criterion).__name__}: for {alternatives(tasks)} data, but this data is {kind}; use loss=auto "
             f"({LOSS_OF_TASK[kind].__name__})."
         )
+    if output == "softmax" and outputs == 1:
+        raise ConfigError("model.output=softmax: of one output it is always 1; use model.output=none.")
     inside = {nn.CrossEntropyLoss: "softmax", nn.BCEWithLogitsLoss: "sigmoid"}.get(type(criterion))
     if output != "none" and output == inside:
         raise ConfigError(

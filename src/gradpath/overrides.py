@@ -11,6 +11,7 @@ from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from gradpath.config import check, leaves
 from gradpath.errors import ConfigError, alternatives, nearest
@@ -23,19 +24,25 @@ def parse(overrides: Iterable[str]) -> list[Override]:
     for text in overrides:
         if "=" not in text and not text.startswith("~"):
             raise ConfigError(f"{text}: write it as key=value.")
-    try:
-        return OverridesParser.create().parse_overrides(overrides)
-    except HydraException as error:
-        reason = str(error).splitlines()[0].rstrip(".")
-        raise ConfigError(f"{reason}: write key=value, a list as key=[1,2], other characters in quotes.") from None
+    parser = OverridesParser.create()
+    parsed = []
+    for text in overrides:
+        try:
+            parsed.append(parser.parse_override(text))
+        except HydraException:
+            raise ConfigError(
+                f"{text}: not understood; write key=value, a list as key=[1,2], and put other characters in quotes, as in "
+                "\"key='a b'\"."
+            ) from None
+    return parsed
 
 
 def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> None:
     """Raises ConfigError for the first mistake; of a sweep, each value of each key is checked once."""
-    groups = [name for name in loader.list_groups("") if name != "hydra"]
-    roots = [str(key) for key in _load(loader, []) if key != "hydra"]
     for override in overrides:
-        _check_name(override, loader, groups, roots)
+        if multirun and override.key_or_group == "hydra.run.dir":
+            raise ConfigError(f"{override.input_line}: a sweep has many runs; its folder is hydra.sweep.dir.")
+        _check_name(override, loader)
     single = [override for override in overrides if not override.is_sweep_override()]
     hydra = _load(loader, _choosing(single, loader)).hydra
     if len(single) < len(overrides) and not multirun and "MULTIRUN" not in str(hydra.mode):
@@ -52,6 +59,8 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> tuple[dict[str
     Known keys are those of the chosen option files: neither an experiment nor the command line brings a key of one option
     into another.
     """
+    for override in overrides:
+        _check_name(override, loader)
     choosing = _choosing(overrides, loader)
     chosen = _load(loader, choosing)
     options = chosen.hydra.runtime.choices
@@ -99,8 +108,9 @@ def _is_hydras(override: Override) -> bool:
     return override.key_or_group.split("/")[0].split(".")[0] == "hydra"
 
 
-def _check_name(override: Override, loader: ConfigLoader, groups: list[str], roots: list[str]) -> None:
+def _check_name(override: Override, loader: ConfigLoader) -> None:
     key, typed = override.key_or_group, override.input_line or ""
+    groups = [name for name in loader.list_groups("") if name != "hydra"]
     if _is_hydras(override):
         return
     if override.is_delete():
@@ -114,8 +124,8 @@ def _check_name(override: Override, loader: ConfigLoader, groups: list[str], roo
         for value in values(override):
             if value not in options and not (key == "experiment" and value == "null"):
                 raise ConfigError(f"{key}={value}: no such option.{nearest(value, options)} There are {', '.join(options)}.")
-    elif key.split(".")[0] not in roots:
-        raise ConfigError(f"{typed}: no such group or key.{nearest(key, [*groups, *roots])} There are {', '.join(groups)}.")
+    elif key.split(".")[0] not in (roots := [*groups, *Root.__annotations__]):
+        raise ConfigError(f"{typed}: no such group or key.{nearest(key, roots)} There are {', '.join(groups)}.")
 
 
 def _jobs(overrides: list[Override]) -> Iterator[list[Override]]:
@@ -181,6 +191,10 @@ def _load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
     lines = [o.input_line or f"{o.get_key_element()}={o.get_value_element_as_str()}" for o in overrides]
     try:
         return loader.load_configuration("config", lines, run_mode=RunMode.RUN)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{mark.name}, line {mark.line + 1}" if mark else "an option's file"
+        raise ConfigError(f"{place}: not YAML ({str(error).splitlines()[0]}).") from None
     except (HydraException, OmegaConfBaseException) as error:
         cause = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ else ""
         raise ConfigError(str(error).splitlines()[0].rstrip(".") + cause + ".") from None

@@ -1,8 +1,10 @@
 """Runs on disk: how their folders are named, and how one is found again."""
 
 from pathlib import Path
+from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
 
 from gradpath.config import PROJECT
 from gradpath.errors import ConfigError, nearest
@@ -34,7 +36,7 @@ def run_name(config: DictConfig, defaults: dict[str, str]) -> str:
 
 
 def resume_arguments(argv: list[str]) -> list[str]:
-    """Puts what a run was started with, and its folder, in the place of `resume=FOLDER`; later overrides win.
+    """Puts what a run was started with, and its folder, in the place of `resume=FOLDER`.
 
     Raises:
         ConfigError: there is no such run.
@@ -42,12 +44,28 @@ def resume_arguments(argv: list[str]) -> list[str]:
     wanted = [argument.removeprefix("resume=") for argument in argv if argument.startswith("resume=")]
     if not wanted or wanted[-1] in ("", "null"):
         return argv
+    if {"-m", "--multirun"} & set(argv):
+        raise ConfigError(f"resume={wanted[-1]}: continues one run; leave out -m.")
     folder = find_run(wanted[-1], "resume")
-    saved = OmegaConf.to_container(OmegaConf.load(folder / OVERRIDES))
-    assert isinstance(saved, list)
+    try:
+        saved = OmegaConf.to_container(OmegaConf.load(folder / OVERRIDES))
+    except (YAMLError, OSError):
+        saved = None
+    if not isinstance(saved, list) or not all(isinstance(text, str) for text in saved):
+        raise ConfigError(f"{folder / OVERRIDES}: damaged; it should be the list of what was typed to start the run.")
     rest = [argument for argument in argv if not argument.startswith("resume=")]
+    # The parser of the command line wants options before overrides.
+    typed = [argument for argument in rest if "=" in argument and not argument.startswith("-")]
+    options = [argument for argument in rest if argument not in typed]
     # Quoted: a folder's name may hold characters that mean something in Hydra's grammar.
-    return [*map(str, saved), *rest, f"hydra.run.dir='{folder}'", f"resume='{folder}'", "hydra.mode=RUN"]
+    return [*options, *saved, *typed, f"hydra.run.dir='{folder}'", f"resume='{folder}'", "hydra.mode=RUN"]
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The resolved configuration of a run."""
+    config = OmegaConf.to_container(OmegaConf.load(folder / CONFIG))
+    assert isinstance(config, dict)
+    return {str(key): value for key, value in config.items()}
 
 
 def find_run(name: str, key: str) -> Path:

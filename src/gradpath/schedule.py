@@ -45,5 +45,5 @@ def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup: float = 0.1, f
 
 
 def _half_cosine(total_steps: int, floor: float) -> Callable[[int], float]:
-    # Past the end (a resumed run with more epochs) the rate stays at its floor.
+    # Past the end the rate stays at its floor. (A run resumed with more epochs has a later end, and a new curve.)
     return lambda now: floor + (1 - floor) * (1 + cos(pi * min(now / max(1, total_steps), 1.0))) / 2

@@ -5,6 +5,7 @@ file; its type is that of the file's value.
 """
 
 from dataclasses import dataclass
+from math import isinf
 from typing import Annotated
 
 from gradpath.errors import alternatives
@@ -26,6 +27,8 @@ class Limits:
             return None if not self.words or value in self.words else f"must be {alternatives(self.words)}"
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
+        if isinf(value):
+            return "must be a finite number"
         # Asked so that NaN, which compares false with everything, breaks every limit.
         if self.gt is not None and not value > self.gt:
             return f"must be greater than {self.gt:g}"
@@ -44,7 +47,7 @@ Positive = Annotated[float, Limits(gt=0)]
 NotNegative = Annotated[float, Limits(ge=0)]
 Decay = Annotated[float, Limits(ge=0, lt=1)]
 Fraction = Annotated[float, Limits(ge=0, le=1)]
-Batches = Annotated[int | float, Limits(ge=0)]
+Batches = Annotated[int | float, Limits(gt=0)]
 
 
 @dataclass

@@ -5,7 +5,8 @@ from functools import partial
 from importlib import import_module
 from typing import Any, TypeVar
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from gradpath.errors import ConfigError
 from gradpath.network import Function
@@ -38,7 +39,7 @@ def make(key: str, kind: type[T], build: Callable[..., Any], *arguments: Any) ->
         built = build(*arguments)
     except ConfigError:
         raise
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
         raise ConfigError(f"{key}: {_first_line(error)}.") from None
     if not isinstance(built, kind):
         raise ConfigError(f"{key}: gives a {type(built).__name__}, must give a {kind.__name__}.")
@@ -51,6 +52,7 @@ def activation(node: Mapping[str, Any], allowed: Sequence[str]) -> Callable[[], 
     if isinstance(build.func, type):  # type: ignore[attr-defined]
         make("activation", nn.Module, build)
         return build
+    make("activation", Tensor, build, torch.zeros(2, 3))
     return lambda: Function(build, str(node["_target_"]))
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from conftest import environment, weights
 from gradpath.flow import record
@@ -34,6 +35,13 @@ def kill_at(step: int, folder: Path, project: Path, *arguments: str) -> int:
         process.wait()
     assert process.returncode == -signal.SIGKILL
     return int(metrics.load(folder)[-1]["step"])
+
+
+def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
+    """What TensorBoard reads of a run, the first of repeated steps only."""
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    events.Reload()
+    return {tag: sorted({(e.step, e.value) for e in events.Scalars(tag)}) for tag in events.Tags()["scalars"]}
 
 
 @pytest.fixture(scope="module")
@@ -68,6 +76,9 @@ def test_what_was_logged_is_whole_and_without_repeats(project: Path, never_kille
     assert done.returncode == 0, done.stderr
     assert metrics.load(folder) == metrics.load(never_killed)
     assert metrics.collect(folder) == metrics.collect(never_killed)
+    ours, theirs = curves(folder), curves(never_killed)
+    assert ours == theirs
+    assert len(ours["train/loss"]) == STEPS // 5
     ours, theirs = record.load(folder), record.load(never_killed)
     assert all((ours[name] == theirs[name]).all() for name in theirs)
     assert (folder / "config.yaml").read_text().replace(f"resume: {folder}", "resume: null") == (
@@ -95,6 +106,7 @@ def test_resume_last_and_longer(command, project: Path) -> None:  # type: ignore
     assert done.returncode == 0, done.stderr
     first, second = weights(project / "logs/runs/longer_whole"), weights(project / "logs/runs/longer")
     assert all(torch.equal(first[name], second[name]) for name in first)
+    assert len([row for row in metrics.load(project / "logs/runs/longer") if "test/loss" in row]) == 1
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)

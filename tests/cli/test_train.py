@@ -97,6 +97,18 @@ def test_two_processes_equal_one(command, project: Path) -> None:  # type: ignor
         assert records[0][quantity] == pytest.approx(records[1][quantity], rel=1e-2), quantity
 
 
+def test_two_processes_notice_divergence(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+    """Nine steps, fewer than between two looks of the host: the end of the epoch is one more."""
+    done = command(
+        "train.py", "trainer=ddp", "trainer.accelerator=cpu", "data=xor_noisy", "data.limit=500", "data.epochs=2",
+        "optimizer=sgd", "optimizer.lr=1e30", "activation=identity", "hydra.run.dir=logs/runs/hot_ddp",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads((project / "logs/runs/hot_ddp/result.json").read_text())
+    assert result["status"] == "diverged"
+    assert re.search(r"first at step [1-4] in hidden_01 \(weight\)", result["error"])
+
+
 def test_divergence_is_an_observation(command, project: Path) -> None:  # type: ignore[no-untyped-def]
     hot = ("data=xor_noisy", "optimizer=sgd", "optimizer.lr=1e30", "activation=identity", "trainer.accelerator=cpu")
     done = command("train.py", *hot, "hydra.run.dir=logs/runs/hot")

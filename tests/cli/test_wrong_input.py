@@ -62,15 +62,24 @@ KNOWN_BEFORE_TORCH = [
     ("probe.every=0", "probe.every=0: must be at least 1."),
     ("trainer.accelerator=gpuu", "must be auto, cpu, gpu, cuda or mps. Did you mean gpu?"),
     ("trainer.devices=0", "trainer.devices=0: must be at least 1, or -1"),
+    ("optimizer.lr=1e400", "optimizer.lr=inf: must be a finite number."),
+    ("trainer.precision=16", "trainer.precision=16: must be 32-true,"),
+    ("trainer.limit_val_batches=0", "must be greater than 0."),
+    ("activation=ReLU", "Did you mean relu?"),
+    ("activation=\u00fcber", "put other characters in quotes"),
+    ("model.hidden=[64,null]", "model.hidden=[64,null]: must be a list of whole numbers"),
+    ("--unknown", "unrecognized arguments: --unknown; python train.py --help lists the options."),
+    ("-m seed=1,2 hydra.run.dir=logs/x", "its folder is hydra.sweep.dir."),
+    ("-m resume=last", "resume=last: continues one run; leave out -m."),
     ("schedule=step schedule.gamma=2", "schedule.gamma=2: must be at most 1."),
     # Combinations
     ("norm=batch_before data.batch_size=1", "BatchNorm needs at least 2 samples"),
     ("trainer=ddp norm=batch_after data.batch_size=2", "BatchNorm needs at least 2 samples"),
-    ("trainer=ddp data.batch_size=127", "must be a multiple of trainer.devices=2"),
+    ("trainer=ddp data.batch_size=127", "must be a multiple of the 2 processes"),
     ("model.output=softmax loss=cross_entropy", "use model.output=none."),
     ("activation._target_=os.system", "must start with torch., torchmetrics. or gradpath."),
     # Hydra's grammar, sweeps, resuming
-    ("model.hidden=[64", "write key=value"),
+    ("model.hidden=[64", "model.hidden=[64: not understood; write key=value"),
     ("activation", "activation: write it as key=value."),
     ("activation=relu,tanh", "several values are a sweep: add -m."),
     ("-m activation=relu,tanhh", "Did you mean tanh?"),
@@ -124,6 +133,9 @@ KNOWN_AFTER_TORCH = [
     ("activation._target_=torch.nn.ReLUU", "torch.nn has no ReLUU"),
     ("activation._target_=torch.os.system", "not a class or function of"),
     ("data.dataset=CIFAR10", "must be MNIST, FashionMNIST or KMNIST"),
+    ("model.hidden=[1000000000,1000000000]", "too large for this machine"),
+    ("activation._target_=torch.matmul", "activation: matmul()"),
+    ("data=xor model.output=softmax", "of one output it is always 1"),
     ("data.validation=70000", "data.validation=70000: must be less than the 60000"),
     ("data=fashion_mnist", "FashionMNIST cannot be read"),
     ("init=critical activation._target_=torch.zeros_like model=deep", "init=critical: the gradient vanishes at any"),
@@ -144,6 +156,15 @@ def test_a_checkpoint_of_another_architecture(command, project: Path) -> None:  
     small = ("data=xor", "data.epochs=1", "model.hidden=[8,4]", "trainer.accelerator=cpu")
     assert command("train.py", *small, "hydra.run.dir=logs/runs/one").returncode == 0
     before = {path: path.read_bytes() for path in tree(project) if path.is_file()}
+    for changed in ("optimizer.lr=0.5", "activation=tanh", "seed=4"):
+        refused = command("train.py", "resume=logs/runs/one", changed)
+        assert refused.returncode == 2
+        assert "only trainer.* keys can change" in refused.stderr
+    taken = command("train.py", *small, "hydra.run.dir=logs/runs/one")
+    assert taken.returncode == 2
+    assert taken.stderr == (
+        "error: hydra.run.dir=logs/runs/one: holds a run already; continue it with resume=, or choose another folder.\n"
+    )
     done = command("train.py", "resume=logs/runs/one", "model.hidden=[8,5]")
     assert done.returncode == 2
     assert (
@@ -166,6 +187,40 @@ def test_a_folder_where_nothing_can_be_written(command, project: Path, tmp_path:
         assert done.returncode == 2, done.stderr
         assert "choose another place with hydra.run.dir=FOLDER" in done.stderr
         assert done.stderr.count("\n") == 1
+
+
+def test_folders_that_were_there_stay(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "mine/empty").mkdir(parents=True)
+    done = command("train.py", "data=xor", "loss=cross_entropy", f"hydra.run.dir={tmp_path / 'mine/empty/run'}")
+    assert done.returncode == 2
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["empty", "mine"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("", "activation._target_: missing in the option's file"),
+        ("negative_slope: 0.1\n", "activation._target_: missing in the option's file"),
+        ("_target_: [:\n", "own.yaml, line 1: not YAML"),
+    ],
+)
+def test_a_malformed_option_file(command, tmp_path: Path, project: Path, content: str, message: str) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "activation").mkdir()
+    (tmp_path / "activation/own.yaml").write_text(content)
+    before = tree(project)
+    done = command("train.py", "--config-dir", str(tmp_path), "activation=own")
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert tree(project) == before
+
+
+@pytest.mark.parametrize("content", ["", "[:", "seed: 1"])
+def test_damaged_overrides(command, tmp_path: Path, content: str) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "overrides.yaml").write_text(content)
+    done = command("train.py", f"resume={tmp_path}")
+    assert done.returncode == 2
+    assert "overrides.yaml: damaged" in done.stderr
 
 
 def test_a_full_disk(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]

@@ -85,6 +85,10 @@ def test_bytes_are_normalised_and_floats_left_alone() -> None:
     assert torch.allclose(module.sample(1).inputs, torch.tensor([[-0.4, 1.6, 0.0]]), atol=1e-6)
     assert bytes_.inputs.tolist() == [[0, 255, 51]]
     assert numbered(3, 1).sample(3).inputs.tolist() == [[0.0], [1.0], [2.0]]
+    floats = numbered(3, 1).train
+    scaled = MemoryDataModule(floats, floats, floats, "binary", 1, 1, mean=1.0, std=2.0)
+    assert scaled.sample(3).inputs.tolist() == [[-0.5], [0.0], [0.5]]
+    assert floats.inputs.tolist() == [[0.0], [1.0], [2.0]]
 
 
 @pytest.mark.parametrize(("labels", "outputs"), [([0, 10], 10), ([-1, 3], 10), ([0, 2], 1)])

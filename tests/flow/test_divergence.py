@@ -2,12 +2,14 @@
 
 import json
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from gradpath.data.memory import Batch
 from gradpath.errors import RunFailed
+from gradpath.flow import record
 from gradpath.flow.divergence import locate
 from gradpath.network import MLP
 
@@ -63,12 +65,15 @@ def test_the_loss() -> None:
 
 
 def test_a_run_that_diverges_stops_and_says_where(run_here) -> None:  # type: ignore[no-untyped-def]
-    result, folder = run_here(*SMALL, "optimizer=sgd", "optimizer.lr=1e30", "activation=identity")
+    result, folder = run_here(*SMALL, "optimizer=sgd", "optimizer.lr=1e30", "activation=identity", "probe.every=1")
     assert result["status"] == "diverged"
     assert result["error"].startswith("NaN or Inf first at step ")
     where = json.loads((folder / "divergence.json").read_text())
     assert where["quantity"] in ("pre-activation", "loss", "weight gradient", "weight")
     assert str(where["step"]) in result["error"]
+    # The record shows the explosion as what it was, not as a gradient of zero.
+    last = record.load(folder)["weight_grad_norm"][-1]
+    assert not np.isfinite(last).all()
     # The last weights are those of before the accident.
     state = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
     assert all(torch.isfinite(value).all() for value in state.values())

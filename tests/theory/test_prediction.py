@@ -8,7 +8,7 @@ from torch import nn
 
 from gradpath.data.memory import Batch
 from gradpath.flow.profile import measure
-from gradpath.initialization import normal
+from gradpath.initialization import constant, normal
 from gradpath.network import MLP
 from gradpath.objective import Objective, Task
 from gradpath.theory.prediction import predict_network
@@ -16,18 +16,30 @@ from gradpath.theory.prediction import predict_network
 
 @pytest.mark.parametrize("phi", [nn.Tanh, nn.ReLU, nn.GELU], ids=lambda p: p.__name__)
 def test_measured_and_predicted_agree_in_a_wide_network(phi: type[nn.Module]) -> None:
-    torch.manual_seed(0)
-    # Varying widths, and a fixed scale per weight, so that sigma_w^2 differs from layer to layer.
-    network = MLP(400, [900, 700, 800, 600], 10, phi).double()
-    x, y = torch.randn(64, 400, dtype=torch.float64), torch.randint(10, (64,))
-    normal(network, x, std=sqrt(1.8 / 700))
-    rows = measure(network, Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 10), Batch(x, y))
-    theory = predict_network(network, rows, x)
-    assert theory is not None
-    assert [row.layer for row in theory] == ["hidden_01", "hidden_02", "hidden_03", "hidden_04"]
-    for predicted, row in zip(theory, rows, strict=False):
-        assert row.q == pytest.approx(predicted.q, rel=0.08)
-        assert row.delta / rows[3].delta == pytest.approx(predicted.delta, rel=0.08)
+    q, delta = [], []
+    for seed in range(4):
+        torch.manual_seed(seed)
+        # Varying widths, and a fixed scale per weight, so that sigma_w^2 differs from layer to layer.
+        network = MLP(400, [900, 700, 800, 600], 10, phi).double()
+        # Inputs whose mean square is not 1, and biases, which theory has to know of.
+        x, y = 0.6 * torch.randn(64, 400, dtype=torch.float64), torch.randint(10, (64,))
+        normal(network, x, std=sqrt(1.8 / 700), sigma_b2=0.2)
+        rows = measure(network, Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 10), Batch(x, y))
+        theory = predict_network(network, rows, x)
+        assert theory is not None
+        assert [row.layer for row in theory] == ["hidden_01", "hidden_02", "hidden_03", "hidden_04"]
+        q.append([row.q / predicted.q for row, predicted in zip(rows, theory, strict=False)])
+        delta.append([row.delta / rows[3].delta / predicted.delta for row, predicted in zip(rows, theory, strict=False)])
+    # Finite width: about 5 % per draw.
+    assert torch.tensor(q).mean(0).tolist() == pytest.approx([1.0] * 4, abs=0.06)
+    assert torch.tensor(delta).mean(0).tolist() == pytest.approx([1.0] * 4, abs=0.06)
+
+
+def test_no_prediction_for_equal_weights() -> None:
+    network, x = MLP(4, [5, 5], 3), torch.randn(8, 4)
+    constant(network, x, value=0.1)
+    rows = measure(network, Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 3), Batch(x, torch.zeros(8, dtype=torch.long)))
+    assert predict_network(network, rows, x) is None
 
 
 def test_no_prediction_with_normalisation_or_without_hidden_layers() -> None:

@@ -56,15 +56,20 @@ def images(
 
 
 def _read(kind: type[MNIST], root: Path, train: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    folder = root / kind.__name__ / "raw"
+    folder, lock = root / kind.__name__ / "raw", root / f".{kind.__name__}.lock"
     try:
         root.mkdir(parents=True, exist_ok=True)
         # Two runs that start together in a fresh clone must not read what the other has half unpacked.
-        with FileLock(root / f".{kind.__name__}.lock"):
+        with FileLock(lock):
             data = kind(str(root), train=train, download=True)
     # torchvision: RuntimeError after failed downloads, OSError or EOFError for a broken archive, AssertionError and
     # ValueError for a file of the wrong size.
     except (RuntimeError, OSError, EOFError, AssertionError, ValueError) as error:
+        # What torchvision made for files that did not come.
+        for empty in (folder, folder.parent):
+            if empty.is_dir() and not any(empty.iterdir()):
+                empty.rmdir()
+                lock.unlink(missing_ok=True)
         names = ", ".join(Path(name).name for name, _ in kind.resources)
         raise ConfigError(
             f"data: {kind.__name__} cannot be read ({_reason(error)}): put undamaged {names} into {folder} "

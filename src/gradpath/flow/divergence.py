@@ -36,7 +36,7 @@ class DivergenceGuard(pl.Callback):
 
     On a CPU in one process a look costs nothing: every step is looked at, and the weights stay as they were before the
     accident. Elsewhere a look makes the host wait for the device: the device itself notes the first bad step, the host
-    looks every `every` steps, and the layer is the first that is not finite by then.
+    looks every `every` steps and at the end of the epoch, and the layer is the first that is not finite by then.
 
     Args:
         folder: where `divergence.json` is written.
@@ -49,6 +49,8 @@ class DivergenceGuard(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         if trainer.world_size == 1 and trainer.strategy.root_device.type == "cpu":
             self.every = 1
+        # A gradient scaler's overflow is its own business: it skips that step and goes on with a smaller scale.
+        self.scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
         self.first_bad = torch.full((), -1, device=trainer.strategy.root_device)
         if trainer.is_global_zero:
             (self.folder / FILE).unlink(missing_ok=True)
@@ -58,22 +60,34 @@ class DivergenceGuard(pl.Callback):
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer) -> None:
         assert isinstance(pl_module, GradpathModule)
-        value = pl_module.last_loss + _probe_value(pl_module.network)
+        value = pl_module.last_loss
+        if not self.scaled:
+            value = value + _probe_value(pl_module.network)
         if self.every == 1:
-            first = -1 if isfinite(value.item()) else trainer.global_step
-        else:
-            fine = torch.isfinite(value) | (self.first_bad >= 0)
-            self.first_bad = torch.where(fine, self.first_bad, trainer.global_step)
-            if trainer.global_step % self.every:
-                return
-            first = int(self.first_bad)
-        if trainer.strategy.reduce_boolean_decision(first < 0, all=True):
+            if not isfinite(value.item()):
+                self._stop(trainer, pl_module.network, trainer.global_step)
+                # Without gradients the coming step leaves the weights alone.
+                optimizer.zero_grad(set_to_none=True)
             return
+        fine = torch.isfinite(value) | (self.first_bad >= 0)
+        self.first_bad = torch.where(fine, self.first_bad, trainer.global_step)
+        if trainer.global_step % self.every == 0:
+            self._look(trainer, pl_module.network)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, GradpathModule)
+        if self.every > 1:
+            self._look(trainer, pl_module.network)
+
+    def _look(self, trainer: pl.Trainer, network: MLP) -> None:
+        first = int(self.first_bad)
+        if not trainer.should_stop and not trainer.strategy.reduce_boolean_decision(first < 0, all=True):
+            self._stop(trainer, network, first if first >= 0 else trainer.global_step)
+
+    def _stop(self, trainer: pl.Trainer, network: MLP, step: int) -> None:
         if trainer.is_global_zero:
-            found = locate(pl_module.network, self.batch, first if first >= 0 else trainer.global_step)
+            found = locate(network, self.batch, step)
             write_text(self.folder / FILE, json.dumps(asdict(found)))
-        # Without gradients the coming step leaves the weights alone.
-        optimizer.zero_grad(set_to_none=True)
         trainer.should_stop = True
 
 

@@ -131,12 +131,12 @@ class EpochLines(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch, last = trainer.current_epoch + 1, trainer.max_epochs or 1
+        assert isinstance(pl_module, GradpathModule)
+        trained = {name: value.item() for name, value in pl_module.epoch_means().items() if name.endswith("loss")}
         if not trainer.is_global_zero or (epoch != last and epoch % -(-last // 20)):
             return
-        shown = _shown(pl_module)
-        trained = {"loss": shown["train/loss"]} if shown else {}
         validated = {name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
-        line = f"epoch {epoch}/{last}  step {trainer.global_step}  {metric_line(trained | validated)}"
+        line = f"epoch {epoch}/{last}  step {trainer.global_step}  {metric_line(trained | validated).replace('train/', '')}"
         if self.bar:
             self.bar.console.print(line, highlight=False)
         else:

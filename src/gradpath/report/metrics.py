@@ -19,7 +19,7 @@ class MetricsFile(Logger):
     Args:
         folder: the run's folder.
         columns: the metrics' names; others are left to TensorBoard.
-        resume_step: rows of an interrupted run at or past this step are dropped; None for a fresh run.
+        resume_step: rows of an interrupted run past this step are dropped, and those of its test; None for a fresh run.
     """
 
     def __init__(self, folder: Path, columns: list[str], resume_step: int | None = None) -> None:
@@ -42,7 +42,9 @@ class MetricsFile(Logger):
     @rank_zero_only
     def start(self) -> None:
         """Writes the header, and the rows that are kept of an interrupted run."""
-        kept = [] if self.resume_step is None else [r for r in load(self.path.parent) if r["step"] <= self.resume_step]
+        before = [] if self.resume_step is None else load(self.path.parent)
+        # A finished run that goes on will be tested again.
+        kept = [row for row in before if row["step"] <= (self.resume_step or 0) and "test/loss" not in row]
         lines = [",".join(self.columns), *(",".join(_cell(row.get(c)) for c in self.columns) for row in kept)]
         write_text(self.path, "\n".join(lines) + "\n")
 

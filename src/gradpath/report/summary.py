@@ -67,4 +67,5 @@ def relative(folder: Path) -> str:
 
 def _norm_row(flow: Mapping[str, npt.NDArray[Any]], index: int) -> tuple[str, str]:
     first, last = np.asarray(flow["weight_grad_norm"][index])[[0, -1]]
-    return f"|dW|, step {flow['step'][index]}", f"{first:.3g} in {flow['layer'][0]}, {last:.3g} in {flow['layer'][-1]}"
+    values = [f"{first:.3g} in {flow['layer'][0]}", f"{last:.3g} in {flow['layer'][-1]}"]
+    return f"|dW|, step {flow['step'][index]}", ", ".join(dict.fromkeys(values))

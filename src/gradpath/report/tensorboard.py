@@ -29,11 +29,12 @@ class RunLogger(TensorBoardLogger):
     Args:
         folder: the run's folder.
         metrics: the names that the HParams tab shows beside the choices.
-        purge_step: hide what an interrupted run wrote at this step and after; None for a fresh run.
+        resume_step: hide what an interrupted run wrote past this step; None for a fresh run.
     """
 
-    def __init__(self, folder: Path, metrics: list[str], purge_step: int | None = None) -> None:
-        super().__init__(save_dir=folder, name="", version="", default_hp_metric=False, purge_step=purge_step)
+    def __init__(self, folder: Path, metrics: list[str], resume_step: int | None = None) -> None:
+        purge = None if resume_step is None else resume_step + 1
+        super().__init__(save_dir=folder, name="", version="", default_hp_metric=False, purge_step=purge)
         self.metrics: list[str] | None = metrics
 
     @rank_zero_only
@@ -62,6 +63,11 @@ class RunLogger(TensorBoardLogger):
         """Flushes and leaves the file open: the test's values belong in the same one."""
         if self._experiment is not None:
             self._experiment.flush()
+
+    def end_fit(self) -> None:
+        """What follows adds to what training wrote, also where training was in another process with a file of its own."""
+        self._kwargs["purge_step"] = None
+        self.metrics = None
 
     def close(self) -> None:
         if self._experiment is not None:

@@ -35,9 +35,10 @@ class Layer(Protocol):
 def predict_network(network: MLP, layers: Sequence[Layer], inputs: Tensor) -> list[LayerPrediction] | None:
     """`predict` for a network as drawn: `layers` in order of depth, the output layer last; (batch, features) inputs.
 
-    None without hidden layers, and with a normalisation, where this theory does not hold.
+    None without hidden layers, and where this theory does not hold: with a normalisation, or with equal weights.
     """
-    if network.activation is None or network.normalized:
+    equal = any(bool(w.min() == w.max() != 0) for w in (linear.weight for linear in network.linears) if w.numel() > 1)
+    if network.activation is None or network.normalized or equal:
         return None
     hidden = [(row.layer, row.sigma_w2, row.sigma_b2) for row in layers[:-1]]
     return predict(deepcopy(network.activation).double(), hidden, inputs.double().square().mean().item())
