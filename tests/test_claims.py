@@ -10,20 +10,20 @@ CPU = ("trainer.accelerator=cpu", "probe.every=200")
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("seed", range(5))
-def test_the_challenge_reaches_97_percent_with_every_seed(run_here, seed: int) -> None:  # type: ignore[no-untyped-def]
+def test_the_challenge_reaches_97_percent_with_every_seed(run_here, seed: int) -> None:
     result, _ = run_here("experiment=chapter_challenge", f"seed={seed}", *CPU)
     assert result["metrics"]["last_epoch"] < 10
     assert result["metrics"]["test/accuracy"] >= 0.97
 
 
 @pytest.mark.timeout(900)
-def test_the_default_run_reaches_98_3_percent_on_average(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_the_default_run_reaches_98_3_percent_on_average(run_here) -> None:
     results = [run_here(f"seed={seed}", *CPU, folder=str(seed))[0]["metrics"] for seed in range(5)]
     assert all(result["last_epoch"] < 10 for result in results)
     assert mean(result["test/accuracy"] for result in results) >= 0.983
 
 
-def test_xor_is_solved_by_19_of_20_seeds(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_xor_is_solved_by_19_of_20_seeds(run_here) -> None:
     solved = [
         run_here("experiment=xor", f"seed={seed}", *CPU, folder=str(seed))[0]["metrics"]["test/accuracy"] == 1.0
         for seed in range(20)
@@ -32,13 +32,13 @@ def test_xor_is_solved_by_19_of_20_seeds(run_here) -> None:  # type: ignore[no-u
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_a_perceptron_cannot_solve_xor(run_here, seed: int) -> None:  # type: ignore[no-untyped-def]
+def test_a_perceptron_cannot_solve_xor(run_here, seed: int) -> None:
     """The best linear model is w = 0: loss ln 2, p = 0.5."""
     result, _ = run_here("data=xor", "model=perceptron", "optimizer.lr=0.05", f"seed={seed}", *CPU)
     assert result["metrics"]["train/loss"] == pytest.approx(log(2), abs=1e-3)
     assert result["metrics"]["test/accuracy"] <= 0.75
 
 
-def test_two_layers_solve_xor_by_default(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_two_layers_solve_xor_by_default(run_here) -> None:
     result, _ = run_here("data=xor", "model=two_layer", *CPU)
     assert result["metrics"]["test/accuracy"] == 1.0

@@ -28,7 +28,7 @@ KEYS = {
 }  # fmt: skip
 
 
-def test_the_folder_is_complete(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_the_folder_is_complete(run_here) -> None:
     result, folder = run_here(*SMALL, "seed=3")
     assert sorted(p.name for p in folder.iterdir() if not p.name.startswith("events.out.tfevents")) == [
         "checkpoints", "config.yaml", "flow.npz", "metrics.csv", "overrides.yaml", "result.json",
@@ -53,7 +53,7 @@ def test_the_folder_is_complete(run_here) -> None:  # type: ignore[no-untyped-de
     assert saved["environment"]["threads"] == 1
 
 
-def test_the_saved_configuration_is_the_whole_one(run_here, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_saved_configuration_is_the_whole_one(run_here, tmp_path: Path) -> None:
     """Resolved and self-contained: running it again gives the same weights to the bit."""
     first, folder = run_here(*SMALL)
     config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
@@ -64,14 +64,14 @@ def test_the_saved_configuration_is_the_whole_one(run_here, tmp_path: Path) -> N
     assert all(torch.equal(value, again[name]) for name, value in weights(folder).items())
 
 
-def test_another_seed_gives_another_network(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_another_seed_gives_another_network(run_here) -> None:
     _, first = run_here(*SMALL, "seed=0")
     _, second = run_here(*SMALL, "seed=1", folder="second")
     name = "network.blocks.0.linear.weight"
     assert not torch.equal(weights(first)[name], weights(second)[name])
 
 
-def test_metrics_csv(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_metrics_csv(run_here) -> None:
     result, folder = run_here(*SMALL)
     with (folder / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
@@ -85,7 +85,7 @@ def test_metrics_csv(run_here) -> None:  # type: ignore[no-untyped-def]
     assert float(next(row["lr"] for row in rows if row["lr"])) == pytest.approx(0.001 * (1 + math.cos(math.pi * 2 / 10)) / 2)
 
 
-def test_training_metrics_are_means_over_samples(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_training_metrics_are_means_over_samples(run_here) -> None:
     """With a rate too small to move anything, the epoch's training loss is that of the untrained network on all samples."""
     result, _ = run_here(*SMALL, "optimizer=sgd", "optimizer.lr=1e-20", "data.limit=200", "trainer.max_epochs=1")
     config, choices = compose(*SMALL, "data.limit=200")
@@ -97,7 +97,7 @@ def test_training_metrics_are_means_over_samples(run_here) -> None:  # type: ign
     assert result["metrics"]["train/loss"] == pytest.approx(expected, rel=1e-5)
 
 
-def test_the_test_metrics_are_those_of_the_last_weights(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_the_test_metrics_are_those_of_the_last_weights(run_here) -> None:
     from gradpath.evaluation import evaluate
 
     result, folder = run_here(*SMALL)
@@ -105,7 +105,7 @@ def test_the_test_metrics_are_those_of_the_last_weights(run_here) -> None:  # ty
     assert again == {name: result["metrics"][name] for name in ("test/loss", "test/accuracy")}
 
 
-def test_the_last_checkpoint_is_the_last_epochs(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_the_last_checkpoint_is_the_last_epochs(run_here) -> None:
     """Also when the first epoch was the best: here nothing moves, and no later epoch is better."""
     result, folder = run_here(*SMALL, "optimizer=sgd", "optimizer.lr=1e-20", "trainer.max_epochs=3")
     assert result["metrics"]["best_epoch"] == 0
@@ -113,7 +113,7 @@ def test_the_last_checkpoint_is_the_last_epochs(run_here) -> None:  # type: igno
     assert saved == {"best": 0, "last": 2}
 
 
-def test_a_failure_is_recorded_with_its_traceback(run_here, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_failure_is_recorded_with_its_traceback(run_here, tmp_path: Path) -> None:
     # A file where the checkpoints' folder should be: saving fails in the middle of the run.
     (tmp_path / "run").mkdir()
     (tmp_path / "run/checkpoints").touch()
@@ -126,7 +126,7 @@ def test_a_failure_is_recorded_with_its_traceback(run_here, tmp_path: Path) -> N
     assert set(saved) == KEYS | {"traceback"}
 
 
-def test_wrong_input_writes_nothing(run_here, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_wrong_input_writes_nothing(run_here, tmp_path: Path) -> None:
     for wrong in (("data=sine", "loss=cross_entropy"), ("model.output=softmax",), ("trainer.strategy=nonsense",)):
         base = SMALL[1:] if wrong[0] == "data=sine" else SMALL
         with pytest.raises(ConfigError):
@@ -134,13 +134,13 @@ def test_wrong_input_writes_nothing(run_here, tmp_path: Path) -> None:  # type: 
         assert list(tmp_path.iterdir()) == []
 
 
-def test_batchnorm_with_a_last_batch_of_one(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_batchnorm_with_a_last_batch_of_one(run_here) -> None:
     result, _ = run_here(*SMALL, "norm=batch_before", "data.limit=129", "data.batch_size=64")
     assert result["status"] == "ok"
 
 
 @pytest.mark.parametrize("precision", ["64-true", "bf16-mixed", "bf16-true"])
-def test_precisions(run_here, precision: str) -> None:  # type: ignore[no-untyped-def]
+def test_precisions(run_here, precision: str) -> None:
     result, _ = run_here(*SMALL, f"trainer.precision={precision}", "trainer.max_epochs=6")
     assert result["status"] == "ok"
     assert result["metrics"]["test/accuracy"] > 0.3
@@ -158,7 +158,7 @@ def test_a_random_activation_resumes_to_the_bit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("split", ["val", "test"])
-def test_losses_and_metrics_by_hand(run_here, split: str) -> None:  # type: ignore[no-untyped-def]
+def test_losses_and_metrics_by_hand(run_here, split: str) -> None:
     """The logged numbers against plain torch on that split and the saved weights."""
     result, folder = run_here(*SMALL, "norm=batch_before")
     config, choices = compose(*SMALL, "norm=batch_before")
@@ -173,7 +173,7 @@ def test_losses_and_metrics_by_hand(run_here, split: str) -> None:  # type: igno
     assert result["metrics"][f"{split}/accuracy"] == pytest.approx((outputs.argmax(1) == part.targets).float().mean().item())
 
 
-def test_regression_targets_without_a_second_dimension(run_here, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_regression_targets_without_a_second_dimension(run_here, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "flat_data.py").write_text(
         "import torch\n"
         "from gradpath.data.memory import MemoryDataModule, split_off\n"

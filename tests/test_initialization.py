@@ -39,7 +39,7 @@ def drawn(scheme: str, activation: type[nn.Module] = nn.ReLU, **options: object)
         ("critical", {}, lambda m, n: 2 / m),
     ],
 )
-def test_variance(scheme: str, options: dict[str, object], variance) -> None:  # type: ignore[no-untyped-def]
+def test_variance(scheme: str, options: dict[str, object], variance) -> None:
     for linear in drawn(scheme, **options).linears:
         n, m = linear.weight.shape
         # 60,000 weights and more: the sample variance is within 1 % of the true one, 4 % is many deviations off.
@@ -119,7 +119,7 @@ def test_gain_is_pytorchs_where_it_has_one(activation: nn.Module, gain: float) -
         (nn.PReLU(), lambda z: z if z > 0 else 0.25 * z),
     ],
 )
-def test_gain_is_computed_where_pytorch_has_none(activation: nn.Module, phi) -> None:  # type: ignore[no-untyped-def]
+def test_gain_is_computed_where_pytorch_has_none(activation: nn.Module, phi) -> None:
     def weighted(z: float) -> float:
         return phi(z) ** 2 * exp(-z * z / 2) / sqrt(2 * pi)
 

@@ -50,7 +50,7 @@ CASES = [
 
 
 @pytest.mark.parametrize("case", CASES, ids="-".join)
-def test_the_loss_falls(run_here, case: tuple[str, ...]) -> None:  # type: ignore[no-untyped-def]
+def test_the_loss_falls(run_here, case: tuple[str, ...]) -> None:
     dropped = {"~hidden": ("model.hidden",), "~mnist": ("data",)}
     gone = tuple(prefix for mark in case for prefix in dropped.get(mark, ()))
     base = [text for text in SMALL if not (gone and text.startswith(gone))]
@@ -62,7 +62,7 @@ def test_the_loss_falls(run_here, case: tuple[str, ...]) -> None:  # type: ignor
 
 
 @pytest.mark.parametrize("dataset", ["fashion_mnist", "kmnist"])
-def test_relatives_of_mnist(run_here, dataset: str, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_relatives_of_mnist(run_here, dataset: str, tmp_path: Path) -> None:
     """Without their archives, MNIST's unpacked files stand in under their name."""
     raw = tmp_path / {"fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}[dataset] / "raw"
     raw.mkdir(parents=True)
@@ -72,7 +72,7 @@ def test_relatives_of_mnist(run_here, dataset: str, tmp_path: Path) -> None:  # 
     assert losses(folder)[-1] < losses(folder)[0]
 
 
-def test_trainer_gpu(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_trainer_gpu(run_here) -> None:
     call = (*SMALL[:4], "trainer=gpu", "trainer.max_epochs=2")
     if torch.cuda.is_available():
         assert run_here(*call)[0]["status"] == "ok"
@@ -81,7 +81,7 @@ def test_trainer_gpu(run_here) -> None:  # type: ignore[no-untyped-def]
             run_here(*call)
 
 
-def test_trainer_debug(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_trainer_debug(run_here) -> None:
     result, folder = run_here("trainer=debug")
     rows = [row for row in metrics.load(folder) if "train/loss" in row]
     assert [row["step"] for row in rows] == list(range(1, 11))
@@ -89,7 +89,7 @@ def test_trainer_debug(run_here) -> None:  # type: ignore[no-untyped-def]
     assert result["metrics"]["last_epoch"] == 0
 
 
-def test_zeros_moves_only_the_last_bias(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_zeros_moves_only_the_last_bias(run_here) -> None:
     """With W = 0 and phi(0) = 0 no signal and no gradient gets through; the output's bias learns the class frequencies."""
     _, folder = run_here(*SMALL, "init=zeros", "activation=relu", "trainer.max_epochs=3")
     state = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
@@ -98,7 +98,7 @@ def test_zeros_moves_only_the_last_bias(run_here) -> None:  # type: ignore[no-un
 
 
 @pytest.mark.parametrize("activation", ["relu", "tanh"])
-def test_constant_keeps_all_units_of_a_layer_equal(run_here, activation: str) -> None:  # type: ignore[no-untyped-def]
+def test_constant_keeps_all_units_of_a_layer_equal(run_here, activation: str) -> None:
     _, folder = run_here(*SMALL, "init=constant", "init.value=0.01", f"activation={activation}", "trainer.max_epochs=3")
     state = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
     first = state["network.blocks.0.linear.weight"].double()
@@ -112,12 +112,12 @@ def test_constant_keeps_all_units_of_a_layer_equal(run_here, activation: str) ->
     ("experiment", "kind"),
     [("vanishing_sigmoid", "vanishing"), ("exploding_tanh", "exploding"), ("chapter_challenge", "healthy")],
 )
-def test_experiments_show_what_they_are_named_for(run_here, experiment: str, kind: str) -> None:  # type: ignore[no-untyped-def]
+def test_experiments_show_what_they_are_named_for(run_here, experiment: str, kind: str) -> None:
     result, _ = run_here(f"experiment={experiment}", "data.limit=512", "trainer.max_epochs=1", "trainer.accelerator=cpu")
     assert result["verdict"]["class"] == kind
 
 
-def test_a_users_own_files(tmp_path: Path, command) -> None:  # type: ignore[no-untyped-def]
+def test_a_users_own_files(tmp_path: Path, command) -> None:
     """One YAML file each for an activation, an optimiser and a data set, and one function for the data."""
     conf = tmp_path / "conf"
     for group in ("activation", "optimizer", "data"):

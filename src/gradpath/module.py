@@ -22,9 +22,9 @@ MakeSchedule = Callable[[Optimizer, int], LRScheduler]
 class GradpathModule(pl.LightningModule):
     """Trains `network` on `objective`.
 
-    Logs train/loss, train/accuracy and lr every `trainer.log_every_n_steps` steps (means over the steps
-    since they were last logged),
-    train/loss_epoch and train/accuracy_epoch, and val/ and test/ loss and accuracy; mae in place of accuracy for regression.
+    Logs train/loss, train/accuracy and lr every `trainer.log_every_n_steps` steps (means over the steps since they were
+    last logged), train/loss_epoch and train/accuracy_epoch, and val/ and test/ loss and accuracy; for regression mae in the
+    place of accuracy.
 
     Args:
         make_optimizer: parameters -> optimiser.
@@ -62,7 +62,8 @@ class GradpathModule(pl.LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         # A step may be several batches (accumulate_grad_batches); it is logged once.
-        if self.global_step == self.logged_step or self.global_step % self.trainer.log_every_n_steps:  # type: ignore[attr-defined]
+        every: int = self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+        if self.global_step == self.logged_step or self.global_step % every:
             return
         self.logged_step = self.global_step
         self.shown = dict(zip(self._names("train"), self._flush().tolist(), strict=True))
@@ -119,10 +120,11 @@ class GradpathModule(pl.LightningModule):
     def _flush(self) -> Tensor:
         """Mean loss and score (2,) since the last flush over all processes; adds them to the epoch's sums."""
         losses, outputs, targets = zip(*self.window, strict=True)
-        sizes = torch.tensor([len(batch) for batch in targets], dtype=losses[0].dtype, device=losses[0].device)
+        # Counted in float32 at least: bfloat16 cannot tell 6400 samples from 6416.
+        loss = torch.stack(losses).to(torch.promote_types(losses[0].dtype, torch.float32))
+        sizes = loss.new_tensor([len(batch) for batch in targets])
         score = self.objective.score(torch.cat(outputs), torch.cat(targets))
-        total = sizes.sum()
-        sums = torch.stack([(torch.stack(losses) * sizes).sum(), score * total, total])
+        sums = torch.stack([(loss * sizes).sum(), score * sizes.sum(), sizes.sum()])
         self.window.clear()
         sums = self.trainer.strategy.reduce(sums, reduce_op="sum")
         self.epoch_sums.append(sums)

@@ -54,7 +54,7 @@ def never_killed(project: Path) -> Path:
     return folder
 
 
-def test_killed_at_random_steps_and_resumed(command, project: Path, never_killed: Path) -> None:  # type: ignore[no-untyped-def]
+def test_killed_at_random_steps_and_resumed(command, project: Path, never_killed: Path) -> None:
     step = random.Random(time.time_ns()).randrange(10, STEPS - 120)
     folder = project / f"logs/runs/killed_{step}"
     reached = kill_at(step, folder, project, *TRAIN, f"hydra.run.dir={folder}")
@@ -69,7 +69,7 @@ def test_killed_at_random_steps_and_resumed(command, project: Path, never_killed
     assert all(torch.equal(value, best[name]) for name, value in weights(folder, "best").items())
 
 
-def test_what_was_logged_is_whole_and_without_repeats(project: Path, never_killed: Path, command) -> None:  # type: ignore[no-untyped-def]
+def test_what_was_logged_is_whole_and_without_repeats(project: Path, never_killed: Path, command) -> None:
     folder = project / "logs/runs/killed_once"
     kill_at(150, folder, project, *TRAIN, f"hydra.run.dir={folder}")
     done = command("train.py", f"resume={folder}")
@@ -86,7 +86,7 @@ def test_what_was_logged_is_whole_and_without_repeats(project: Path, never_kille
     ).read_text()
 
 
-def test_killed_before_the_first_checkpoint(command, project: Path, never_killed: Path) -> None:  # type: ignore[no-untyped-def]
+def test_killed_before_the_first_checkpoint(command, project: Path, never_killed: Path) -> None:
     folder = project / "logs/runs/killed_early"
     kill_at(5, folder, project, *TRAIN, f"hydra.run.dir={folder}")
     if (folder / "checkpoints/last.ckpt").exists():
@@ -97,7 +97,7 @@ def test_killed_before_the_first_checkpoint(command, project: Path, never_killed
     assert all(torch.equal(value, expected[name]) for name, value in weights(folder).items())
 
 
-def test_resume_last_and_longer(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+def test_resume_last_and_longer(command, project: Path) -> None:
     """A finished run goes on where more epochs are asked for."""
     small = ("data=xor", "model.hidden=[8]", "schedule=constant", "trainer.accelerator=cpu")
     assert command("train.py", *small, "trainer.max_epochs=4", "hydra.run.dir=logs/runs/longer_whole").returncode == 0
@@ -110,7 +110,7 @@ def test_resume_last_and_longer(command, project: Path) -> None:  # type: ignore
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
-def test_stopped_by_hand(project: Path, signal_: signal.Signals, command) -> None:  # type: ignore[no-untyped-def]
+def test_stopped_by_hand(project: Path, signal_: signal.Signals, command) -> None:
     """Ctrl-C says how to go on, and leaves no result that looks like an end."""
     folder = project / f"logs/runs/stopped_{signal_.name}"
     process = subprocess.Popen(

@@ -12,7 +12,7 @@ from conftest import weights
 QUICK = ("data.limit=640", "trainer.max_epochs=1", "trainer.accelerator=cpu")
 
 
-def test_a_choice_of_each_group(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_choice_of_each_group(command, project: Path) -> None:
     done = command("train.py", "optimizer=adam", "activation=gelu", *QUICK)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
@@ -28,7 +28,7 @@ def test_a_choice_of_each_group(command, project: Path) -> None:  # type: ignore
     assert not [line for line in lines if re.search(r"\b(warning|tip|litlogger|available|[HT]PU)", line, re.IGNORECASE)]
 
 
-def test_evaluate_prints_what_training_printed(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+def test_evaluate_prints_what_training_printed(command, project: Path) -> None:
     trained = command("train.py", *QUICK, "seed=5", "hydra.run.dir=logs/runs/evaluated")
     evaluated = command("scripts/evaluate.py", "run=logs/runs/evaluated")
     assert evaluated.returncode == 0, evaluated.stderr
@@ -38,7 +38,7 @@ def test_evaluate_prints_what_training_printed(command, project: Path) -> None: 
         assert f"  {line}\n" in trained.stdout
 
 
-def test_a_sweep_as_typed(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_sweep_as_typed(command, project: Path) -> None:
     done = command("train.py", "-m", "activation=sigmoid,relu", "init=xavier_normal,he_normal", *QUICK)
     assert done.returncode == 0, done.stderr
     (sweep,) = (project / "logs/sweeps").glob("2*")
@@ -52,14 +52,14 @@ def test_a_sweep_as_typed(command, project: Path) -> None:  # type: ignore[no-un
     ]  # fmt: skip
 
 
-def test_an_experiment_can_be_a_sweep(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+def test_an_experiment_can_be_a_sweep(command, project: Path) -> None:
     done = command("train.py", "experiment=batchnorm_placement", *QUICK, "hydra.sweep.dir=logs/sweeps/placement")
     assert done.returncode == 0, done.stderr
     results = [json.loads(path.read_text()) for path in (project / "logs/sweeps/placement").glob("*/result.json")]
     assert {result["choices"]["norm"] for result in results} == {"none", "batch_before", "batch_after"}
 
 
-def test_the_same_command_twice_gives_the_same_bits(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+def test_the_same_command_twice_gives_the_same_bits(command, project: Path) -> None:
     for name in ("first", "second"):
         assert command("train.py", *QUICK, "norm=batch_before", f"hydra.run.dir=logs/runs/{name}").returncode == 0
     first, second = (weights(project / "logs/runs" / name) for name in ("first", "second"))
@@ -67,7 +67,7 @@ def test_the_same_command_twice_gives_the_same_bits(command, project: Path) -> N
 
 
 @pytest.mark.timeout(400)
-def test_two_processes_equal_one(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+def test_two_processes_equal_one(command, project: Path) -> None:
     """gloo, the same global batch: the same metrics to 1e-4, and one folder."""
     common = (
         "data.limit=2000",
@@ -97,7 +97,7 @@ def test_two_processes_equal_one(command, project: Path) -> None:  # type: ignor
         assert records[0][quantity] == pytest.approx(records[1][quantity], rel=1e-2), quantity
 
 
-def test_two_processes_notice_divergence(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+def test_two_processes_notice_divergence(command, project: Path) -> None:
     """Nine steps, fewer than between two looks of the host: the end of the epoch is one more."""
     done = command(
         "train.py", "trainer=ddp", "trainer.accelerator=cpu", "data=xor_noisy", "data.limit=500", "data.epochs=2",
@@ -109,7 +109,7 @@ def test_two_processes_notice_divergence(command, project: Path) -> None:  # typ
     assert re.search(r"first at step [1-4] in hidden_01 \(weight\)", result["error"])
 
 
-def test_divergence_is_an_observation(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+def test_divergence_is_an_observation(command, project: Path) -> None:
     hot = ("data=xor_noisy", "optimizer=sgd", "optimizer.lr=1e30", "activation=identity", "trainer.accelerator=cpu")
     done = command("train.py", *hot, "hydra.run.dir=logs/runs/hot")
     assert done.returncode == 0, done.stderr

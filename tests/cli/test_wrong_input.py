@@ -143,7 +143,7 @@ KNOWN_AFTER_TORCH = [
 
 
 @pytest.mark.parametrize(("line", "message"), KNOWN_AFTER_TORCH, ids=lambda text: text[:40])
-def test_known_after_torch(line: str, message: str, command, project: Path) -> None:  # type: ignore[no-untyped-def]
+def test_known_after_torch(line: str, message: str, command, project: Path) -> None:
     before = tree(project)
     done = command("train.py", *line.split(" "))
     assert done.returncode == 2, done.stderr
@@ -152,7 +152,7 @@ def test_known_after_torch(line: str, message: str, command, project: Path) -> N
     assert tree(project) == before
 
 
-def test_a_checkpoint_of_another_architecture(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_checkpoint_of_another_architecture(command, project: Path) -> None:
     small = ("data=xor", "data.epochs=1", "model.hidden=[8,4]", "trainer.accelerator=cpu")
     assert command("train.py", *small, "hydra.run.dir=logs/runs/one").returncode == 0
     before = {path: path.read_bytes() for path in tree(project) if path.is_file()}
@@ -179,7 +179,7 @@ def test_a_checkpoint_of_another_architecture(command, project: Path) -> None:  
     assert {path: path.read_bytes() for path in tree(project) if path.is_file()} == before
 
 
-def test_a_folder_where_nothing_can_be_written(command, project: Path, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_folder_where_nothing_can_be_written(command, project: Path, tmp_path: Path) -> None:
     """Below a file, and in a file system that takes no folder, whoever asks."""
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file/run", Path("/proc/gradpath")):
@@ -189,7 +189,7 @@ def test_a_folder_where_nothing_can_be_written(command, project: Path, tmp_path:
         assert done.stderr.count("\n") == 1
 
 
-def test_folders_that_were_there_stay(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_folders_that_were_there_stay(command, tmp_path: Path) -> None:
     (tmp_path / "mine/empty").mkdir(parents=True)
     done = command("train.py", "data=xor", "loss=cross_entropy", f"hydra.run.dir={tmp_path / 'mine/empty/run'}")
     assert done.returncode == 2
@@ -204,7 +204,7 @@ def test_folders_that_were_there_stay(command, tmp_path: Path) -> None:  # type:
         ("_target_: [:\n", "own.yaml, line 1: not YAML"),
     ],
 )
-def test_a_malformed_option_file(command, tmp_path: Path, project: Path, content: str, message: str) -> None:  # type: ignore[no-untyped-def]
+def test_a_malformed_option_file(command, tmp_path: Path, project: Path, content: str, message: str) -> None:
     (tmp_path / "activation").mkdir()
     (tmp_path / "activation/own.yaml").write_text(content)
     before = tree(project)
@@ -216,14 +216,14 @@ def test_a_malformed_option_file(command, tmp_path: Path, project: Path, content
 
 
 @pytest.mark.parametrize("content", ["", "[:", "seed: 1"])
-def test_damaged_overrides(command, tmp_path: Path, content: str) -> None:  # type: ignore[no-untyped-def]
+def test_damaged_overrides(command, tmp_path: Path, content: str) -> None:
     (tmp_path / "overrides.yaml").write_text(content)
     done = command("train.py", f"resume={tmp_path}")
     assert done.returncode == 2
     assert "overrides.yaml: damaged" in done.stderr
 
 
-def test_a_full_disk(command, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_full_disk(command, tmp_path: Path) -> None:
     """The operating system refuses to let any file grow past 4 KiB."""
     done = command(
         "train.py", "data=xor", "data.epochs=1", "trainer.accelerator=cpu", f"hydra.run.dir={tmp_path / 'run'}",
@@ -235,7 +235,7 @@ def test_a_full_disk(command, tmp_path: Path) -> None:  # type: ignore[no-untype
     assert not list(tmp_path.rglob(".*.[0-9]*"))
 
 
-def test_a_mistake_in_one_job_of_a_sweep_does_not_stop_the_others(command, project: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_mistake_in_one_job_of_a_sweep_does_not_stop_the_others(command, project: Path) -> None:
     done = command(
         "train.py", "-m", "data=sine", "data.epochs=1", "trainer.accelerator=cpu", "loss=mse,cross_entropy,huber",
         "hydra.sweep.dir=logs/sweeps/mixed",
@@ -257,7 +257,7 @@ def test_a_mistake_in_one_job_of_a_sweep_does_not_stop_the_others(command, proje
         ("benchmark.py", "speed=1", "speed=1: write pairs=N or steps=N"),
     ],
 )
-def test_scripts(script: str, argument: str, message: str, command) -> None:  # type: ignore[no-untyped-def]
+def test_scripts(script: str, argument: str, message: str, command) -> None:
     done = command(f"scripts/{script}", *argument.split())
     assert done.returncode == 2
     assert message in done.stderr

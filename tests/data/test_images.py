@@ -17,7 +17,7 @@ ARCHIVES = sorted((PROJECT / "data/MNIST/raw").glob("*.gz"))
 
 def read(root: Path, **options: object) -> MemoryDataModule:
     arguments = {"dataset": "MNIST", "batch_size": 128, "limit": None, "validation": 5000, "split_seed": 0}
-    return images(**{**arguments, "root": str(root), "mean": 0.1307, "std": 0.3081, **options})  # type: ignore[arg-type]
+    return images(**{**arguments, "root": str(root), "mean": 0.1307, "std": 0.3081, **options})
 
 
 def copy_to(root: Path, name: str = "MNIST") -> Path:

@@ -18,8 +18,8 @@ def numbered(size: int, batch_size: int, seed: int = 0) -> MemoryDataModule:
     return MemoryDataModule(split, split, split, "binary", 1, batch_size, seed=seed)
 
 
-def epoch(loader: DataLoader, number: int = 0) -> list[list[int]]:  # type: ignore[type-arg]
-    loader.sampler.set_epoch(number)  # type: ignore[attr-defined]
+def epoch(loader: DataLoader, number: int = 0) -> list[list[int]]:
+    loader.sampler.set_epoch(number)
     return [batch.inputs[:, 0].int().tolist() for batch in loader]
 
 
@@ -27,11 +27,11 @@ def test_a_batch_is_fetched_whole() -> None:
     fetched = []
 
     class Watched(MemoryDataset):
-        def __getitems__(self, indices):  # type: ignore[no-untyped-def]
+        def __getitems__(self, indices):
             fetched.append(len(indices))
             return super().__getitems__(indices)
 
-        def __getitem__(self, index):  # type: ignore[no-untyped-def]
+        def __getitem__(self, index):
             raise AssertionError("sample by sample")
 
     module = numbered(100, 32)

@@ -24,7 +24,7 @@ def by_hand(steps: int, *overrides: str, clip: float | None = None, parts: int =
     loader = data.train_dataloader()
     batches = []
     for epoch in range(3):
-        loader.sampler.set_epoch(epoch)  # type: ignore[attr-defined]
+        loader.sampler.set_epoch(epoch)
         batches += list(loader)
     rows = []
     for step in range(steps):
@@ -34,7 +34,7 @@ def by_hand(steps: int, *overrides: str, clip: float | None = None, parts: int =
             (objective.loss(network(inputs), targets) / parts).backward()
         weights = [linear.weight for linear in network.linears]
         before = [w.detach().clone() for w in weights]
-        grads = [w.grad.double().norm().item() for w in weights]  # type: ignore[union-attr]
+        grads = [w.grad.double().norm().item() for w in weights]
         if clip:
             torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
         optimizer.step()
@@ -55,7 +55,7 @@ def by_hand(steps: int, *overrides: str, clip: float | None = None, parts: int =
     ],
     ids=["plain", "batchnorm", "clipped", "accumulated", "zeros"],
 )
-def test_the_record_equals_a_loop_by_hand(run_here, overrides: tuple[str, ...], clip: float | None, parts: int) -> None:  # type: ignore[no-untyped-def]
+def test_the_record_equals_a_loop_by_hand(run_here, overrides: tuple[str, ...], clip: float | None, parts: int) -> None:
     constant = ("schedule=constant", "probe.every=1")
     _, folder = run_here(*OVERRIDES, *constant, *overrides)
     saved = record.load(folder)
@@ -73,12 +73,12 @@ def test_the_record_equals_a_loop_by_hand(run_here, overrides: tuple[str, ...], 
             assert row == pytest.approx(values[index], rel=2e-4), name
 
 
-def test_only_every_nth_step_is_measured(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_only_every_nth_step_is_measured(run_here) -> None:
     _, folder = run_here(*OVERRIDES, "probe.every=4")
     assert record.load(folder)["step"].tolist() == [0, 4, 8]
 
 
-def test_probe_none_leaves_no_record(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_probe_none_leaves_no_record(run_here) -> None:
     _, folder = run_here(*OVERRIDES, "probe=none")
     assert not (folder / "flow.npz").exists()
 

@@ -64,7 +64,7 @@ def test_the_loss() -> None:
     assert str(locate(net, batch, 3)) == "step 3 in output (loss)"
 
 
-def test_a_run_that_diverges_stops_and_says_where(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_a_run_that_diverges_stops_and_says_where(run_here) -> None:
     result, folder = run_here(*SMALL, "optimizer=sgd", "optimizer.lr=1e30", "activation=identity", "probe.every=1")
     assert result["status"] == "diverged"
     assert result["error"].startswith("NaN or Inf first at step ")
@@ -81,12 +81,12 @@ def test_a_run_that_diverges_stops_and_says_where(run_here) -> None:  # type: ig
     assert saved["status"] == "diverged"
 
 
-def test_divergence_can_count_as_failure(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_divergence_can_count_as_failure(run_here) -> None:
     with pytest.raises(RunFailed, match="NaN or Inf"):
         run_here(*SMALL, "optimizer=sgd", "optimizer.lr=1e30", "activation=identity", "fail_on_divergence=true")
 
 
-def test_a_steady_run_reports_nothing(run_here) -> None:  # type: ignore[no-untyped-def]
+def test_a_steady_run_reports_nothing(run_here) -> None:
     result, folder = run_here(*SMALL)
     assert result["status"] == "ok"
     assert not (folder / "divergence.json").exists()

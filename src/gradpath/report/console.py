@@ -34,6 +34,8 @@ def quiet() -> None:
         warnings.filterwarnings("ignore", message)
     # lightning 2.6 asks torch 2.14's pytree in the old way.
     warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated.*")
+    # trainer=cpu is a choice.
+    warnings.filterwarnings("ignore", "GPU available but not used.*")
     # A resumed run writes into the folder that it continues.
     warnings.filterwarnings("ignore", ".*exists and is not empty.*")
 
