@@ -23,6 +23,11 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Run = Callable[..., tuple[dict[str, Any], Path]]
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first, so that no worker is left alone with them at the end."""
+    items.sort(key=lambda item: "test_claims" not in item.nodeid)
+
+
 @pytest.fixture
 def run_here(tmp_path: Path) -> Run:
     """`run_here("activation=gelu", ...)` -> result, folder: the recipe itself, in this process."""

@@ -4,10 +4,11 @@ import pickle
 
 import pytest
 import torch
+from omegaconf import OmegaConf
 from torch import nn
 
 from gradpath.build import build_network
-from gradpath.cli import CONF, compose
+from gradpath.cli import CONF
 from gradpath.data.gaussian import gaussian
 from gradpath.network import MLP, Function, count_parameters
 
@@ -15,17 +16,21 @@ ACTIVATIONS = sorted(path.stem for path in (CONF / "activation").glob("*.yaml"))
 NORMS = sorted(path.stem for path in (CONF / "norm").glob("*.yaml"))
 
 
-def network_of(*overrides: str, features: int = 5, classes: int = 3) -> MLP:
-    config, _ = compose(*overrides)
-    data = gaussian(samples=100, features=features, classes=classes, data_seed=0, batch_size=10)
-    return build_network(config["model"], config["activation"], config["norm"], data, config["allowed_targets"])
+def network_of(activation: str, norm: str, hidden: list[int]) -> MLP:
+    """5 inputs, 3 classes, from the options' own files."""
+    data = gaussian(samples=100, features=5, classes=3, data_seed=0, batch_size=10)
+    nodes = [
+        OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
+        for name in (f"activation/{activation}", f"norm/{norm}")
+    ]
+    return build_network({"hidden": hidden, "output": "none"}, *nodes, data, ["torch."])
 
 
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradients_equal_finite_differences(activation: str, norm: str) -> None:
     torch.manual_seed(0)
-    network = network_of(f"activation={activation}", f"norm={norm}", "model.hidden=[7,6,5]").double()
+    network = network_of(activation, norm, [7, 6, 5]).double()
     x, y = torch.randn(8, 5, dtype=torch.float64), torch.randint(3, (8,))
 
     def loss() -> torch.Tensor:
@@ -52,7 +57,7 @@ def test_gradients_equal_finite_differences(activation: str, norm: str) -> None:
 def test_forward_follows_the_formula(activation: str, norm: str) -> None:
     """norm before: phi(norm(Wx + b)); after: norm(phi(Wx + b)); written out with the network's own weights."""
     torch.manual_seed(0)
-    network = network_of(f"activation={activation}", f"norm={norm}", "model.hidden=[7]").double()
+    network = network_of(activation, norm, [7]).double()
     x = torch.randn(8, 5, dtype=torch.float64)
     hidden, output = network.linears
     h = x @ hidden.weight.T + hidden.bias
@@ -98,7 +103,7 @@ def test_images_are_flattened() -> None:
 
 
 def test_a_function_activation_can_travel_to_another_process() -> None:
-    network = network_of("activation=erf")
+    network = network_of("erf", "none", [7])
     copy = pickle.loads(pickle.dumps(network))
     x = torch.randn(4, 5)
     assert isinstance(copy.activation, Function)

@@ -148,3 +148,12 @@ def test_a_schedule_reaches_both_parts_of_muon() -> None:
     optimizer = Muon(network().parameters(), lr=1.0)
     torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: 0.25)
     assert [group["lr"] for part in optimizer.parts for group in part.param_groups] == [0.25, 0.25]
+
+
+def test_half_precision_takes_no_fused_optimizer() -> None:
+    """Lightning leaves a fused optimiser's gradients scaled; measured and clipped they would be 65536 times too large."""
+    config, _ = compose("optimizer=adam")
+    parameters = [nn.Parameter(START.clone())]
+    for precision, fused in (("32-true", True), ("bf16-mixed", True), ("16-mixed", False)):
+        optimizer = build_optimizer(config["optimizer"], precision, config["allowed_targets"])(parameters)
+        assert optimizer.defaults["fused"] is fused
