@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from gradpath.cli import CONF, compose
-from gradpath.config import check, leaves, risks
+from gradpath.config import check, check_resumed, leaves, risks
 from gradpath.errors import ConfigError, nearest
 from gradpath.schema import GROUPS, Limits
 
@@ -104,3 +104,16 @@ def test_risky_choices_are_named(overrides: tuple[str, ...], word: str) -> None:
 
 def test_the_default_run_has_no_warning() -> None:
     assert risks(*compose()) == []
+
+
+@pytest.mark.parametrize(
+    "change", ["optimizer.lr=0.5", "seed=4", "activation=gelu", "optimizer=sgd", "data.limit=100", "norm=batch_after"]
+)
+def test_a_resumed_run_stays_the_run_it_was(change: str) -> None:
+    with pytest.raises(ConfigError, match=r"only trainer\.\* keys can change"):
+        check_resumed(compose()[0], compose(change)[0])
+
+
+@pytest.mark.parametrize("change", ["trainer.max_epochs=50", "data.epochs=50", "trainer=cpu", "fail_on_divergence=true"])
+def test_what_a_resumed_run_may_change(change: str) -> None:
+    check_resumed(compose()[0], compose(change)[0])
