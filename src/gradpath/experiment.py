@@ -87,7 +87,10 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
         "command": command(),
     }
     with recorded(result, folder):
-        result |= fit_and_test(trainer, module, data, folder, resumes, clock)
+        try:
+            result |= fit_and_test(trainer, module, data, folder, resumes, clock)
+        finally:
+            close_loggers(trainer)
     show_result(result, record.load(folder) if config["probe"]["every"] else None, folder)
     if config["fail_on_divergence"] and result["status"] == "diverged":
         raise RunFailed(result["error"])
@@ -108,7 +111,6 @@ def fit_and_test(
             logger.end_fit()
     with clock("test"):
         trainer.test(module, data, ckpt_path=folder / LAST, weights_only=True, verbose=False)
-    close_loggers(trainer)
     return {"metrics": collect(folder)}
 
 

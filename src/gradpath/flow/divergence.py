@@ -47,8 +47,7 @@ class DivergenceGuard(pl.Callback):
         self.folder, self.every = folder, every
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.world_size == 1 and trainer.strategy.root_device.type == "cpu":
-            self.every = 1
+        self.alone_on_cpu = trainer.world_size == 1 and trainer.strategy.root_device.type == "cpu"
         # A gradient scaler's overflow is its own business: it skips that step and goes on with a smaller scale.
         self.scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
         self.first_bad = torch.full((), -1, device=trainer.strategy.root_device)
@@ -63,7 +62,7 @@ class DivergenceGuard(pl.Callback):
         value = pl_module.last_loss
         if not self.scaled:
             value = value + _probe_value(pl_module.network)
-        if self.every == 1:
+        if self.alone_on_cpu:
             if not isfinite(value.item()):
                 self._stop(trainer, pl_module.network, trainer.global_step)
                 # Without gradients the coming step leaves the weights alone.
@@ -76,7 +75,7 @@ class DivergenceGuard(pl.Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, GradpathModule)
-        if self.every > 1:
+        if not self.alone_on_cpu:
             self._look(trainer, pl_module.network)
 
     def _look(self, trainer: pl.Trainer, network: MLP) -> None:
