@@ -63,7 +63,7 @@ def gradpath_run(steps: int, *overrides: str) -> float:
     data, _, objective, module = build_run(config, choices)
     timer = Timer(steps)
     with tempfile.TemporaryDirectory() as folder:
-        trainer = build_trainer(config, Path(folder), objective.metric_name, None)
+        trainer = build_trainer(config, Path(folder), objective.metric_name)
         start_folder(Path(folder), config, [], trainer)
         trainer.callbacks.append(timer)  # type: ignore[attr-defined]
         trainer.fit(module, data)

@@ -14,10 +14,17 @@ import pytest
 os.environ["OMP_NUM_THREADS"] = "1"
 
 import torch
+from omegaconf import OmegaConf
 
-from gradpath.cli import compose
+from gradpath.build import build_network
+from gradpath.cli import CONF, compose
 from gradpath.config import PROJECT
+from gradpath.data.gaussian import gaussian
 from gradpath.experiment import run
+from gradpath.network import MLP
+
+ACTIVATIONS = sorted(path.stem for path in (CONF / "activation").glob("*.yaml"))
+NORMS = sorted(path.stem for path in (CONF / "norm").glob("*.yaml"))
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Run = Callable[..., tuple[dict[str, Any], Path]]
@@ -88,3 +95,13 @@ def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
 def tree(folder: Path) -> set[Path]:
     """Every file and folder below `folder`, bytecode and unpacked data left out."""
     return {path for path in folder.rglob("*") if "__pycache__" not in path.parts and "data" not in path.parts}
+
+
+def network_of(activation: str, norm: str, hidden: list[int]) -> MLP:
+    """5 inputs, 3 classes, from the options' own files."""
+    data = gaussian(samples=100, features=5, classes=3, data_seed=0, batch_size=10)
+    nodes = [
+        OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
+        for name in (f"activation/{activation}", f"norm/{norm}")
+    ]
+    return build_network({"hidden": hidden, "output": "none"}, *nodes, data, ["torch."])

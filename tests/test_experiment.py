@@ -23,8 +23,8 @@ SMALL = (
     "trainer.log_every_n_steps=2",
 )
 KEYS = {
-    "status", "error", "choices", "seed", "parameters", "metrics", "verdict", "profile", "theory", "durations",
-    "environment", "command",
+    "status", "error", "choices", "seed", "parameters", "metrics", "verdict", "profile", "profile_end", "jacobian",
+    "theory", "durations", "environment", "command",
 }  # fmt: skip
 
 
@@ -41,7 +41,11 @@ def test_the_folder_is_complete(run_here) -> None:
     assert saved["seed"] == 3
     assert saved["choices"]["activation"] == "relu"
     assert saved["parameters"] == 784 * 32 + 32 + 32 * 16 + 16 + 16 * 10 + 10
-    assert set(saved["verdict"]) == {"class", "ratio", "rate_per_layer", "findings"}
+    assert set(saved["verdict"]) == {"class", "ratio", "rate_per_layer", "interval", "findings", "end"}
+    assert (saved["verdict"]["class"], saved["verdict"]["findings"]) == ("healthy", [])
+    assert saved["verdict"]["end"]["class"] == "healthy"
+    assert [row["layer"] for row in saved["profile_end"]] == ["hidden_01", "hidden_02", "output"]
+    assert saved["profile_end"][0]["delta"] != saved["profile"][0]["delta"]
     assert [row["layer"] for row in saved["profile"]] == ["hidden_01", "hidden_02", "output"]
     assert [row["layer"] for row in saved["theory"]] == ["hidden_01", "hidden_02"]
     assert set(saved["metrics"]) == {

@@ -4,26 +4,10 @@ import pickle
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from torch import nn
 
-from gradpath.build import build_network
-from gradpath.cli import CONF
-from gradpath.data.gaussian import gaussian
+from conftest import ACTIVATIONS, NORMS, network_of
 from gradpath.network import MLP, Function, count_parameters
-
-ACTIVATIONS = sorted(path.stem for path in (CONF / "activation").glob("*.yaml"))
-NORMS = sorted(path.stem for path in (CONF / "norm").glob("*.yaml"))
-
-
-def network_of(activation: str, norm: str, hidden: list[int]) -> MLP:
-    """5 inputs, 3 classes, from the options' own files."""
-    data = gaussian(samples=100, features=5, classes=3, data_seed=0, batch_size=10)
-    nodes = [
-        OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
-        for name in (f"activation/{activation}", f"norm/{norm}")
-    ]
-    return build_network({"hidden": hidden, "output": "none"}, *nodes, data, ["torch."])
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -18,7 +18,7 @@ from gradpath.checkpoint import BEST, LAST
 from gradpath.config import check_sharing
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError
-from gradpath.flow.callback import FlowCallback
+from gradpath.flow.callback import FlowCallback, Start
 from gradpath.flow.divergence import DivergenceGuard
 from gradpath.module import GradpathModule, MakeOptimizer, MakeSchedule
 from gradpath.network import MLP
@@ -117,12 +117,15 @@ def _hyperparameters(config: Node, choices: Mapping[str, str]) -> dict[str, str 
     return {**scientific, "seed": config["seed"], "lr": config["optimizer"]["lr"], "depth": depth}
 
 
-def build_trainer(config: Node, folder: Path, metric: str, resume_step: int | None) -> pl.Trainer:
+def build_trainer(
+    config: Node, folder: Path, metric: str, resume_step: int | None = None, start: Start | None = None
+) -> pl.Trainer:
     """The trainer with its loggers and callbacks; writes nothing.
 
     Args:
         metric: what is judged beside the loss, "accuracy" or "mae".
         resume_step: the optimiser steps that a continued run has behind it; None for a fresh one.
+        start: what is known of the run before its first step, for the probe's record.
 
     Raises:
         ConfigError: a device that is not there, or an impossible setting.
@@ -132,10 +135,11 @@ def build_trainer(config: Node, folder: Path, metric: str, resume_step: int | No
     board = RunLogger(folder, evaluated, resume_step)
     scalars = MetricsFile(folder, ["lr", *trained, *evaluated], resume_step)
     # The probe before the guard, which takes the gradients of a diverged step away.
-    every = config["probe"]["every"]
+    log_every = config["trainer"]["log_every_n_steps"]
+    measures = config["probe"]["every"] is not None
     callbacks: list[pl.Callback] = [
-        *([FlowCallback(folder, every, board.log_metrics)] if every else []),
-        DivergenceGuard(folder, config["trainer"]["log_every_n_steps"]),
+        *([FlowCallback(folder, config["probe"], start or Start(), board, log_every)] if measures else []),
+        DivergenceGuard(folder, log_every),
         *_checkpoints(folder, metric),
         EpochLines(),
     ]

@@ -19,9 +19,13 @@ from gradpath.config import check, check_resumed, risks
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError, RunFailed
 from gradpath.files import write_text
-from gradpath.flow import divergence, record
+from gradpath.flow import divergence
+from gradpath.flow.callback import Start
+from gradpath.flow.findings import anatomy
 from gradpath.flow.profile import measure
+from gradpath.flow.spectrum import jacobian_singular_values
 from gradpath.flow.verdict import verdict
+from gradpath.judge import judge
 from gradpath.module import GradpathModule
 from gradpath.network import count_parameters
 from gradpath.overrides import plain
@@ -29,13 +33,15 @@ from gradpath.report import console
 from gradpath.report.metrics import MetricsFile, collect
 from gradpath.report.result import FILE as RESULT
 from gradpath.report.result import command, environment, write_result
-from gradpath.report.summary import relative, show_result, show_start
+from gradpath.report.summary import relative, show_result, show_start, show_verdict
 from gradpath.report.tensorboard import RunLogger
 from gradpath.runs import CONFIG, OVERRIDES, read_config
 from gradpath.schema import GROUPS
-from gradpath.theory.prediction import predict_network
+from gradpath.theory.prediction import lines, predict_network
 
 Config = Mapping[str, Any]
+# Training samples on which the network is measured before and after it trains.
+SAMPLE = 256
 
 
 def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: list[str]) -> dict[str, Any]:
@@ -58,19 +64,23 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     with clock("build"):
         data, network, objective, module = build_run(config, choices)
     with clock("predict"):
-        batch = data.sample(256)
+        batch = data.sample(SAMPLE)
         profile = measure(network, objective, batch)
         theory = predict_network(network, profile, batch.inputs)
+        reading = verdict(profile, anatomy(network))
+        jacobian = jacobian_singular_values(network, batch.inputs) if config["probe"].get("jacobian") else None
     # A run that was killed before its first checkpoint starts again from its seed.
     resumes = bool(config["resume"]) and (folder / LAST).is_file()
     step = load_checkpoint(folder / LAST, network)["global_step"] if resumes else None
     if config["resume"]:
         check_resumed(read_config(folder), config)
-    trainer = build_trainer(config, folder, objective.metric_name, step)
+    start = Start(batch.inputs, lines(theory, profile), reading)
+    trainer = build_trainer(config, folder, objective.metric_name, step, start)
     start_folder(folder, config, overrides, trainer)
     show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
     for sentence in risks(config, choices):
         console.warn(sentence)
+    show_verdict("start", reading, profile)
 
     result: dict[str, Any] = {
         "status": "ok",
@@ -79,8 +89,10 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
         "seed": config["seed"],
         "parameters": count_parameters(network),
         "metrics": {},
-        "verdict": verdict(profile),
+        "verdict": reading,
         "profile": [asdict(row) for row in profile],
+        "profile_end": None,
+        "jacobian": jacobian if jacobian is None else jacobian.tolist(),
         "theory": theory and [asdict(row) for row in theory],
         "durations": clock.seconds,
         "environment": environment(str(trainer.strategy.root_device)),
@@ -91,7 +103,12 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
             result |= fit_and_test(trainer, module, data, folder, resumes, clock)
         finally:
             close_loggers(trainer)
-    show_result(result, record.load(folder) if config["probe"]["every"] else None, folder)
+        # Of the weights that the run ended with; NaN would tell nothing.
+        profile_end = None if result["error"] else measure(network, objective, batch)
+        result["profile_end"] = profile_end and [asdict(row) for row in profile_end]
+        result["verdict"] = judge(folder, reading, profile_end, network, config["optimizer"])
+    show_result(result, folder)
+    show_verdict("end", result["verdict"], profile_end)
     if config["fail_on_divergence"] and result["status"] == "diverged":
         raise RunFailed(result["error"])
     return result

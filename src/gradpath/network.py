@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 
 Placement = str  # "none", "before" or "after" the activation
+# By this attribute the probe knows an activation that is none of torch's own: a user's class, the identity.
+ACTIVATION_MARK = "is_activation"
 
 
 class Function(nn.Module):
@@ -30,6 +32,8 @@ class Block(nn.Sequential):
     def __init__(
         self, linear: nn.Linear, activation: nn.Module | None, norm: nn.Module | None, placement: Placement
     ) -> None:
+        if activation is not None:
+            setattr(activation, ACTIVATION_MARK, True)
         parts: dict[str, nn.Module | None] = {
             "linear": linear,
             "norm_before": norm if placement == "before" else None,

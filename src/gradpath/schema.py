@@ -145,6 +145,11 @@ class Schedule:
 @dataclass
 class Probe:
     every: Annotated[int | None, Limits(ge=1)]
+    activations: bool
+    correlation: bool
+    rank: bool
+    histograms: bool
+    jacobian: bool
 
 
 @dataclass

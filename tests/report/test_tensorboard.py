@@ -1,28 +1,21 @@
 """A real TensorBoard on a real run: its HTTP API, and its pages in a real browser."""
 
-import json
-import os
-import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from board import chromium, get, serving, wait_until
 from conftest import environment
-from gradpath.flow.callback import tags
 
 LAYERS = ["hidden_01", "hidden_02", "output"]
+FAMILIES = ["delta_log10", "weight_grad_norm", "weight_grad_norm_log10", "weight_norm", "update_ratio_log10"]
 SCALARS = {
     "lr", "train/loss", "train/accuracy", "train/loss_epoch", "train/accuracy_epoch",
     "val/loss", "val/accuracy", "test/loss", "test/accuracy",
 }  # fmt: skip
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
 
 @pytest.fixture(scope="module")
@@ -33,45 +26,14 @@ def server(project: Path) -> Iterator[str]:
         [sys.executable, "train.py", "data.limit=6400", "trainer.max_epochs=2", f"hydra.run.dir={folder}"],
         cwd=project, env=environment(project), check=True, capture_output=True,
     )  # fmt: skip
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    tensorboard = Path(sys.executable).parent / "tensorboard"
-    board = subprocess.Popen(
-        [tensorboard, "--logdir", folder.parents[1], "--host", "127.0.0.1", "--port", str(port)],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
-    try:
+    with serving("--logdir", folder.parents[1]) as url:
         wait_until(lambda: get(f"{url}/data/runs") == ["runs/default-s0"])
         yield url
-    finally:
-        board.terminate()
-        board.wait()
-
-
-def get(url: str, body: Any = None) -> Any:
-    request = urllib.request.Request(url, json.dumps(body).encode() if body else None, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
-        return json.load(answer)
-
-
-def wait_until(condition: Any, seconds: float = 60) -> None:
-    """Returns once `condition()` holds; a server that is still starting refuses the connection."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if condition():
-                return
-        except OSError:
-            pass
-        time.sleep(0.2)
-    pytest.fail(f"not within {seconds} s")
 
 
 def test_every_documented_tag_is_served(server: str) -> None:
     served = get(f"{server}/data/plugin/scalars/tags")["runs/default-s0"]
-    assert set(served) == SCALARS | set(tags(LAYERS))
+    assert set(served) == SCALARS | {f"{family}/{layer}" for family in FAMILIES for layer in LAYERS}
     for tag in (f"weight_grad_norm_log10/{layer}" for layer in LAYERS):
         points = get(f"{server}/data/plugin/scalars/scalars?run=runs/default-s0&tag={tag}")
         assert [step for _, step, _ in points] == [0, 50]
@@ -106,16 +68,7 @@ def test_the_hparams_row(server: str) -> None:
 
 
 def test_a_browser_finds_the_charts(server: str, tmp_path: Path) -> None:
-    if BROWSER is None:
-        assert not os.environ.get("GRADPATH_REQUIRE_BROWSER"), "no Chromium, which .ci/run installs"
-        pytest.skip("no Chromium on this machine")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=BROWSER,
-            args=["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"],
-        )
+    with chromium() as browser:
         page = browser.new_page(viewport={"width": 1280, "height": 900})
         page.goto(f"{server}/#timeseries")
         page.locator("input[placeholder='Filter tags (regex)']").fill("weight_grad_norm_log10")
@@ -131,4 +84,3 @@ def test_a_browser_finds_the_charts(server: str, tmp_path: Path) -> None:
         page.get_by_text("test/accuracy").first.wait_for(timeout=60_000)
         shot = page.screenshot(path=tmp_path / "hparams.png")
         assert len(shot) > 10_000
-        browser.close()

@@ -1,8 +1,10 @@
-"""Measuring while a run trains."""
+"""The probe as a Lightning callback: measures while a run trains, keeps the record, feeds the board."""
 
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import lightning.pytorch as pl
 import numpy as np
@@ -10,85 +12,151 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from gradpath.flow.norms import log10, norms
-from gradpath.flow.record import Record
+from gradpath.flow.norms import log10
+from gradpath.flow.probe import Probe
+from gradpath.flow.record import Matrix, Record
 from gradpath.module import GradpathModule
-from gradpath.network import MLP, layer_name
+from gradpath.network import layer_name
 
-QUANTITIES = ["weight_grad_norm", "weight_norm", "update_ratio"]
-Write = Callable[[Mapping[str, float], int], None]
+# The curves in TensorBoard: those that span decades as log10, and |dW| both ways.
+LOGARITHMIC = ("delta", "weight_grad_norm", "weight_grad_norm_clipped", "update_ratio", "activation_variance")
+LINEAR = (
+    "weight_grad_norm",
+    "weight_norm",
+    "activation_mean",
+    "saturated",
+    "dead",
+    "correlation",
+    "rank",
+)
+# Pictures of depth x step per run: one takes about 0.1 s.
+PICTURES = 10
+# Seconds between two savings in the middle of an epoch, for who looks on; and their share of the time at most.
+SAVE_EVERY, SAVE_SHARE = 2.0, 0.05
 
 
-def tags(layers: list[str]) -> list[str]:
-    """Every TensorBoard tag that this callback writes."""
-    return [f"{family}/{layer}" for family in _families() for layer in layers]
+class Board(Protocol):
+    """Where curves, pictures and histograms go."""
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None: ...
+    def log_histogram(self, tag: str, values: Tensor, step: int) -> None: ...
+    def log_heatmap(self, record: Record, step: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Start:
+    """What is known of a run before its first step: fixed inputs to follow, theory's lines per quantity, the verdict."""
+
+    inputs: Tensor | None = None
+    theory: Mapping[str, Matrix] = field(default_factory=dict)
+    verdict: Mapping[str, Any] | None = None
 
 
 class FlowCallback(pl.Callback):
-    """Per layer, every `every` steps: |dW|, |W| and the update ratio |W_after - W_before| / |W_before|.
-
-    Norms are taken after AMP's unscaling and before clipping, fused over all layers; one transfer per measured step, no
-    work on the others.
+    """Measures with a `Probe` every `settings["every"]` steps.
 
     Args:
-        folder: where the record is kept.
-        every: optimiser steps between two measurements.
-        write: takes the named values and the step, on the first process only.
+        folder: where the record is kept, `flow.npz`, saved at the end of every epoch and now and then in between.
+        settings: the keys of a `probe` option: every, activations, correlation, rank, histograms.
+        start: what the record says of the run's start.
+        board: gets the curves, on the first process only.
+        log_every: steps between two points of a curve at least; the record has them all.
     """
 
-    def __init__(self, folder: Path, every: int, write: Write) -> None:
-        self.folder, self.every, self.write = folder, every, write
-        self.measuring: tuple[int, Tensor, list[Tensor]] | None = None
+    def __init__(self, folder: Path, settings: Mapping[str, Any], start: Start, board: Board, log_every: int) -> None:
+        self.folder, self.settings, self.start, self.board, self.log_every = folder, settings, start, board, log_every
+        self.probe: Probe | None = None
+        self.window: dict[str, Any] = {}
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        layers = len(_network(pl_module).linears)
-        self.record = Record([layer_name(i, layers) for i in range(layers)], QUANTITIES)
-        self.record.continue_from(self.folder, trainer.global_step)
+        assert isinstance(pl_module, GradpathModule)
+        self.first_process = trainer.is_global_zero
+        self.written, self.saved, self.cost = -self.log_every, time.monotonic(), 0.0
+        settings = self.settings
+        self.probe = Probe(
+            pl_module.network,
+            settings["every"],
+            settings["activations"],
+            inputs=self.start.inputs if settings["correlation"] else None,
+            rank=settings["rank"],
+            clipping=trainer.gradient_clip_val is not None,
+            keep=settings["histograms"],
+            scaler=getattr(trainer.precision_plugin, "scaler", None),
+            passes=trainer.accumulate_grad_batches,
+            distributed=trainer.world_size > 1,
+            first_step=trainer.global_step,
+            on_row=self._on_row,
+        )
+        # Lightning says when: after AMP's unscaling and DDP's averaging, before clipping.
+        self.probe.measures_itself = False
+        layers = len(pl_module.network.linears)
+        self.probe.record = Record([layer_name(i, layers) for i in range(layers)], self.probe.quantities)
+        self.probe.record.theory, self.probe.record.verdict = dict(self.start.theory), self.start.verdict
+        self.probe.record.continue_from(self.folder, trainer.global_step)
+        if self.window:
+            self.probe.idle, self.probe.seen = self.window["idle"], self.window["seen"]
+        self.probe.open()
 
     def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer) -> None:
-        if trainer.global_step % self.every:
-            return
-        weights = [linear.weight for linear in _network(pl_module).linears]
-        grads = [w.grad if w.grad is not None else torch.zeros_like(w) for w in weights]
-        before = [w.detach().clone() for w in weights]
-        self.measuring = trainer.global_step, norms([*grads, *before]), before
-
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
-        if self.measuring is None:
-            return
-        step, before_step, before = self.measuring
-        self.measuring = None
-        with torch.no_grad():
-            change = torch._foreach_sub([linear.weight for linear in _network(pl_module).linears], before)
-        # The one transfer: three numbers per layer.
-        values = torch.cat([before_step, norms(change)]).double().cpu().numpy().reshape(3, -1)
-        if not trainer.is_global_zero:
-            return
-        # All-zero weights (init=zeros) have no ratio to speak of.
-        values[2] = np.divide(values[2], values[1], out=np.zeros_like(values[2]), where=values[1] > 0)
-        self.record.add(step, values)
-        curves = {name: values[index] for index, name in enumerate(QUANTITIES)}
-        families = {name: log10(curves[name[:-6]]) if name.endswith("_log10") else curves[name] for name in _families()}
-        self.write(
-            {
-                f"{name}/{layer}": v
-                for name, row in families.items()
-                for layer, v in zip(self.record.layers, row, strict=True)
-            },
-            step,
-        )
+        if self.probe and self.probe.measuring:
+            self.probe.measure_gradients()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.is_global_zero:
-            self.record.save(self.folder)
+        if not self.first_process or not self.probe or not self.probe.record:
+            return
+        self._save(self.probe.record)
+        epoch, last = trainer.current_epoch + 1, trainer.max_epochs or 1
+        if self.probe.record.steps and (epoch == last or epoch % -(-last // PICTURES) == 0):
+            self.board.log_heatmap(self.probe.record, trainer.global_step)
 
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._close()
 
-def _families() -> list[str]:
-    return ["weight_grad_norm", "weight_grad_norm_log10", "weight_norm", "update_ratio_log10"]
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        self._close()
 
+    def state_dict(self) -> dict[str, Any]:
+        """How long each unit has been silent: a resumed run counts on."""
+        if not self.probe or self.probe.idle is None:
+            return {}
+        return {"idle": self.probe.idle.cpu(), "seen": self.probe.seen}
 
-def _network(module: pl.LightningModule) -> MLP:
-    assert isinstance(module, GradpathModule)
-    return module.network
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.window = state_dict
+
+    def _close(self) -> None:
+        if self.probe:
+            self.probe.close()
+            self.probe = None
+
+    def _on_row(self, probe: Probe) -> None:
+        record = probe.record
+        if not self.first_process or record is None:
+            return
+        step, row = record.steps[-1], record.row(-1)
+        if step - self.written >= self.log_every:
+            self.written = step
+            curves = {f"{name}_log10": log10(row[name]) for name in LOGARITHMIC if name in row}
+            curves |= {name: row[name] for name in LINEAR if name in row}
+            points = [
+                (f"{name}/{layer}", v) for name, c in curves.items() for layer, v in zip(record.layers, c, strict=True)
+            ]
+            self.board.log_metrics({tag: value for tag, value in points if np.isfinite(value)}, step)
+        if self.settings["histograms"]:
+            self._log_histograms(probe, record.layers, step)
+        since = time.monotonic() - self.saved
+        if since > SAVE_EVERY and since > self.cost / SAVE_SHARE:
+            self._save(record)
+
+    def _log_histograms(self, probe: Probe, layers: list[str], step: int) -> None:
+        for layer, meter in zip(layers, probe.watch.meters, strict=True):
+            grad = meter.linear.weight.grad
+            for tag, values in (("activation", meter.values), ("weight_grad", grad)):
+                if values is not None and bool(torch.isfinite(values).all()):
+                    self.board.log_histogram(f"{tag}/{layer}", values, step)
+
+    def _save(self, record: Record) -> None:
+        begun = time.monotonic()
+        record.save(self.folder)
+        self.saved = time.monotonic()
+        self.cost = self.saved - begun

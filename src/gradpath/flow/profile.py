@@ -6,16 +6,23 @@ import torch
 from torch import Tensor
 
 from gradpath.data.memory import Batch
+from gradpath.flow.norms import gather, square_sum
+from gradpath.flow.spectrum import cosine, undisturbed
+from gradpath.flow.watch import Watch
 from gradpath.network import MLP, layer_name, variance
 from gradpath.objective import Objective
 
 
 @dataclass(frozen=True)
 class LayerFlow:
-    """One layer on one batch.
+    """One layer on one batch; None where there is nothing to measure.
 
-    delta: root mean square over samples of |dLoss_i/dh| of the layer, Loss_i the sample's own loss.
-    q: mean square of the pre-activations. weight_grad_norm: |dLoss/dW|, Loss the batch's mean.
+    sigma_w2, sigma_b2: fan_in * Var(W), Var(b). q: mean square of the pre-activations h.
+    delta: root mean square over samples of |dLoss_i/dh|, Loss_i the sample's own loss.
+    weight_grad_norm, bias_grad_norm, weight_norm: |dLoss/dW|, |dLoss/db|, |W|, Loss the batch's mean.
+    activation_mean, activation_variance, saturated, dead: of the layer's activations, as `Probe` measures them; here a dead
+    unit is zero on the whole batch. correlation: cosine of h of the first two samples.
+    symmetric: all rows of W are the same, so that all units compute the same.
     """
 
     layer: str
@@ -26,38 +33,68 @@ class LayerFlow:
     delta: float
     weight_grad_norm: float
     weight_norm: float
+    bias_grad_norm: float | None = None
+    activation_mean: float | None = None
+    activation_variance: float | None = None
+    saturated: float | None = None
+    dead: float | None = None
+    correlation: float | None = None
+    symmetric: bool = False
 
 
 def measure(network: MLP, objective: Objective, batch: Batch) -> list[LayerFlow]:
     """The profile of `network` as it stands, first hidden layer first. Weights, gradients and statistics are left alone."""
-    was_training, buffers = network.training, [b.clone() for b in network.buffers()]
-    network.train()
     linears = network.linears
+    parameters = [p for linear in linears for p in (linear.weight, linear.bias)]
     seen: dict[int, Tensor] = {}
+    watch = Watch(network, activations=True)
+    watch.attach()
     hooks = [linear.register_forward_hook(lambda _m, _x, h, i=i: seen.__setitem__(i, h)) for i, linear in enumerate(linears)]
     try:
-        with torch.enable_grad():
-            loss = objective.loss(network(batch.inputs), batch.targets)
-            h = [seen[i] for i in range(len(linears))]
-            grads = torch.autograd.grad(loss, [*h, *(linear.weight for linear in linears)])
+        with undisturbed(network), torch.enable_grad():
+            loss = objective.loss(network(batch.inputs.to(parameters[0].dtype)), batch.targets)
+            grads = gather([square_sum(grad) for grad in torch.autograd.grad(loss, parameters)]) ** 0.5
+        rows = [
+            LayerFlow(
+                layer=layer_name(i, len(linears)),
+                width=linear.out_features,
+                sigma_w2=linear.in_features * variance(linear.weight),
+                sigma_b2=variance(linear.bias),
+                q=seen[i].detach().double().square().mean().item(),
+                delta=_root(meter.sums["delta"], meter.sums["samples"]),
+                weight_grad_norm=float(grads[2 * i]),
+                bias_grad_norm=float(grads[2 * i + 1]),
+                weight_norm=torch.linalg.vector_norm(linear.weight.detach().double()).item(),
+                correlation=_finite(cosine(seen[i])) if len(batch.inputs) > 1 else None,
+                symmetric=linear.out_features > 1 and bool((linear.weight == linear.weight[:1]).all()),
+                **_activations(meter.sums, meter.centre, meter.peak),
+            )
+            for i, (linear, meter) in enumerate(zip(linears, watch.meters, strict=True))
+        ]
     finally:
+        watch.detach()
         for hook in hooks:
             hook.remove()
-        network.train(was_training)
-        for buffer, value in zip(network.buffers(), buffers, strict=True):
-            buffer.copy_(value)
-    size = len(batch.inputs)
-    return [
-        LayerFlow(
-            layer=layer_name(i, len(linears)),
-            width=linear.out_features,
-            sigma_w2=linear.in_features * variance(linear.weight),
-            sigma_b2=variance(linear.bias),
-            q=h[i].detach().double().square().mean().item(),
-            # The mean loss carries 1 / batch into every sample's gradient; taken out again.
-            delta=(grads[i].double() * size).square().sum(1).mean().sqrt().item(),
-            weight_grad_norm=torch.linalg.vector_norm(grads[len(h) + i].double()).item(),
-            weight_norm=torch.linalg.vector_norm(linear.weight.detach().double()).item(),
-        )
-        for i, linear in enumerate(linears)
-    ]
+    return rows
+
+
+def _activations(sums: dict[str, float | Tensor], centre: float, peak: Tensor | None) -> dict[str, float | None]:
+    if peak is None:
+        return {}
+    total, squares, outputs, saturated = gather([sums[name] for name in ("total", "squares", "outputs", "saturated")])
+    mean = total / outputs
+    return {
+        "activation_mean": float(mean + centre),
+        "activation_variance": float(max(squares / outputs - mean**2, 0)),
+        "saturated": _finite(saturated / outputs),
+        "dead": (peak == 0).double().mean().item(),
+    }
+
+
+def _root(delta: float | Tensor, samples: float | Tensor) -> float:
+    squares, count = gather([delta, samples])
+    return float((squares / count) ** 0.5)
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if value == value else None

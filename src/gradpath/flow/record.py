@@ -1,6 +1,9 @@
 """The record of a run: every measured quantity as a matrix of steps x layers, kept in `flow.npz`."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,25 +18,35 @@ class Record:
     """Rows are appended while a run goes on and saved as a whole.
 
     `flow.npz`, readable with numpy alone: `layer` (L,) names, first hidden layer first; `step` (S,) optimiser steps done
-    before the measurement; and a float64 matrix (S, L) per quantity.
+    before the measurement; a float64 matrix (S, L) per quantity, NaN where it was not measured; `theory_<quantity>` (L,)
+    what theory predicts of step 0; `verdict`, a JSON text.
     """
 
     def __init__(self, layers: list[str], quantities: list[str]) -> None:
         self.layers, self.quantities = layers, quantities
         self.steps: list[int] = []
         self.rows: list[Matrix] = []
+        self.theory: dict[str, Matrix] = {}
+        self.verdict: Mapping[str, Any] | None = None
 
     def add(self, step: int, values: Matrix) -> None:
         """`values` (quantities, L) measured at `step`."""
         self.steps.append(step)
         self.rows.append(values)
 
+    def row(self, index: int) -> dict[str, Matrix]:
+        """What was measured at one step, (L,) per quantity."""
+        return dict(zip(self.quantities, self.rows[index], strict=True))
+
     def save(self, folder: Path) -> None:
-        """Writes `flow.npz` atomically."""
+        """Writes `flow.npz` atomically; not compressed, which would take a hundred times as long."""
         block = np.array(self.rows).reshape(len(self.steps), len(self.quantities), len(self.layers))
-        matrices = {name: block[:, index] for index, name in enumerate(self.quantities)}
-        content = {"layer": np.array(self.layers), "step": np.array(self.steps, dtype=np.int64), **matrices}
-        write_atomically(folder / FILE, lambda file: np.savez_compressed(file, **content))  # type: ignore[arg-type]
+        content: dict[str, npt.NDArray[Any]] = {"layer": np.array(self.layers), "step": np.array(self.steps, dtype=np.int64)}
+        content |= {name: block[:, index] for index, name in enumerate(self.quantities)}
+        content |= {f"theory_{name}": values for name, values in self.theory.items()}
+        if self.verdict is not None:
+            content["verdict"] = np.array(json.dumps(self.verdict))
+        write_atomically(folder / FILE, lambda file: np.savez(file, **content))  # type: ignore[arg-type]
 
     def continue_from(self, folder: Path, step: int) -> None:
         """Takes over what `folder` holds of the steps before `step`: a resumed run measures the later ones again."""
@@ -45,7 +58,13 @@ class Record:
                 self.add(measured, np.stack([saved[name][index] for name in self.quantities]))
 
 
-def load(folder: Path) -> dict[str, npt.NDArray[np.generic]]:
+def load(folder: Path) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a run's `flow.npz`."""
     with np.load(folder / FILE) as archive:
         return {name: archive[name] for name in archive.files}
+
+
+def set_verdict(folder: Path, verdict: Mapping[str, Any]) -> None:
+    """Replaces the verdict in a run's `flow.npz`."""
+    content = load(folder) | {"verdict": np.array(json.dumps(verdict))}
+    write_atomically(folder / FILE, lambda file: np.savez(file, **content))  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 import logging
 import sys
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
@@ -56,14 +56,14 @@ def show(title: str, rows: Rows) -> None:
 
 def show_network(layers: list[LayerSummary], total: int) -> None:
     """The network's table: per layer shape, parameters, sigma_w^2, sigma_b^2. The middle of a deep one is left out."""
-    shown = layers if len(layers) <= 12 else [*layers[:5], None, *layers[-5:]]
-    cells = [
-        ("...",) * 5
-        if row is None
-        else (row.name, row.shape, f"{row.parameters:,}", f"{row.sigma_w2:.4g}", f"{row.sigma_b2:.4g}")
-        for row in shown
-    ]
-    show_table(("layer", "shape", "parameters", "sigma_w^2", "sigma_b^2"), [*cells, ("total", "", f"{total:,}", "", "")])
+    header = ("layer", "shape", "parameters", "sigma_w^2", "sigma_b^2")
+    cells = [(r.name, r.shape, f"{r.parameters:,}", f"{r.sigma_w2:.4g}", f"{r.sigma_b2:.4g}") for r in layers]
+    show_table(header, [*shortened(cells, len(header)), ("total", "", f"{total:,}", "", "")])
+
+
+def shortened(rows: Sequence[tuple[str, ...]], columns: int) -> list[tuple[str, ...]]:
+    """At most eleven rows: a deep network's middle becomes one of dots."""
+    return list(rows) if len(rows) <= 12 else [*rows[:5], ("...",) * columns, *rows[-5:]]
 
 
 def show_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:

@@ -1,18 +1,22 @@
 """What the terminal says at the start and at the end of a run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from math import sqrt
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import numpy as np
-import numpy.typing as npt
 
+from gradpath.flow.profile import LayerFlow
 from gradpath.network import MLP, count_parameters
 from gradpath.report import console
 
 # Shown in the start panel only when they are not the usual ones.
 USUAL = {"loss": "auto", "norm": "none", "probe": "light", "trainer": "auto"}
+
+
+# Of the table over the layers; phi is the activation.
+HEADER = ("layer", "|delta|", "/ last", "|dW|", "phi mean", "std", "saturated", "dead")
 
 
 def show_start(
@@ -34,22 +38,12 @@ def show_start(
     console.show_network(network.summary(), count_parameters(network))
 
 
-def show_result(result: Mapping[str, Any], flow: Mapping[str, npt.NDArray[Any]] | None, folder: Path) -> None:
-    """Metrics, the gradient's way through depth, and where to look next.
-
-    Args:
-        flow: the record of the run, None where nothing was measured.
-    """
+def show_result(result: Mapping[str, Any], folder: Path) -> None:
+    """Metrics, and where to look next."""
     metrics = result["metrics"]
     rows = [(name, f"{value:.4f}") for name, value in metrics.items() if isinstance(value, float)]
     if "best_epoch" in metrics:
         rows.append(("best epoch", f"{metrics['best_epoch'] + 1} of {metrics['last_epoch'] + 1}, by validation"))
-    reading = result["verdict"]
-    if reading["class"]:
-        ratio = "not finite" if reading["ratio"] is None else f"{reading['ratio']:.3g}"
-        rows.append(("gradient at start", f"{reading['class']}, |delta| first / last hidden layer = {ratio}"))
-    if flow is not None and len(flow["step"]):
-        rows += [_norm_row(flow, index) for index in sorted({0, len(flow["step"]) - 1})]
     if result["error"]:
         rows.append((result["status"], result["error"]))
     rows += [
@@ -60,12 +54,47 @@ def show_result(result: Mapping[str, Any], flow: Mapping[str, npt.NDArray[Any]] 
     console.show("result", rows)
 
 
+def show_verdict(when: str, verdict: Mapping[str, Any], profile: Sequence[LayerFlow] | None) -> None:
+    """The gradient's way through depth: a table over the layers, what it amounts to, and what to do about it.
+
+    Args:
+        when: "start" or "end", whose reading is shown.
+        profile: the table's rows, None to leave it out.
+    """
+    reading = verdict if when == "start" else verdict.get("end")
+    if profile:
+        console.show_table(HEADER, console.shortened([_cells(row, profile) for row in profile], len(HEADER)))
+    rows = [(f"gradient at the {when}", _sentence(reading))] if reading and reading["class"] else []
+    for finding in verdict["findings"]:
+        where = f" in {finding['layer']}" if finding["layer"] else ""
+        rows.append((finding["kind"].replace("_", " ") + where, finding["message"]))
+        rows.append(("  cause, remedy", f"{finding['cause']}: try {finding['remedy']}"))
+    if rows:
+        console.show("verdict", rows)
+
+
+def _sentence(reading: Mapping[str, Any]) -> str:
+    if reading["ratio"] is None:
+        return f"{reading['class']}, not finite"
+    pace = f", {reading['rate_per_layer']:.3g} x per layer" if reading["rate_per_layer"] else ""
+    return f"{reading['class']}, |delta| first / last hidden layer = {reading['ratio']:.3g}{pace}"
+
+
+def _cells(row: LayerFlow, profile: Sequence[LayerFlow]) -> tuple[str, ...]:
+    last = profile[-2].delta if len(profile) > 1 else 0
+    relative_ = f"{row.delta / last:.3g}" if last and row is not profile[-1] else ""
+    spread = None if row.activation_variance is None else sqrt(row.activation_variance)
+    silent = [row.saturated, row.dead]
+    return (
+        row.layer,
+        f"{row.delta:.3g}",
+        relative_,
+        f"{row.weight_grad_norm:.3g}",
+        *("" if value is None else f"{value:.3g}" for value in (row.activation_mean, spread)),
+        *("" if value is None else f"{value:.0%}" for value in silent),
+    )
+
+
 def relative(folder: Path) -> str:
     """A folder as the user would type it."""
     return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)
-
-
-def _norm_row(flow: Mapping[str, npt.NDArray[Any]], index: int) -> tuple[str, str]:
-    first, last = np.asarray(flow["weight_grad_norm"][index])[[0, -1]]
-    values = [f"{first:.3g} in {flow['layer'][0]}", f"{last:.3g} in {flow['layer'][-1]}"]
-    return f"|dW|, step {flow['step'][index]}", ", ".join(dict.fromkeys(values))

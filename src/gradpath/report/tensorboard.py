@@ -7,11 +7,16 @@ from typing import Any
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers import TensorBoardLogger
 from tensorboard.compat.proto.summary_pb2 import Summary
+from torch import Tensor
 from torch.utils.tensorboard.summary import hparams
+
+from gradpath.flow.record import Record
+from gradpath.report.heatmap import heatmap
 
 # One chart per family: title, and the tags it draws together.
 LAYOUT = {
     "Gradient flow": {
+        "log10 |delta| of every layer": ["Multiline", ["delta_log10/.*"]],
         "log10 |dW| of every layer": ["Multiline", ["weight_grad_norm_log10/.*"]],
         "log10 |update| / |W| of every layer": ["Multiline", ["update_ratio_log10/.*"]],
         "|W| of every layer": ["Multiline", ["weight_norm/.*"]],
@@ -54,6 +59,16 @@ class RunLogger(TensorBoardLogger):
         # Lightning adds, would be TensorBoard's first chart.
         values = [Summary.Value(tag=tag, simple_value=float(value)) for tag, value in metrics.items() if tag != "epoch"]
         self.experiment._get_file_writer().add_summary(Summary(value=values), step)
+
+    @rank_zero_only
+    def log_histogram(self, tag: str, values: Tensor, step: int) -> None:
+        """The distribution of a tensor's entries."""
+        self.experiment.add_histogram(tag, values.detach().float(), step)
+
+    @rank_zero_only
+    def log_heatmap(self, record: Record, step: int) -> None:
+        """A picture of the record so far; TensorBoard's slider goes through the steps."""
+        self.experiment.add_figure("gradient_flow", heatmap(record), step)
 
     def save(self) -> None:
         """Nothing: config.yaml already tells what hparams.yaml would."""

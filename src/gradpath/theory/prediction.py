@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import sqrt
 from typing import Protocol
 
+import numpy as np
+import numpy.typing as npt
 from torch import Tensor, nn
 
 from gradpath.network import MLP
@@ -30,6 +32,13 @@ class Layer(Protocol):
     def sigma_w2(self) -> float: ...
     @property
     def sigma_b2(self) -> float: ...
+
+
+class Measured(Protocol):
+    """What is needed of a measured layer."""
+
+    @property
+    def delta(self) -> float: ...
 
 
 def predict_network(network: MLP, layers: Sequence[Layer], inputs: Tensor) -> list[LayerPrediction] | None:
@@ -67,3 +76,14 @@ def predict(activation: nn.Module, layers: list[tuple[str, float, float]], input
         LayerPrediction(name, variance, sqrt(growth))
         for (name, _, _), variance, growth in zip(layers, q, reversed(delta2), strict=True)
     ]
+
+
+def lines(predicted: Sequence[LayerPrediction] | None, profile: Sequence[Measured]) -> dict[str, npt.NDArray[np.float64]]:
+    """Theory's lines to draw beside what is measured, (L,) each, NaN where it says nothing (the output layer).
+
+    delta: scaled so that prediction and `profile` agree at the last hidden layer, where the prediction begins.
+    """
+    if not predicted:
+        return {}
+    anchor = profile[len(predicted) - 1].delta
+    return {"delta": np.array([row.delta * anchor for row in predicted] + [np.nan] * (len(profile) - len(predicted)))}

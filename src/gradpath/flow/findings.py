@@ -1,0 +1,211 @@
+"""What is wrong with a network, why, and what to type: few words, the cause first."""
+
+from collections.abc import Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from math import isfinite, log
+from typing import Protocol
+
+import torch
+from torch import nn
+
+from gradpath.flow.activation import is_activation
+from gradpath.network import Function
+from gradpath.theory.mean_field import critical_sigma_w2
+from gradpath.theory.prediction import predict
+
+# A sick network gets at most this many findings.
+MOST = 3
+# The largest sigma_w^2 of the standard schemes, tanh's gain squared and He's among them; beyond, the activation is at fault.
+STANDARD_SCALE = 4.0
+# Of a layer's activations; a network that trains well stays far below.
+SATURATED, DEAD = 0.6, 0.9
+# 1 - correlation of two inputs that differed by more than DIFFERENT.
+COLLAPSED, DIFFERENT = 1e-3, 1e-2
+NORMS = {nn.modules.batchnorm._BatchNorm: "BatchNorm", nn.LayerNorm: "LayerNorm", nn.RMSNorm: "RMSNorm"}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong.
+
+    kind: vanishing, exploding, symmetry, saturation, correlation_collapse, dead_units, small_updates, divergence or
+        flat_loss.
+    cause: initial scale, activation, BatchNorm (or LayerNorm), depth, learning rate or symmetry.
+    layer: where it shows. remedy: what to add to the command line.
+    """
+
+    kind: str
+    cause: str
+    layer: str | None
+    message: str
+    remedy: str
+
+
+class Layer(Protocol):
+    """What is asked of a row of a profile, as `LayerFlow` has it."""
+
+    @property
+    def layer(self) -> str: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def sigma_w2(self) -> float: ...
+    @property
+    def sigma_b2(self) -> float: ...
+    @property
+    def q(self) -> float: ...
+    @property
+    def delta(self) -> float: ...
+    @property
+    def saturated(self) -> float | None: ...
+    @property
+    def dead(self) -> float | None: ...
+    @property
+    def correlation(self) -> float | None: ...
+    @property
+    def symmetric(self) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Anatomy:
+    """What a network is made of, as far as its gradients care.
+
+    activation: of the hidden layers, in float64; None where no activation module was found. norm: "BatchNorm", "LayerNorm",
+    "RMSNorm" or None. after: the normalisation stands behind the activation.
+    """
+
+    activation: nn.Module | None = None
+    norm: str | None = None
+    after: bool = False
+
+    @property
+    def name(self) -> str:
+        """The activation's name in a sentence."""
+        if isinstance(self.activation, Function):
+            return self.activation.name
+        return type(self.activation).__name__ if self.activation else "no activation"
+
+
+def anatomy(model: nn.Module) -> Anatomy:
+    """The anatomy of any module with Linear layers."""
+    modules = list(model.modules())
+    activation = next((module for module in modules if is_activation(module)), None)
+    norm = next((module for module in modules if isinstance(module, tuple(NORMS))), None)
+    name = next((name for kind, name in NORMS.items() if isinstance(norm, kind)), None)
+    after = activation is not None and norm is not None and modules.index(activation) < modules.index(norm)
+    return Anatomy(deepcopy(activation).double() if activation else None, name, after)
+
+
+def findings_at_start(kind: str | None, rate: float | None, profile: Sequence[Layer], network: Anatomy) -> list[Finding]:
+    """What the initialised network suffers from, the cause first; nothing for a healthy one.
+
+    Args:
+        kind: "vanishing", "exploding", "healthy" or None. rate: the factor of |delta| per layer towards the input.
+    """
+    hidden = profile[:-1]
+    symmetric = next((row for row in hidden if row.symmetric), None)
+    if symmetric:
+        message = "all units have the same weights, get the same gradients, and stay the same"
+        return [Finding("symmetry", "symmetry", symmetric.layer, message, "init=critical")]
+    found: list[Finding | None] = []
+    if kind in ("vanishing", "exploding"):
+        cause, why, remedy = _cause(kind, hidden, network)
+        pace = f"{max(rate, 1 / rate):.3g}x per layer" if rate and isfinite(rate) else "at once"
+        verb = "shrinks" if kind == "vanishing" else "grows"
+        found.append(
+            Finding(kind, cause, hidden[0].layer, f"the gradient {verb} {pace} on its way to the input: {why}", remedy)
+        )
+        found += [_saturation(hidden, cause, remedy), _collapse(hidden, cause, remedy)]
+    found.append(_dead(hidden))
+    return [finding for finding in found if finding][:MOST]
+
+
+def _cause(kind: str, hidden: Sequence[Layer], network: Anatomy) -> tuple[str, str, str]:
+    """Cause, reason and remedy of a gradient that vanishes or explodes."""
+    depth, width = len(hidden), hidden[-1].width
+    shallower = f"model=deep model.depth={_shallower(hidden)} model.width={width}"
+    if network.norm and kind == "exploding" and (network.norm == "BatchNorm" or network.after):
+        why = f"{network.norm} over {depth} layers multiplies it at every one"
+        return network.norm, why, "norm=none init=critical"
+    if network.norm:
+        why = f"{network.name} loses it, and {network.norm} makes it independent of the initial scale"
+        return "activation", why, "activation=relu"
+    if network.activation is None:
+        needed: float | None = 1.0
+    else:
+        needed = _critical(hidden, network.activation)
+        if not _theory_agrees(kind, hidden, network.activation):
+            why = f"{depth} layers of {width} units are too deep for their width, at any initial scale"
+            return "depth", why, shallower
+    drawn = hidden[len(hidden) // 2].sigma_w2
+    if needed is None or needed > STANDARD_SCALE:
+        steepest = _steepest(network.activation)
+        why = f"{network.name} has a slope of at most {steepest:.3g}, and loses it at every layer"
+        return "activation", why, "activation=relu init=he_normal"
+    default = " (PyTorch's default)" if abs(drawn - 1 / 3) < 0.02 else ""
+    why = f"sigma_w^2 is {drawn:.3g}{default}; {network.name} over {depth} layers needs {needed:.3g}"
+    return "initial scale", why, "init=critical"
+
+
+def _critical(hidden: Sequence[Layer], activation: nn.Module) -> float | None:
+    """The critical sigma_w^2 of this depth, None where there is none."""
+    try:
+        return critical_sigma_w2(activation, hidden[-1].sigma_b2, _input_norm(hidden[0]), len(hidden))
+    except (ValueError, RuntimeError):
+        return None
+
+
+def _theory_agrees(kind: str, hidden: Sequence[Layer], activation: nn.Module) -> bool:
+    """A wide network of these scales would be as sick, within a factor of 10 of the limits: it is not bad luck."""
+    layers = [(row.layer, row.sigma_w2, row.sigma_b2) for row in hidden]
+    try:
+        ratio = predict(activation, layers, _input_norm(hidden[0]))[0].delta
+    except (RuntimeError, OverflowError):
+        return True
+    return ratio < 1e-1 if kind == "vanishing" else not ratio <= 1e1
+
+
+def _input_norm(first: Layer) -> float:
+    """|x|^2 / n_0 of the data, from q^1 = sigma_w^2 |x|^2 / n_0 + sigma_b^2."""
+    return max((first.q - first.sigma_b2) / first.sigma_w2, 1e-6) if first.sigma_w2 > 0 else 1.0
+
+
+def _shallower(hidden: Sequence[Layer]) -> int:
+    """The depth at which what was measured would have stayed within a factor of 10."""
+    ends = hidden[0].delta, hidden[-1].delta
+    if not all(isfinite(end) and end > 0 for end in ends):
+        return 2
+    return max(2, int(len(hidden) * log(10) / abs(log(ends[0] / ends[1]))))
+
+
+def _steepest(activation: nn.Module | None) -> float:
+    """The largest |phi'| on [-10, 10]."""
+    h = torch.linspace(-10, 10, 2001, dtype=torch.float64, requires_grad=True)
+    with torch.enable_grad():
+        (slope,) = torch.autograd.grad((activation or nn.Identity())(h).sum(), h)
+    return slope.abs().max().item()
+
+
+def _saturation(hidden: Sequence[Layer], cause: str, remedy: str) -> Finding | None:
+    worst = max(hidden, key=lambda row: row.saturated or 0)
+    if (worst.saturated or 0) <= SATURATED:
+        return None
+    message = f"{worst.saturated:.0%} of the activations sit at a bound, where the slope is near 0"
+    return Finding("saturation", cause, worst.layer, message, remedy)
+
+
+def _collapse(hidden: Sequence[Layer], cause: str, remedy: str) -> Finding | None:
+    first, last = hidden[0].correlation, hidden[-1].correlation
+    if first is None or last is None or 1 - first < DIFFERENT or 1 - last >= COLLAPSED:
+        return None
+    message = f"two different inputs look the same here: correlation 1 - {max(1 - last, 0):.1g}"
+    return Finding("correlation_collapse", cause, hidden[-1].layer, message, remedy)
+
+
+def _dead(hidden: Sequence[Layer]) -> Finding | None:
+    worst = max(hidden, key=lambda row: row.dead or 0, default=None)
+    if worst is None or (worst.dead or 0) <= DEAD:
+        return None
+    message = f"{worst.dead:.0%} of the units are zero for every sample"
+    return Finding("dead_units", "initial scale", worst.layer, message, "init=critical")

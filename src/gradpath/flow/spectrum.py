@@ -1,0 +1,76 @@
+"""What needs a pass or a decomposition of its own: correlations, ranks, the Jacobian's singular values."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from gradpath.flow.record import Matrix
+
+
+@contextmanager
+def undisturbed(model: nn.Module) -> Iterator[None]:
+    """A forward pass in training mode after which buffers (BatchNorm's averages), generators and mode are as before."""
+    was_training = {module: module.training for module in model.modules()}
+    buffers = [buffer.clone() for buffer in model.buffers()]
+    devices = sorted({parameter.device.index or 0 for parameter in model.parameters() if parameter.is_cuda})
+    model.train()
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        for module, training in was_training.items():
+            module.training = training
+        with torch.no_grad():
+            for buffer, value in zip(model.buffers(), buffers, strict=True):
+                buffer.copy_(value)
+
+
+def cosine(h: Tensor) -> float:
+    """The cosine of the pre-activations of a batch's first two samples, h (batch, ...), in float64."""
+    first, second = h[0].detach().double().flatten(), h[1].detach().double().flatten()
+    return float(first @ second / (first.norm() * second.norm()))
+
+
+@torch.no_grad()
+def cosines(model: nn.Module, linears: Sequence[nn.Linear], inputs: Tensor) -> Matrix:
+    """The cosine of the first two inputs at every layer, (L,): Poole et al. 2016's c, with sigma_b and mean included.
+
+    Args:
+        inputs: (batch, ...) with two samples at least; BatchNorm normalises over all of them.
+    """
+    found: dict[nn.Linear, float] = {}
+    hooks = [m.register_forward_hook(lambda m, _x, h: found.__setitem__(m, cosine(h))) for m in linears]
+    parameter = next(model.parameters())
+    try:
+        with undisturbed(model):
+            model(inputs.to(parameter))
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return np.array([found.get(linear, float("nan")) for linear in linears])
+
+
+@torch.no_grad()
+def ranks(weights: Sequence[Tensor]) -> Matrix:
+    """The numerical rank of each matrix, (L,), with numpy's tolerance sigma_max * max(shape) * eps."""
+    return np.array([float(torch.linalg.matrix_rank(weight)) for weight in weights])
+
+
+def jacobian_singular_values(model: nn.Module, inputs: Tensor, samples: int = 4) -> Matrix:
+    """Singular values of d output_i / d input_i at each of the first `samples` inputs: (samples, min(out, in)), descending.
+
+    In training mode on the whole batch, so that BatchNorm does what it does in training (Pennington et al. 2017, eq. 1, from
+    the input to the output layer).
+    """
+    parameter = next(model.parameters())
+    with undisturbed(model), torch.enable_grad():
+        x = inputs.to(parameter).detach().requires_grad_()
+        y = model(x).flatten(1)
+        rows = [
+            [torch.autograd.grad(y[i, k], x, retain_graph=True)[0][i].flatten() for k in range(y.shape[1])]
+            for i in range(min(samples, len(x)))
+        ]
+    return np.array([torch.linalg.svdvals(torch.stack(row).double()).cpu().numpy() for row in rows])

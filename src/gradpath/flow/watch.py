@@ -1,0 +1,185 @@
+"""What passes through the Linear layers of a network: gradients at the pre-activations, activations."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from gradpath.flow.activation import Shape, is_activation, shape_of
+from gradpath.flow.norms import Scalar, square_sum
+
+# Sums that one layer collects, in the order of `Meter.sums`.
+SUMS = ("delta", "samples", "entries", "total", "squares", "outputs", "saturated")
+
+
+@dataclass
+class Activations:
+    """Sums over the outputs of one use of a layer's activation, about `centre`, which keeps a small variance exact.
+
+    peak (units,): positive for a unit that was not zero on every sample. values: the outputs themselves, where kept.
+    """
+
+    total: Scalar
+    squares: Scalar
+    outputs: int
+    saturated: Scalar
+    centre: float
+    peak: Tensor
+    values: Tensor | None
+
+
+@dataclass
+class Use:
+    """One call of a layer, counted once a gradient comes back to it."""
+
+    activations: Activations | None = None
+
+
+class Meter:
+    """The sums of one layer over the backward passes since `clear`."""
+
+    def __init__(self, name: str, linear: nn.Linear) -> None:
+        self.name, self.linear = name, linear
+        self.clear()
+
+    def clear(self) -> None:
+        self.uses = 0
+        self.sums: dict[str, Scalar] = dict.fromkeys(SUMS, 0.0)
+        self.centre = 0.0
+        self.peak: Tensor | None = None
+        self.values: Tensor | None = None
+
+    def add(self, use: Use, grad: Tensor) -> None:
+        sums, samples = self.sums, len(grad)
+        self.uses += 1
+        # The mean over the batch put 1 / samples into every gradient; taken out again.
+        sums["delta"] += samples**2 * square_sum(grad)
+        sums["samples"] += samples
+        sums["entries"] += grad.numel()
+        seen = use.activations
+        if seen is None:
+            return
+        sums["total"] += seen.total
+        sums["squares"] += seen.squares
+        sums["outputs"] += seen.outputs
+        sums["saturated"] += seen.saturated
+        self.centre = seen.centre
+        self.peak = seen.peak if self.peak is None else torch.maximum(self.peak, seen.peak)
+        self.values = seen.values
+
+
+class Watch:
+    """Hooks on every `nn.Linear` of `model`, and on the activation behind each.
+
+    A layer's activation is the first activation module called after it; where there is none (a function such as
+    `F.relu`), what the next Linear takes in. Passes without gradients (`torch.no_grad`) are not seen, and a forward pass
+    counts only once its backward pass comes. A layer used several times counts as one with all its uses' units.
+
+    Args:
+        model: any module with Linear layers.
+        activations: watch them too, not only the gradients.
+        keep: hold on to the latest activations, for histograms.
+        on_backward: called once in each backward pass, by the first gradient that arrives.
+
+    Raises:
+        ValueError: there is no Linear layer.
+    """
+
+    def __init__(
+        self, model: nn.Module, activations: bool, keep: bool = False, on_backward: Callable[[], None] | None = None
+    ) -> None:
+        named = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+        if not named:
+            raise ValueError("probe: the model has no nn.Linear layer to watch")
+        self.meters = [Meter(name or "linear", linear) for name, linear in named]
+        self.modules = [module for module in model.modules() if is_activation(module)] if activations else []
+        self.shapes = {module: shape_of(module) for module in self.modules}
+        self.activations, self.keep, self.on_backward = activations, keep, on_backward
+        # Any parameter that is trained tells by its gradient whether a step's accumulation has begun.
+        self.trained = next((p for p in model.parameters() if p.requires_grad), None)
+        self.handles: list[RemovableHandle] = []
+        self.order: list[Meter] = []
+        self.clear()
+
+    def attach(self) -> None:
+        """Starts to watch; a no-op when it does already."""
+        if self.handles:
+            return
+        self.handles = [m.linear.register_forward_hook(partial(self._on_linear, m)) for m in self.meters]
+        self.handles += [a.register_forward_hook(partial(self._on_activation, self.shapes[a])) for a in self.modules]
+
+    def detach(self) -> None:
+        for handle in self.handles:
+            handle.remove()
+        self.handles = []
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets what was seen. `passes`: backward passes since."""
+        self.passes, self.pass_id = 0, -1
+        self.last: Use | None = None
+        for meter in self.meters:
+            meter.clear()
+
+    def in_order(self) -> list[Meter]:
+        """The layers in the order of their first use, those never used last."""
+        return [*self.order, *(meter for meter in self.meters if meter not in self.order)]
+
+    def _on_linear(self, meter: Meter, module: nn.Module, inputs: tuple[Tensor, ...], h: Tensor) -> Tensor | None:
+        if not torch.is_grad_enabled():
+            return None
+        if self.activations and self.last is not None and self.last.activations is None:
+            # No activation module since the last layer: what comes in here is its activation.
+            self.last.activations = _sums(inputs[0].detach(), Shape(), self.keep)
+        if meter not in self.order:
+            self.order.append(meter)
+        self.last = use = Use()
+        frozen = not h.requires_grad
+        if frozen:
+            # All below is frozen, and autograd would stop above this layer. A clone, so that what follows may be in place.
+            h = h.detach().requires_grad_().clone()
+        h.register_hook(partial(self._on_delta, meter, use))  # type: ignore[no-untyped-call]
+        return h if frozen else None
+
+    def _on_activation(self, shape: Shape, module: nn.Module, inputs: Any, outputs: Tensor) -> None:
+        if self.last is not None and self.last.activations is None and torch.is_grad_enabled():
+            self.last.activations = _sums(outputs.detach(), shape, self.keep)
+
+    def _on_delta(self, meter: Meter, use: Use, grad: Tensor) -> None:
+        this = torch._C._current_graph_task_id()
+        if this != self.pass_id:
+            if self.trained is not None and self.trained.grad is None:
+                # Gradients were thrown away: whatever had been collected belongs to no step.
+                self.clear()
+            self.passes, self.pass_id = self.passes + 1, this
+            if self.on_backward:
+                self.on_backward()
+        meter.add(use, grad)
+
+
+def _sums(outputs: Tensor, shape: Shape, keep: bool) -> Activations:
+    rows = outputs.reshape(-1, outputs.shape[-1]) if outputs.ndim > 1 else outputs[None]
+    if rows.dtype in (torch.float16, torch.bfloat16):
+        rows = rows.float()
+    centred = rows - shape.centre if shape.centre else rows
+    # Of what is not negative the sum over samples is zero only where all are: one pass over the data for two answers.
+    peak = rows.sum(0) if shape.nonnegative else rows.abs().amax(0)
+    total = peak.sum() if shape.nonnegative and not shape.centre else centred.sum()
+    saturated = shape.saturated(rows)
+    return Activations(
+        total=_scalar(total),
+        squares=square_sum(centred),
+        outputs=rows.numel(),
+        saturated=float("nan") if saturated is None else _scalar(saturated),
+        centre=shape.centre,
+        peak=peak,
+        values=rows if keep else None,
+    )
+
+
+def _scalar(value: Tensor) -> Scalar:
+    return value.item() if value.device.type == "cpu" else value.double()

@@ -1,0 +1,47 @@
+"""The verdict on a whole run, from what it left in its folder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from gradpath.flow import divergence, record
+from gradpath.flow.findings import Finding
+from gradpath.flow.profile import LayerFlow
+from gradpath.flow.training import Course, findings_in_training
+from gradpath.flow.verdict import read
+from gradpath.network import MLP
+from gradpath.report import metrics
+
+
+def judge(
+    folder: Path, at_start: Mapping[str, Any], end: Sequence[LayerFlow] | None, network: MLP, optimizer: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The verdict on the start, with the findings of the whole run and, as `end`, the reading of the profile it ended with.
+
+    Kept in the run's record too.
+
+    Args:
+        at_start: what `verdict` said of the start.
+        end: the profile at the end, None where the run broke down.
+        optimizer: the keys of the `optimizer` option.
+    """
+    rows = metrics.load(folder)
+    found = divergence.load(folder)
+    recorded = (folder / record.FILE).is_file()
+    course = Course(
+        diverged=str(found) if found else None,
+        losses=[row["train/loss"] for row in rows if "train/loss" in row],
+        steps=max((int(row["step"]) for row in rows), default=0),
+        lr=optimizer["lr"],
+        # Adam and its kin; Muon's own eps belongs to another part of it.
+        eps=optimizer.get("eps") if "betas" in optimizer else None,
+        sizes=[linear.weight.numel() for linear in network.linears],
+        record=record.load(folder) if recorded else None,
+    )
+    findings = findings_in_training(course, [Finding(**finding) for finding in at_start["findings"]])
+    reading = read([row.delta for row in end[:-1]]).as_dict() if end else None
+    whole = {**at_start, "findings": [asdict(finding) for finding in findings], "end": reading}
+    if recorded:
+        record.set_verdict(folder, whole)
+    return whole

@@ -1,0 +1,405 @@
+"""The probe against float64 computations written out here: autograd on a forward pass of its own, finite differences."""
+
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from conftest import ACTIVATIONS, NORMS, network_of
+from gradpath.flow import record
+from gradpath.flow.probe import WINDOW, Probe, probe
+from gradpath.network import MLP
+
+Batch = tuple[Tensor, Tensor]
+# |phi| beyond which a bounded activation counts as saturated, written out.
+LIMITS = {"tanh": (-0.97, 0.97), "erf": (-0.97, 0.97), "hardtanh": (-0.97, 0.97), "sigmoid": (0.015, 0.985)}
+
+
+def batches(count: int, size: int = 8, features: int = 5, classes: int = 3) -> list[Batch]:
+    generator = torch.Generator().manual_seed(1)
+    return [
+        (
+            3 * torch.randn(size, features, dtype=torch.float64, generator=generator),
+            torch.randint(classes, (size,), generator=generator),
+        )
+        for _ in range(count)
+    ]
+
+
+def by_hand(network: MLP, micro: list[Batch], optimizer: torch.optim.Optimizer, clip: float | None = None) -> dict[str, Any]:
+    """One optimiser step, with every quantity from its definition; also the activations themselves."""
+    optimizer.zero_grad()
+    deltas: list[list[Tensor]] = [[] for _ in network.blocks]
+    outputs: list[list[Tensor]] = [[] for _ in network.blocks]
+    for x, y in micro:
+        hs = []
+        for index, block in enumerate(network.blocks):
+            for name, part in block.named_children():
+                x = part(x)
+                if name == "linear":
+                    x.retain_grad()
+                    hs.append(x)
+                elif name == "activation":
+                    outputs[index].append(x.detach())
+        (F.cross_entropy(x, y) / len(micro)).backward()
+        for index, h in enumerate(hs):
+            # Of a sample's own loss: the mean over the samples of all micro-batches taken out.
+            deltas[index].append(h.grad * len(y) * len(micro))
+    linears = network.linears
+    before = [linear.weight.detach().clone() for linear in linears]
+    row: dict[str, Any] = {
+        "weight_grad_norm": [linear.weight.grad.norm().item() for linear in linears],
+        "bias_grad_norm": [linear.bias.grad.norm().item() for linear in linears],
+        "weight_norm": [w.norm().item() for w in before],
+        "weight_grad_ratio": [(linear.weight.grad.norm() / linear.weight.norm()).item() for linear in linears],
+        "delta": [torch.cat(d).norm(dim=1).square().mean().sqrt().item() for d in deltas],
+        "delta_second_moment": [torch.cat(d).square().sum(1).mean().item() for d in deltas],
+        "delta_rms": [torch.cat(d).square().mean().sqrt().item() for d in deltas],
+        "activation_mean": [torch.cat(o).mean().item() if o else np.nan for o in outputs],
+        "activation_variance": [torch.cat(o).var(correction=0).item() if o else np.nan for o in outputs],
+        "outputs": [torch.cat(o) if o else None for o in outputs],
+    }
+    if clip is not None:
+        torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
+    row["weight_grad_norm_clipped"] = [linear.weight.grad.norm().item() for linear in linears]
+    optimizer.step()
+    row["update_ratio"] = [((linear.weight - w).norm() / w.norm()).item() for linear, w in zip(linears, before, strict=True)]
+    return row
+
+
+def measured(
+    network: nn.Module, steps: list[list[Batch]], optimizer: torch.optim.Optimizer, clip: float | None = None, **options: Any
+) -> Probe:
+    """The same steps in a plain loop, with the probe around it."""
+    with probe(network, **options) as p:
+        for micro in steps:
+            optimizer.zero_grad()
+            for x, y in micro:
+                (F.cross_entropy(network(x), y) / len(micro)).backward()
+            if clip is not None:
+                torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
+            optimizer.step()
+    return p
+
+
+def twice(make: Callable[[], MLP]) -> Iterator[tuple[MLP, torch.optim.Optimizer]]:
+    """Two equal networks with their optimisers."""
+    for _ in range(2):
+        torch.manual_seed(0)
+        network = make()
+        yield network, torch.optim.Adam(network.parameters(), lr=0.01)
+
+
+def check(p: Probe, expected: list[dict[str, Any]], rel: float = 1e-6) -> None:
+    assert p.record is not None
+    assert p.record.steps == list(range(len(expected)))
+    for step, row in enumerate(expected):
+        got = p.record.row(step)
+        for name in set(row) & set(got):
+            assert got[name] == pytest.approx(row[name], rel=rel, abs=1e-12, nan_ok=True), (name, step)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_every_quantity_equals_its_definition(activation: str, norm: str) -> None:
+    steps = [[batch] for batch in batches(3)]
+    (ours, ours_opt), (theirs, theirs_opt) = twice(lambda: network_of(activation, norm, [7, 6, 5]).double())
+    expected = [by_hand(ours, step, ours_opt) for step in steps]
+    p = measured(theirs, steps, theirs_opt, inputs=steps[0][0][0])
+    check(p, expected)
+    seen: list[Tensor] = []
+    for step, row in enumerate(expected):
+        got = p.record.row(step)
+        for index, values in enumerate(row["outputs"][:-1]):
+            limits = LIMITS.get(activation)
+            if limits is None:
+                assert np.isnan(got["saturated"][index])
+            else:
+                share = ((values < limits[0]) | (values > limits[1])).double().mean().item()
+                assert got["saturated"][index] == pytest.approx(share, abs=1e-12)
+        seen.append(row["outputs"][0])
+        dead = (torch.cat(seen) == 0).all(0).double().mean().item()
+        assert got["dead"][0] == pytest.approx(dead, abs=1e-12)
+        assert np.isnan(got["dead"][-1])
+
+
+@pytest.mark.parametrize("norm", ["none", "batch_before", "batch_after"])
+def test_delta_equals_finite_differences(norm: str) -> None:
+    """The loss bumped at one pre-activation of one sample: the definition of delta, without autograd."""
+    torch.manual_seed(0)
+    network = network_of("tanh", norm, [4, 3]).double()
+    (x, y), *_ = batches(1)
+    p = measured(network, [[(x, y)]], torch.optim.SGD(network.parameters(), lr=0.0), activations=False)
+
+    def loss(layer: int, bump: Tensor) -> float:
+        hook = network.linears[layer].register_forward_hook(lambda _m, _x, h: h + bump)
+        value = F.cross_entropy(network(x), y).item()
+        hook.remove()
+        return value
+
+    for layer, width in enumerate((4, 3, 3)):
+        squares = 0.0
+        for sample in range(len(x)):
+            for unit in range(width):
+                bump = torch.zeros(len(x), width, dtype=torch.float64)
+                bump[sample, unit] = 1e-5
+                with torch.no_grad():
+                    slope = (loss(layer, bump) - loss(layer, -bump)) / 2e-5
+                squares += (slope * len(x)) ** 2 / len(x)
+        assert p.record.row(0)["delta"][layer] == pytest.approx(squares**0.5, rel=1e-6)
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_accumulation(norm: str) -> None:
+    data = batches(6)
+    steps = [data[:3], data[3:]]
+    (ours, ours_opt), (theirs, theirs_opt) = twice(lambda: network_of("relu", norm, [7, 6]).double())
+    check(measured(theirs, steps, theirs_opt), [by_hand(ours, step, ours_opt) for step in steps])
+
+
+def test_clipping_keeps_both_norms() -> None:
+    steps = [[batch] for batch in batches(3)]
+    (ours, ours_opt), (theirs, theirs_opt) = twice(lambda: network_of("gelu", "none", [7, 6]).double())
+    p = measured(theirs, steps, theirs_opt, clip=0.01)
+    check(p, [by_hand(ours, step, ours_opt, clip=0.01) for step in steps])
+    row = p.record.row(0)
+    total = np.sqrt((row["weight_grad_norm_clipped"] ** 2).sum())
+    assert total < 0.01 < np.sqrt((row["weight_grad_norm"] ** 2).sum())
+
+
+def test_compiled_networks_are_watched() -> None:
+    steps = [[batch] for batch in batches(4)]
+    (ours, ours_opt), (theirs, theirs_opt) = twice(lambda: network_of("tanh", "batch_before", [7, 6]).double())
+    expected = [by_hand(ours, step, ours_opt) for step in steps]
+    compiled = torch.compile(theirs, backend="aot_eager")
+    p = measured(compiled, steps, theirs_opt, every=2)
+    assert p.record.steps == [0, 2]
+    for place, step in enumerate((0, 2)):
+        for name in ("delta", "weight_grad_norm", "update_ratio", "activation_variance"):
+            assert p.record.row(place)[name] == pytest.approx(expected[step][name], rel=1e-6, nan_ok=True)
+
+
+def test_automatic_mixed_precision_is_unscaled() -> None:
+    """bfloat16 has 8 bits: 2 % at the end of a chain; the scaler's 65536 is not in it."""
+    steps = [[batch] for batch in batches(2, size=64)]
+    (ours, ours_opt), (theirs, _) = twice(lambda: network_of("tanh", "none", [32, 32]).double())
+    expected = by_hand(ours, steps[0], ours_opt)
+    theirs = theirs.float()
+    optimizer = torch.optim.Adam(theirs.parameters(), lr=0.01)
+    scaler = torch.amp.GradScaler("cpu")
+    x, y = steps[0][0]
+    with probe(theirs, scaler=scaler) as p:
+        with torch.autocast("cpu", torch.bfloat16):
+            loss = F.cross_entropy(theirs(x.float()), y)
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+    row = p.record.row(0)
+    for name in (
+        "delta",
+        "delta_rms",
+        "weight_grad_norm",
+        "weight_grad_norm_clipped",
+        "bias_grad_norm",
+        "activation_variance",
+    ):
+        assert row[name] == pytest.approx(expected[name], rel=2e-2, nan_ok=True), name
+
+
+class Shared(nn.Module):
+    """One matrix used twice, an unused one, functional activations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.unused = nn.Linear(4, 4)
+        self.last = nn.Linear(4, 3)
+        self.twice = nn.Linear(4, 4, bias=False)
+        self.double()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(F.relu(self.twice(F.relu(self.twice(x)))))
+
+
+def test_a_layer_used_twice() -> None:
+    torch.manual_seed(0)
+    model = Shared()
+    (x, y), *_ = batches(1, features=4)
+    h1 = model.twice(x)
+    h2 = model.twice(F.relu(h1))
+    h3 = model.last(F.relu(h2))
+    g1, g2, g3, dw = torch.autograd.grad(F.cross_entropy(h3, y), [h1, h2, h3, model.twice.weight])
+    p = measured(model, [[(x, y)]], torch.optim.SGD(model.parameters(), lr=0.1))
+    assert p.record.layers == ["twice", "last", "unused"]
+    row = p.record.row(0)
+    both = (g1.square().sum(1) + g2.square().sum(1)) * len(x) ** 2
+    assert row["delta"][:2] == pytest.approx(
+        [both.mean().sqrt().item(), (g3.norm(dim=1) * len(x)).square().mean().sqrt().item()]
+    )
+    assert row["weight_grad_norm"][0] == pytest.approx(dw.norm().item())
+    assert row["update_ratio"][:2] == pytest.approx(
+        [0.1 * row["weight_grad_norm"][i] / row["weight_norm"][i] for i in range(2)], rel=1e-9
+    )
+    assert np.isnan(row["bias_grad_norm"][0])
+    assert np.isnan(row["delta"][2])
+    # Functional activations: what the next layer takes in; of both uses together.
+    inside = torch.cat([F.relu(h1), F.relu(h2)]).detach()
+    assert row["activation_mean"][0] == pytest.approx(inside.mean().item())
+    assert row["activation_variance"][0] == pytest.approx(inside.var(correction=0).item())
+
+
+def test_frozen_layers_are_measured_and_stay() -> None:
+    torch.manual_seed(0)
+    free, frozen = (network_of("relu", "none", [7, 6]).double() for _ in range(2))
+    frozen.load_state_dict(free.state_dict())
+    # In place, as `nn.ReLU(inplace=True)` is: the tensor that leaves the frozen layer is overwritten.
+    for block in frozen.blocks[:-1]:
+        block.activation.inplace = True
+    frozen.linears[0].requires_grad_(False)
+    data = batches(1)
+    expected = by_hand(free, data, torch.optim.SGD(free.parameters(), lr=0.1))
+    p = measured(frozen, [data], torch.optim.SGD(frozen.parameters(), lr=0.1))
+    row = p.record.row(0)
+    assert row["delta"] == pytest.approx(expected["delta"])
+    assert np.isnan(row["weight_grad_norm"][0])
+    assert row["update_ratio"][0] == 0
+    assert row["update_ratio"][1:] == pytest.approx(expected["update_ratio"][1:])
+
+
+def test_only_what_belongs_to_the_step_is_counted() -> None:
+    """Passes without gradients, without a backward, or whose gradients were thrown away, leave no trace."""
+    (first, second), (ours, ours_opt), (theirs, theirs_opt) = (
+        batches(2),
+        *twice(lambda: network_of("relu", "none", [7, 6]).double()),
+    )
+    expected = by_hand(ours, [second], ours_opt)
+    with probe(theirs) as p:
+        F.cross_entropy(theirs(first[0]), first[1]).backward()
+        theirs_opt.zero_grad()
+        with torch.no_grad():
+            theirs(first[0])
+        theirs(first[0])
+        F.cross_entropy(theirs(second[0]), second[1]).backward()
+        theirs(first[0])
+        # Another model's optimiser is another model's business.
+        other = nn.Linear(2, 2)
+        torch.optim.SGD(other.parameters(), lr=0.1).step()
+        theirs_opt.step()
+    check(p, [expected])
+
+
+def test_dead_units_are_silent_for_a_whole_window() -> None:
+    """A unit that last spoke WINDOW samples ago is dead, one that spoke a sample later is not."""
+    network = MLP(1, [3], 1).double()
+    with torch.no_grad():
+        network.linears[0].weight.copy_(torch.tensor([[1.0], [-1.0], [0.0]]))
+        network.linears[0].bias.zero_()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    size, shares = WINDOW // 4, []
+    with probe(network) as p:
+        for sign in (1, -1, 1, 1, 1, 1, -1):
+            optimizer.zero_grad()
+            network(sign * torch.ones(size, 1, dtype=torch.float64)).mean().backward()
+            optimizer.step()
+            shares.append(p.record.row(-1)["dead"][0])
+    # The third unit never speaks; the second has been silent for four batches at the sixth step.
+    assert shares == pytest.approx([2 / 3, 1 / 3, 1 / 3, 1 / 3, 1 / 3, 2 / 3, 1 / 3])
+
+
+def test_tiny_and_huge_gradients_in_float32() -> None:
+    """1e-25 squared is beyond float32: the sum is taken again in float64."""
+    network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
+    x = torch.randn(6, 4)
+    for scale in (1e-25, 1e25):
+        with probe(network) as p:
+            optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+            optimizer.zero_grad()
+            (network(x).square().sum(1).mean() * scale).backward()
+            optimizer.step()
+        copy = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2)).double()
+        copy.load_state_dict(network.state_dict())
+        (copy(x.double()).square().sum(1).mean() * scale).backward()
+        assert p.record.row(0)["weight_grad_norm"] == pytest.approx(
+            [copy[i].weight.grad.norm().item() for i in (0, 1)], rel=1e-5
+        )
+        assert 0 < p.record.row(0)["delta"][0] < float("inf")
+
+
+def test_correlation_rank_and_the_untouched_statistics() -> None:
+    torch.manual_seed(0)
+    network = network_of("relu", "batch_before", [7, 6]).double()
+    twin = network_of("relu", "batch_before", [7, 6]).double()
+    twin.load_state_dict(network.state_dict())
+    data = batches(2)
+    fixed = data[1][0]
+    p = measured(network, [data[:1]], torch.optim.SGD(network.parameters(), lr=0.0), inputs=fixed, rank=True)
+    x, cosines = fixed, []
+    for block in twin.blocks:
+        h = block.linear(x)
+        cosines.append(F.cosine_similarity(h[0], h[1], dim=0).item())
+        x = block(x)
+    assert p.record.row(0)["correlation"] == pytest.approx(cosines, rel=1e-9)
+    assert p.record.row(0)["rank"].tolist() == [np.linalg.matrix_rank(w.weight.detach().numpy()) for w in twin.linears]
+    # Seen by BatchNorm: the step's own batch and nothing else.
+    fresh = network_of("relu", "batch_before", [7, 6]).double()
+    fresh.load_state_dict(
+        {k: v for k, v in twin.state_dict().items() if "running" not in k and "tracked" not in k}, strict=False
+    )
+    fresh(data[0][0])
+    for name, value in fresh.state_dict().items():
+        if "running" in name:
+            assert torch.allclose(network.state_dict()[name], value), name
+
+
+def test_the_network_is_left_as_it_was() -> None:
+    network = network_of("relu", "none", [7, 6])
+    with probe(network):
+        network(torch.randn(4, 5)).sum().backward()
+    assert not any(module._forward_hooks for module in network.modules())
+    with pytest.raises(ValueError, match=r"no nn\.Linear"):
+        Probe(nn.Conv2d(1, 1, 1))
+
+
+def test_a_folder_keeps_the_record(tmp_path: Path) -> None:
+    network = network_of("relu", "none", [7, 6]).double()
+    p = measured(
+        network, [[batch] for batch in batches(3)], torch.optim.SGD(network.parameters(), lr=0.1), folder=tmp_path / "x"
+    )
+    saved = record.load(tmp_path / "x")
+    assert saved["step"].tolist() == [0, 1, 2]
+    assert saved["delta"].shape == (3, 3)
+    assert saved["delta"][1].tolist() == p.record.row(1)["delta"].tolist()
+
+
+def _in_two_processes(rank: int, port: int, folder: str) -> None:
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    torch.manual_seed(0)
+    network = network_of("relu", "none", [7, 6]).double()
+    model = nn.parallel.DistributedDataParallel(network)
+    halves = [[(x[rank::2], y[rank::2])] for x, y in batches(3)]
+    measured(model, halves, torch.optim.Adam(network.parameters(), lr=0.01), clip=0.01, folder=f"{folder}/{rank}")
+    torch.distributed.destroy_process_group()
+
+
+def test_two_processes_see_what_one_sees(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torch.multiprocessing.spawn(_in_two_processes, (port, str(tmp_path)), nprocs=2)
+    torch.manual_seed(0)
+    network = network_of("relu", "none", [7, 6]).double()
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    expected = [by_hand(network, [batch], optimizer, clip=0.01) for batch in batches(3)]
+    for rank in (0, 1):
+        saved = record.load(tmp_path / str(rank))
+        for step, row in enumerate(expected):
+            for name in set(row) & set(saved):
+                assert saved[name][step] == pytest.approx(row[name], rel=1e-6, nan_ok=True), (name, step, rank)
+        seen = torch.cat([row["outputs"][0] for row in expected])
+        assert saved["dead"][-1, 0] == pytest.approx((seen == 0).all(0).double().mean().item())
