@@ -28,8 +28,11 @@ from gradpath.runs import resume_arguments, run_name
 CONF = PROJECT / "conf"
 
 
-def launch(task: Callable[[DictConfig], Any]) -> None:
+def launch(task: Callable[[DictConfig], Any], logs: str = "logs") -> None:
     """Runs `task` with the configuration that the command line describes, once or as a sweep.
+
+    Args:
+        logs: the folder of the project below which runs/ and sweeps/ are kept.
 
     Wrong input: one line on stderr, exit code 2, nothing written. A failed run: one line, exit code 1.
     """
@@ -39,10 +42,10 @@ def launch(task: Callable[[DictConfig], Any]) -> None:
         parser.error = wrong_option  # type: ignore[method-assign]
         arguments = parser.parse_args()
         shows_only = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
-        with _config_loader(arguments) as loader:
+        with _config_loader(arguments, logs) as loader:
             if not shows_only:
                 check_all(parse(arguments.overrides), loader, arguments.multirun)
-        standing = folders_above(arguments.overrides)
+        standing = folders_above(arguments.overrides, PROJECT / logs)
         # Makes Hydra hand exceptions on, where it would print its own account of them.
         os.environ["HYDRA_FULL_ERROR"] = "1"
         ended: list[ConfigError | RunFailed] = []
@@ -98,10 +101,10 @@ def wrong_option(message: str) -> NoReturn:
     fail(f"{message}; python train.py --help lists the options.")
 
 
-def folders_above(overrides: list[str]) -> set[Path]:
-    """The folders that stand before Hydra makes one for the run: those above logs/ or above hydra.run.dir."""
+def folders_above(overrides: list[str], logs: Path) -> set[Path]:
+    """The folders that stand before Hydra makes one for the run: those above `logs` or above hydra.run.dir."""
     named = [text.removeprefix("hydra.run.dir=").strip("'\"") for text in overrides if text.startswith("hydra.run.dir=")]
-    places = [Path(name).absolute() for name in named] or [PROJECT / "logs/runs"]
+    places = [Path(name).absolute() for name in named] or [logs / "runs"]
     return {folder for place in places for folder in (place, *place.parents) if folder.is_dir()}
 
 
@@ -114,12 +117,13 @@ def remove_empty(folder: Path, standing: set[Path]) -> None:
 
 
 @contextmanager
-def _config_loader(arguments: Namespace | None = None) -> Iterator[ConfigLoader]:
+def _config_loader(arguments: Namespace | None = None, logs: str = "logs") -> Iterator[ConfigLoader]:
     """Hydra's loader over conf/ and --config-dir, with the resolvers that conf/ uses."""
     defaults = {
         g: o for entry in OmegaConf.load(CONF / "config.yaml").defaults if entry != "_self_" for g, o in entry.items()
     }
     OmegaConf.register_new_resolver("project", lambda folder: str(PROJECT / folder), replace=True)
+    OmegaConf.register_new_resolver("logs", lambda: str(PROJECT / logs), replace=True)
     OmegaConf.register_new_resolver("repeat", lambda value, n: [value] * n, replace=True)
     OmegaConf.register_new_resolver("run_name", lambda *, _root_: run_name(_root_, defaults), replace=True)
     places = create_config_search_path(str(CONF))

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from gradpath.build import build_run, new_trainer
 from gradpath.checkpoint import LAST, load_checkpoint, network_state
-from gradpath.experiment import seed_everything
 from gradpath.report.console import quiet
 from gradpath.runs import read_config
+from gradpath.seeding import seed_everything
 
 
 def evaluate(folder: Path) -> dict[str, float]:

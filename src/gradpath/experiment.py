@@ -2,14 +2,13 @@
 
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
@@ -21,10 +20,8 @@ from gradpath.errors import ConfigError, RunFailed
 from gradpath.files import write_text
 from gradpath.flow import divergence
 from gradpath.flow.callback import Start
-from gradpath.flow.findings import anatomy
 from gradpath.flow.profile import measure
-from gradpath.flow.spectrum import jacobian_singular_values
-from gradpath.flow.verdict import verdict
+from gradpath.inspection import inspect
 from gradpath.judge import judge
 from gradpath.module import GradpathModule
 from gradpath.network import count_parameters
@@ -37,11 +34,10 @@ from gradpath.report.summary import relative, show_result, show_start, show_verd
 from gradpath.report.tensorboard import RunLogger
 from gradpath.runs import CONFIG, OVERRIDES, read_config
 from gradpath.schema import GROUPS
-from gradpath.theory.prediction import lines, predict_network
+from gradpath.seeding import seed_everything
 
 Config = Mapping[str, Any]
-# Training samples on which the network is measured before and after it trains.
-SAMPLE = 256
+Recipe = Callable[[Config, Mapping[str, str], Path, list[str]], dict[str, Any]]
 
 
 def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: list[str]) -> dict[str, Any]:
@@ -63,24 +59,20 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     seed_everything(config["seed"])
     with clock("build"):
         data, network, objective, module = build_run(config, choices)
-    with clock("predict"):
-        batch = data.sample(SAMPLE)
-        profile = measure(network, objective, batch)
-        theory = predict_network(network, profile, batch.inputs)
-        reading = verdict(profile, anatomy(network))
-        jacobian = jacobian_singular_values(network, batch.inputs) if config["probe"].get("jacobian") else None
+    with clock("inspect"):
+        found = inspect(network, objective, data, config["probe"].get("jacobian", False))
     # A run that was killed before its first checkpoint starts again from its seed.
     resumes = bool(config["resume"]) and (folder / LAST).is_file()
     step = load_checkpoint(folder / LAST, network)["global_step"] if resumes else None
     if config["resume"]:
         check_resumed(read_config(folder), config)
-    start = Start(batch.inputs, lines(theory, profile), reading)
+    start = Start(found.batch.inputs, found.lines, found.verdict)
     trainer = build_trainer(config, folder, objective.metric_name, step, start)
     start_folder(folder, config, overrides, trainer)
     show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
     for sentence in risks(config, choices):
         console.warn(sentence)
-    show_verdict("start", reading, profile)
+    show_verdict("start", found.verdict, found.profile)
 
     result: dict[str, Any] = {
         "status": "ok",
@@ -89,11 +81,8 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
         "seed": config["seed"],
         "parameters": count_parameters(network),
         "metrics": {},
-        "verdict": reading,
-        "profile": [asdict(row) for row in profile],
+        **found.as_dict(),
         "profile_end": None,
-        "jacobian": jacobian if jacobian is None else jacobian.tolist(),
-        "theory": theory and [asdict(row) for row in theory],
         "durations": clock.seconds,
         "environment": environment(str(trainer.strategy.root_device)),
         "command": command(),
@@ -104,9 +93,9 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
         finally:
             close_loggers(trainer)
         # Of the weights that the run ended with; NaN would tell nothing.
-        profile_end = None if result["error"] else measure(network, objective, batch)
+        profile_end = None if result["error"] else measure(network, objective, found.batch)
         result["profile_end"] = profile_end and [asdict(row) for row in profile_end]
-        result["verdict"] = judge(folder, reading, profile_end, network, config["optimizer"])
+        result["verdict"] = judge(folder, found.verdict, profile_end, network, config["optimizer"])
     show_result(result, folder)
     show_verdict("end", result["verdict"], profile_end)
     if config["fail_on_divergence"] and result["status"] == "diverged":
@@ -152,8 +141,8 @@ def recorded(result: dict[str, Any], folder: Path) -> Iterator[None]:
     write_result(folder, result)
 
 
-def run_from_hydra(config: DictConfig) -> None:
-    """One job of `train.py`. A wrong input leaves no folder behind; in a sweep it is recorded, and the others go on.
+def run_from_hydra(config: DictConfig, recipe: Recipe = run) -> None:
+    """One job of a command line. A wrong input leaves no folder behind; in a sweep it is recorded, and the others go on.
 
     Raises:
         ConfigError, RunFailed: as `run`.
@@ -163,19 +152,13 @@ def run_from_hydra(config: DictConfig) -> None:
     names = [*GROUPS, "experiment"]
     choices = {group: str(hydra.runtime.choices[group]) for group in names if hydra.runtime.choices.get(group)}
     try:
-        run(plain(config, resolve=True), choices, folder, list(hydra.overrides.task))
+        recipe(plain(config, resolve=True), choices, folder, list(hydra.overrides.task))
     except ConfigError as error:
         if "MULTIRUN" not in str(hydra.mode):
             raise
         write_result(folder, {"status": "failed", "error": str(error), "choices": choices, "command": command()})
         console.warn(f"{relative(folder)}: {error}")
         raise RunFailed(f"{relative(folder)}: {error}") from None
-
-
-def seed_everything(seed: int) -> None:
-    """Every generator from one number, and nothing spent on filling fresh memory, which `deterministic` would do."""
-    pl.seed_everything(seed, workers=True, verbose=False)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
 def start_folder(folder: Path, config: Config, overrides: list[str], trainer: pl.Trainer) -> None:

@@ -1,47 +1,42 @@
 """What the probe records, against a training loop written out."""
 
+import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from by_hand import by_hand
 from gradpath.build import build_run
 from gradpath.cli import compose
-from gradpath.experiment import seed_everything
-from gradpath.flow import record
+from gradpath.flow import callback, record
 from gradpath.flow.norms import LOG10_FLOOR, gather, log10, square_sum
+from gradpath.seeding import seed_everything
 
-OVERRIDES = ("data=xor_noisy", "data.samples=200", "model.hidden=[16,8]", "trainer.max_epochs=3", "trainer.accelerator=cpu")
+OVERRIDES = (
+    "data=xor_noisy", "data.samples=200", "model.hidden=[16,8]", "trainer.max_epochs=3", "trainer.accelerator=cpu",
+    "schedule=constant",
+)  # fmt: skip
+EXACT = ("trainer.precision=64-true", "probe=standard", "probe.every=1")
 
 
-def by_hand(steps: int, *overrides: str, clip: float | None = None, parts: int = 1) -> list[np.ndarray]:
-    """|dW|, |W|, |Delta W| / |W| per layer and step, from a plain loop in which `parts` batches make a step."""
+def loop(steps: int, *overrides: str, clip: float | None = None, parts: int = 1) -> list[dict[str, Any]]:
+    """Every quantity per step, from a plain float64 loop over the run's batches in which `parts` make a step."""
     config, choices = compose(*OVERRIDES, *overrides)
     seed_everything(0)
     data, network, objective, module = build_run(config, choices)
+    network.double()
     optimizer = module.make_optimizer(network.parameters())
     loader = data.train_dataloader()
     batches = []
     for epoch in range(3):
         loader.sampler.set_epoch(epoch)
-        batches += list(loader)
-    rows = []
-    for step in range(steps):
-        optimizer.zero_grad()
-        for part in range(parts):
-            inputs, targets = batches[step * parts + part]
-            (objective.loss(network(inputs), targets) / parts).backward()
-        weights = [linear.weight for linear in network.linears]
-        before = [w.detach().clone() for w in weights]
-        grads = [w.grad.double().norm().item() for w in weights]
-        if clip:
-            torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
-        optimizer.step()
-        change = [(w - b).double().norm().item() for w, b in zip(weights, before, strict=True)]
-        sizes = [b.double().norm().item() for b in before]
-        rows.append(np.array([grads, sizes, [c / s for c, s in zip(change, sizes, strict=True)]]))
-    return rows
+        batches += [(x.double(), y) for x, y in loader]
+    groups = [batches[step * parts : (step + 1) * parts] for step in range(steps)]
+    return [by_hand(network, group, optimizer, clip, objective.loss) for group in groups]
 
 
 @pytest.mark.parametrize(
@@ -49,28 +44,73 @@ def by_hand(steps: int, *overrides: str, clip: float | None = None, parts: int =
     [
         ((), None, 1),
         (("norm=batch_before",), None, 1),
+        (("activation=tanh", "norm=batch_after"), None, 1),
         (("trainer.gradient_clip_val=0.01",), 0.01, 1),
-        (("optimizer=momentum", "schedule=constant", "data.batch_size=16", "trainer.accumulate_grad_batches=3"), None, 3),
-        (("init=zeros",), None, 1),
+        (("optimizer=momentum", "data.batch_size=16", "trainer.accumulate_grad_batches=3"), None, 3),
+        (("optimizer=muon",), None, 1),
     ],
-    ids=["plain", "batchnorm", "clipped", "accumulated", "zeros"],
+    ids=["plain", "batch_before", "batch_after", "clipped", "accumulated", "muon"],
 )
 def test_the_record_equals_a_loop_by_hand(run_here, overrides: tuple[str, ...], clip: float | None, parts: int) -> None:
-    constant = ("schedule=constant", "probe.every=1")
-    _, folder = run_here(*OVERRIDES, *constant, *overrides)
+    _, folder = run_here(*OVERRIDES, *EXACT, *overrides)
     saved = record.load(folder)
     steps = 3 * (9 if parts == 3 else 3) // parts
     assert saved["step"].tolist() == list(range(steps))
     assert saved["layer"].tolist() == ["hidden_01", "hidden_02", "output"]
-    if overrides == ("init=zeros",):
-        # Nothing reaches the hidden weights, and there is no ratio to zero weights.
-        assert (saved["weight_grad_norm"] == 0).all()
-        assert np.isnan(saved["update_ratio"]).all()
-        return
-    expected = by_hand(steps, *constant, *overrides, clip=clip, parts=parts)
-    for index, name in enumerate(("weight_grad_norm", "weight_norm", "update_ratio")):
-        for row, values in zip(saved[name], expected, strict=True):
-            assert row == pytest.approx(values[index], rel=2e-4), name
+    assert ("weight_grad_norm_clipped" in saved) == (clip is not None)
+    compared = 0
+    for step, row in enumerate(loop(steps, *EXACT, *overrides, clip=clip, parts=parts)):
+        for name in set(row) & set(saved):
+            assert saved[name][step] == pytest.approx(row[name], rel=1e-6, nan_ok=True), (name, step)
+            compared += 1
+    assert compared >= 10 * steps
+
+
+def test_bfloat16_is_unscaled(run_here) -> None:
+    _, folder = run_here(*OVERRIDES, "trainer.precision=bf16-mixed", "probe=standard", "probe.every=1")
+    saved, (row,) = record.load(folder), loop(1)
+    for name in set(row) & set(saved):
+        assert saved[name][0] == pytest.approx(row[name], rel=3e-2, abs=1e-3, nan_ok=True), name
+
+
+def test_nothing_reaches_the_weights_of_zeros(run_here) -> None:
+    _, folder = run_here(*OVERRIDES, "init=zeros", "probe.every=1")
+    saved = record.load(folder)
+    assert (saved["weight_grad_norm"] == 0).all()
+    # There is no ratio to zero weights.
+    assert np.isnan(saved["update_ratio"]).all()
+
+
+def test_everything_at_once(run_here) -> None:
+    """probe=full: every quantity, histograms and pictures in TensorBoard, the Jacobian in the result."""
+    result, folder = run_here(*OVERRIDES, "probe=full", "probe.every=3")
+    saved = record.load(folder)
+    assert saved["step"].tolist() == [0, 3, 6]
+    assert saved["rank"].tolist() == [[2.0, 8.0, 1.0]] * 3
+    assert (np.abs(saved["correlation"]) <= 1 + 1e-12).all()
+    assert saved["theory_delta"][:2] == pytest.approx(
+        [row["delta"] * result["profile"][1]["delta"] for row in result["theory"]], rel=1e-12
+    )
+    assert np.isnan(saved["theory_delta"][2])
+    assert json.loads(str(saved["verdict"])) == result["verdict"]
+    assert np.shape(result["jacobian"]) == (4, 1)
+    board = EventAccumulator(str(folder))
+    board.Reload()
+    assert set(board.Tags()["images"]) == {"gradient_flow"}
+    assert len(board.Images("gradient_flow")) == 3
+    names = {f"{kind}/{layer}" for kind in ("activation", "weight_grad") for layer in ("hidden_01", "hidden_02")}
+    assert set(board.Tags()["histograms"]) == names | {"weight_grad/output"}
+
+
+def test_the_record_can_be_read_while_the_run_goes_on(run_here, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Saved in the middle of an epoch too, and each time whole."""
+    saves: list[int] = []
+    monkeypatch.setattr(callback, "SAVE_EVERY", 0.0)
+    whole = record.Record.save
+    monkeypatch.setattr(record.Record, "save", lambda self, folder: (saves.append(len(self.steps)), whole(self, folder)))
+    _, folder = run_here(*OVERRIDES, "probe.every=1", "trainer.max_epochs=1", "data.samples=4000")
+    assert len(saves) > 2
+    assert record.load(folder)["step"].tolist() == list(range(len(record.load(folder)["step"])))
 
 
 def test_only_every_nth_step_is_measured(run_here) -> None:

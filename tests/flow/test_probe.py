@@ -11,12 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from by_hand import Batch, by_hand
 from conftest import ACTIVATIONS, NORMS, network_of
 from gradpath.flow import record
 from gradpath.flow.probe import WINDOW, Probe, probe
 from gradpath.network import MLP
 
-Batch = tuple[Tensor, Tensor]
 # |phi| beyond which a bounded activation counts as saturated, written out.
 LIMITS = {"tanh": (-0.97, 0.97), "erf": (-0.97, 0.97), "hardtanh": (-0.97, 0.97), "sigmoid": (0.015, 0.985)}
 
@@ -30,47 +30,6 @@ def batches(count: int, size: int = 8, features: int = 5, classes: int = 3) -> l
         )
         for _ in range(count)
     ]
-
-
-def by_hand(network: MLP, micro: list[Batch], optimizer: torch.optim.Optimizer, clip: float | None = None) -> dict[str, Any]:
-    """One optimiser step, with every quantity from its definition; also the activations themselves."""
-    optimizer.zero_grad()
-    deltas: list[list[Tensor]] = [[] for _ in network.blocks]
-    outputs: list[list[Tensor]] = [[] for _ in network.blocks]
-    for x, y in micro:
-        hs = []
-        for index, block in enumerate(network.blocks):
-            for name, part in block.named_children():
-                x = part(x)
-                if name == "linear":
-                    x.retain_grad()
-                    hs.append(x)
-                elif name == "activation":
-                    outputs[index].append(x.detach())
-        (F.cross_entropy(x, y) / len(micro)).backward()
-        for index, h in enumerate(hs):
-            # Of a sample's own loss: the mean over the samples of all micro-batches taken out.
-            deltas[index].append(h.grad * len(y) * len(micro))
-    linears = network.linears
-    before = [linear.weight.detach().clone() for linear in linears]
-    row: dict[str, Any] = {
-        "weight_grad_norm": [linear.weight.grad.norm().item() for linear in linears],
-        "bias_grad_norm": [linear.bias.grad.norm().item() for linear in linears],
-        "weight_norm": [w.norm().item() for w in before],
-        "weight_grad_ratio": [(linear.weight.grad.norm() / linear.weight.norm()).item() for linear in linears],
-        "delta": [torch.cat(d).norm(dim=1).square().mean().sqrt().item() for d in deltas],
-        "delta_second_moment": [torch.cat(d).square().sum(1).mean().item() for d in deltas],
-        "delta_rms": [torch.cat(d).square().mean().sqrt().item() for d in deltas],
-        "activation_mean": [torch.cat(o).mean().item() if o else np.nan for o in outputs],
-        "activation_variance": [torch.cat(o).var(correction=0).item() if o else np.nan for o in outputs],
-        "outputs": [torch.cat(o) if o else None for o in outputs],
-    }
-    if clip is not None:
-        torch.nn.utils.clip_grad_norm_(network.parameters(), clip)
-    row["weight_grad_norm_clipped"] = [linear.weight.grad.norm().item() for linear in linears]
-    optimizer.step()
-    row["update_ratio"] = [((linear.weight - w).norm() / w.norm()).item() for linear, w in zip(linears, before, strict=True)]
-    return row
 
 
 def measured(

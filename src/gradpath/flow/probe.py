@@ -100,6 +100,8 @@ class Probe:
         self.idle: Tensor | None = None
         self.seen = 0
         self.hooks: list[RemovableHandle] = []
+        # The optimiser in the middle of a step: one that is made of others calls theirs from its own.
+        self.stepping: Optimizer | None = None
 
     @property
     def quantities(self) -> list[str]:
@@ -167,7 +169,10 @@ class Probe:
 
     @torch.no_grad()
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        if self.measuring and self._holds(optimizer):
+        if self.stepping not in (None, optimizer) or not self._holds(optimizer):
+            return
+        self.stepping = optimizer
+        if self.measuring:
             if not self.before:
                 self.before = [torch.empty_like(weight) for weight in self.weights]
             self.weight_squares = []
@@ -177,8 +182,9 @@ class Probe:
 
     @torch.no_grad()
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        if not self._holds(optimizer):
+        if self.stepping is not optimizer:
             return
+        self.stepping = None
         if self.measuring and self.watch.passes:
             self._finish()
         if self.measuring:

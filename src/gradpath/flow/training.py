@@ -9,8 +9,11 @@ import numpy.typing as npt
 
 from gradpath.flow.findings import MOST, Finding
 
-# A loss that fell by less than this fraction over a run stands still; below so many steps nobody can tell.
-STANDS_STILL, ENOUGH_STEPS = 0.02, 200
+# A loss stands still when it fell by less than STILL since the first quarter of the run (by then the last bias has found the
+# classes' frequencies), and by less than LEARNT in all: one that has been learnt stands still too. Fewer steps tell nothing.
+STILL, LEARNT, ENOUGH_STEPS = 0.02, 0.2, 200
+# A loss that ends this many times above its first value has diverged.
+ROSE = 1.2
 # A healthy update is near 1e-3 of the weight; outside these limits the learning rate is at fault.
 SMALL_UPDATE, LARGE_UPDATE = 1e-5, 1e-1
 # More dead units than this, and than at the start by at least GREW.
@@ -49,10 +52,19 @@ def findings_in_training(course: Course, at_start: Sequence[Finding]) -> list[Fi
 
 def _divergence(course: Course, at_start: Sequence[Finding]) -> Finding | None:
     if course.diverged is None:
-        return None
+        return _rising(course, at_start)
     layer = course.diverged.partition(" in ")[2].partition(" ")[0] or None
     cause, remedy = _root(at_start) or ("learning rate", f"optimizer.lr={_tamed(course):g}")
     return Finding("divergence", cause, layer, f"the first NaN or Inf came at {course.diverged}", remedy)
+
+
+def _rising(course: Course, at_start: Sequence[Finding]) -> Finding | None:
+    """Divergence without NaN: the loss ends above where it began."""
+    losses = course.losses
+    if len(losses) < 2 or not losses[-1] > ROSE * losses[0]:
+        return None
+    cause, remedy = _root(at_start) or ("learning rate", f"optimizer.lr={_tamed(course):g}")
+    return Finding("divergence", cause, None, f"the training loss rose from {losses[0]:.4g} to {losses[-1]:.4g}", remedy)
 
 
 def _small_updates(course: Course, at_start: Sequence[Finding]) -> Finding | None:
@@ -73,10 +85,11 @@ def _small_updates(course: Course, at_start: Sequence[Finding]) -> Finding | Non
 
 
 def _flat(course: Course, at_start: Sequence[Finding]) -> Finding | None:
-    if course.diverged or course.steps < ENOUGH_STEPS or len(course.losses) < 2:
+    losses = course.losses
+    if course.diverged or course.steps < ENOUGH_STEPS or len(losses) < 4:
         return None
-    first, last = course.losses[0], min(course.losses[-2:])
-    if not first > 0 or last < (1 - STANDS_STILL) * first:
+    first, early, last = losses[0], losses[len(losses) // 4], min(losses[-len(losses) // 4 :])
+    if not first > 0 or last < (1 - STILL) * early or last < (1 - LEARNT) * first:
         return None
     root = _root(at_start) or _why_flat(course)
     if root is None:

@@ -15,6 +15,8 @@ from gradpath.report import console
 USUAL = {"loss": "auto", "norm": "none", "probe": "light", "trainer": "auto"}
 
 
+# The groups that a look without training depends on.
+LOOKED_AT = ("data", "model", "activation", "init", "norm", "loss", "experiment")
 # Of the table over the layers; phi is the activation.
 HEADER = ("layer", "|delta|", "/ last", "|dW|", "phi mean", "std", "saturated", "dead")
 
@@ -36,6 +38,22 @@ def show_start(
         ],
     )
     console.show_network(network.summary(), count_parameters(network))
+
+
+def show_look(seed: int, choices: Mapping[str, str], parameters: int, folder: Path) -> None:
+    """What was chosen, for a look without training."""
+    shown = [f"{group}={option}" for group, option in choices.items() if group in LOOKED_AT and USUAL.get(group) != option]
+    console.show(
+        f"gradpath at step 0, seed {seed}",
+        [("choices", "  ".join(shown)), ("parameters", f"{parameters:,}"), ("logs", relative(folder))],
+    )
+
+
+def show_look_line(verdict: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    """One look among many: class, ratio, cause, what was typed."""
+    ratio = "" if verdict["ratio"] is None else f"{verdict['ratio']:.2g}"
+    cause = verdict["findings"][0]["cause"] if verdict["findings"] else ""
+    print(f"{verdict['class'] or 'too shallow':<12}{ratio:>9}  {cause:<14} {' '.join(overrides)}", flush=True)
 
 
 def show_result(result: Mapping[str, Any], folder: Path) -> None:

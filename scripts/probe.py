@@ -1,0 +1,26 @@
+"""Step 0 without training: what the gradient does in the network that these choices describe.
+
+    python scripts/probe.py activation=sigmoid model=deep model.depth=30
+    python scripts/probe.py -m activation=sigmoid,tanh,relu init=xavier_normal,critical model=deep
+
+Takes what train.py takes. Each look leaves result.json (with profile and verdict), config.yaml and flow.npz in logs/probes/.
+"""
+
+from functools import partial
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig
+
+from gradpath.cli import launch
+
+
+def main(config: DictConfig) -> None:
+    # Heavy imports wait until the command line has been found right.
+    from gradpath.experiment import run_from_hydra
+    from gradpath.inspection import look
+
+    run_from_hydra(config, partial(look, brief="MULTIRUN" in str(HydraConfig.get().mode)))
+
+
+if __name__ == "__main__":
+    launch(main, logs="logs/probes")

@@ -1,0 +1,93 @@
+"""The tab's HTTP routes: the page, the list of runs, and one quantity of one run."""
+
+import json
+import logging
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from tensorboard.backend import http_util
+from tensorboard.plugins import base_plugin
+from werkzeug import wrappers
+
+from gradpath.dashboard.records import RecordError, Runs, read, roots, version
+
+STATIC = Path(__file__).with_name("static")
+Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+logger = logging.getLogger(__name__)
+
+
+class NoRunError(Exception):
+    """`run=` names no run that is listed."""
+
+
+class GradientFlowPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
+    """Serves below `/data/plugin/gradient_flow`; every error is JSON, `{"error": a sentence}`.
+
+    `/runs`                       200: `runs`, the newest first, and the `folders` that are searched
+    `/record?run=..&quantity=..`  200: see `records.read`; 404: no such run; 422: a file that cannot be read
+    `/index.js`, `/style.css`     the page
+    """
+
+    plugin_name = "gradient_flow"
+
+    def __init__(self, context: base_plugin.TBContext) -> None:
+        self.runs = Runs(roots(context.logdir, getattr(context.flags, "logdir_spec", None)))
+
+    def get_plugin_apps(self) -> dict[str, Application]:
+        return {
+            "/index.js": _answering(lambda request: _file("index.js"), "text/javascript"),
+            "/style.css": _answering(lambda request: _file("style.css"), "text/css"),
+            "/runs": _answering(self._runs, "application/json"),
+            "/record": _answering(self._record, "application/json"),
+        }
+
+    def is_active(self) -> bool:
+        """Always: where nothing is recorded, the page says how to."""
+        return True
+
+    def frontend_metadata(self) -> base_plugin.FrontendMetadata:
+        # The page looks for news by itself; TensorBoard's reload button does not reach into a plugin's frame.
+        return base_plugin.FrontendMetadata(es_module_path="/index.js", tab_name="Gradient Flow", disable_reload=True)
+
+    def _runs(self, request: wrappers.Request) -> str:
+        return json.dumps({"runs": self.runs.listing(), "folders": [str(root) for _, root in self.runs.roots]})
+
+    def _record(self, request: wrappers.Request) -> str:
+        name = request.args.get("run", "")
+        path = self.runs.path(name)
+        if path is None:
+            raise NoRunError(f"There is no run {name!r} with a record.")
+        return read(path, version(path), request.args.get("quantity", "delta"))
+
+
+def _file(name: str) -> str:
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+def _answering(answer: Callable[[wrappers.Request], str], content_type: str) -> Application:
+    """The WSGI application that sends what `answer` returns, or its error as JSON."""
+
+    @wrappers.Request.application
+    def application(request: wrappers.Request) -> wrappers.Response:
+        try:
+            return _response(request, answer(request), content_type, 200)
+        except NoRunError as error:
+            return _error(request, str(error), 404)
+        except RecordError as error:
+            return _error(request, str(error), 422)
+        except Exception:
+            logger.exception("gradient_flow: %s", request.path)
+            return _error(request, "The Gradient Flow tab failed; TensorBoard's terminal says why.", 500)
+
+    return application
+
+
+def _error(request: wrappers.Request, sentence: str, code: int) -> wrappers.Response:
+    return _response(request, json.dumps({"error": sentence}), "application/json", code)
+
+
+def _response(request: wrappers.Request, content: str, content_type: str, code: int) -> wrappers.Response:
+    response: wrappers.Response = http_util.Respond(request, content, content_type, code=code)
+    return response

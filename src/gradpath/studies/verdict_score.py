@@ -1,0 +1,154 @@
+"""How often the verdict is right: on labelled networks whose truth is measured, not assumed.
+
+The class of a configuration is that of its median ratio |delta| first / last hidden layer over five seeds, in float64. A
+cause is true when changing it alone makes the network healthy, measured likewise. The verdict sees one float32 network of
+another seed.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from statistics import median
+from typing import Any
+
+import torch
+
+from gradpath.build import build_run
+from gradpath.cli import compose
+from gradpath.data.memory import Batch
+from gradpath.flow.findings import anatomy
+from gradpath.flow.profile import LayerFlow, measure
+from gradpath.flow.verdict import EXPLODING, VANISHING, verdict
+from gradpath.seeding import seed_everything
+
+SEEDS, JUDGED_SEED, SAMPLE = range(5), 100, 256
+CLASSES = ("vanishing", "healthy", "exploding")
+# What is changed to see whether something is the cause. Without BatchNorm the scale that it hid has to be chosen.
+CHANGES = {
+    "initial scale": {"init": "critical"},
+    "activation": {"activation": "relu"},
+    "BatchNorm": {"norm": "none", "init": "critical"},
+    "LayerNorm": {"norm": "none", "init": "critical"},
+}
+
+
+@dataclass(frozen=True)
+class Score:
+    """One configuration: its true class and causes, and what the verdict said (`cause` None: no finding)."""
+
+    line: str
+    truth: str
+    ratio: float
+    causes: frozenset[str]
+    said: str
+    cause: str | None
+    findings: int
+
+    @property
+    def class_right(self) -> bool:
+        return self.truth == self.said
+
+    @property
+    def cause_right(self) -> bool:
+        """A true cause of a sick network first; nothing at all on a healthy one."""
+        return self.cause in self.causes if self.causes else self.findings == 0
+
+
+def suite() -> list[dict[str, str]]:
+    """The configurations, as overrides: activation x init x norm x depth x width."""
+    cases = []
+    activations = ("relu", "tanh", "sigmoid", "gelu", "selu", "leaky_relu", "erf", "softplus")
+    inits = ("pytorch", "he_normal", "xavier_normal", "lecun_normal", "orthogonal", "critical")
+    for activation, init, depth in product(activations, inits, (5, 20, 40)):
+        cases.append(_case(activation, init, "none", depth, 100))
+    norms = ("batch_before", "batch_after", "layer_before", "layer_after")
+    for activation, norm, depth, init in product(("relu", "tanh", "sigmoid"), norms, (10, 40), ("he_normal", "pytorch")):
+        cases.append(_case(activation, init, norm, depth, 100))
+    for width, depth in product((16, 50, 256, 400), (10, 35)):
+        cases.append(_case("relu", "he_normal", "none", depth, width))
+        cases.append(_case("tanh", "xavier_normal", "none", depth, width))
+    for std, depth in product((0.05, 0.1, 0.2, 0.3), (10, 30)):
+        cases.append(_case("tanh", "normal", "none", depth, 100) | {"init.std": str(std)})
+        cases.append(_case("relu", "normal", "none", depth, 100) | {"init.std": str(std)})
+    for activation, init in product(("relu", "tanh", "sigmoid"), ("zeros", "constant")):
+        cases.append(_case(activation, init, "none", 10, 64))
+    return cases
+
+
+def score(case: dict[str, str]) -> Score:
+    """Truth and verdict of one configuration."""
+    truth, ratio = true_class(case)
+    profile, said = _judge(case)
+    causes = true_causes(case, profile) if truth != "healthy" or profile[0].symmetric else frozenset()
+    first = said["findings"][0]["cause"] if said["findings"] else None
+    line = " ".join(f"{key}={value}" for key, value in case.items())
+    return Score(line, truth, ratio, causes, str(said["class"]), first, len(said["findings"]))
+
+
+def true_class(case: dict[str, str]) -> tuple[str, float]:
+    """The class of the median ratio over five seeds in float64, and that ratio."""
+    ratios = []
+    for seed in SEEDS:
+        delta = [row.delta for row in _profile(case, seed, torch.float64)[:-1]]
+        ratios.append(delta[0] / delta[-1] if delta[-1] else 0.0)
+    ratio = median(ratios)
+    return ("vanishing" if ratio < VANISHING else "exploding" if ratio > EXPLODING else "healthy"), ratio
+
+
+def true_causes(case: dict[str, str], profile: Sequence[LayerFlow]) -> frozenset[str]:
+    """What makes the network healthy when it alone is changed; depth where nothing else does, symmetry by definition."""
+    if profile[0].symmetric:
+        return frozenset({"symmetry"})
+    norm = {"batch": "BatchNorm", "layer": "LayerNorm"}.get(case["norm"].partition("_")[0])
+    found = set()
+    for cause, change in CHANGES.items():
+        if cause in ("BatchNorm", "LayerNorm") and cause != norm:
+            continue
+        changed = {key: value for key, value in case.items() if key.partition(".")[0] not in change}
+        if true_class(changed | change)[0] == "healthy":
+            found.add(cause)
+    return frozenset(found or {"depth"})
+
+
+def table(scores: Sequence[Score]) -> Iterator[str]:
+    """Both confusion matrices, in Markdown."""
+    counts = Counter((s.truth, s.said) for s in scores)
+    yield "| measured \\ said | " + " | ".join(CLASSES) + " |\n|---" * 1 + "|---" * len(CLASSES) + "|"
+    for truth in CLASSES:
+        yield f"| {truth} | " + " | ".join(str(counts[truth, said]) for said in CLASSES) + " |"
+    right = sum(s.class_right for s in scores)
+    yield f"\nclass right: {right} of {len(scores)} ({right / len(scores):.1%})\n"
+    causes = Counter((" or ".join(sorted(s.causes)) or "none", s.cause or "none") for s in scores)
+    columns = sorted({said for _, said in causes})
+    yield "| measured \\ said | " + " | ".join(columns) + " |\n|---" + "|---" * len(columns) + "|"
+    for truth in sorted({truth for truth, _ in causes}):
+        yield f"| {truth} | " + " | ".join(str(causes[truth, said] or "") for said in columns) + " |"
+    right, most = sum(s.cause_right for s in scores), max(s.findings for s in scores)
+    yield f"\ncause right: {right} of {len(scores)} ({right / len(scores):.1%}); at most {most} findings on one network"
+    alarms = sum(s.findings for s in scores if not s.causes)
+    yield f"findings on the {sum(not s.causes for s in scores)} healthy networks: {alarms}"
+
+
+def _case(activation: str, init: str, norm: str, depth: int, width: int) -> dict[str, str]:
+    deep = {"model": "deep", "model.depth": str(depth), "model.width": str(width)}
+    return {"activation": activation, "init": init, "norm": norm, **deep}
+
+
+def _judge(case: dict[str, str]) -> tuple[list[LayerFlow], dict[str, Any]]:
+    profile = _profile(case, JUDGED_SEED, torch.float32)
+    _, network, *_ = build_run(*_composed(tuple(case.items())))
+    return profile, verdict(profile, anatomy(network))
+
+
+def _profile(case: dict[str, str], seed: int, dtype: torch.dtype) -> list[LayerFlow]:
+    seed_everything(seed)
+    data, network, objective, _ = build_run(*_composed(tuple(case.items())))
+    batch = data.sample(SAMPLE)
+    return measure(network.to(dtype), objective, Batch(batch.inputs.to(dtype), batch.targets))
+
+
+@cache
+def _composed(case: tuple[tuple[str, str], ...]) -> tuple[dict[str, Any], dict[str, str]]:
+    return compose(*(f"{key}={value}" for key, value in case))
