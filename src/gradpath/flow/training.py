@@ -40,9 +40,9 @@ class Course:
 
 
 def findings_in_training(course: Course, at_start: Sequence[Finding]) -> list[Finding]:
-    """All that a run suffered from, at most three: what the start showed first, since the rest mostly follows from it."""
-    found = [*at_start, _divergence(course, at_start), _small_updates(course, at_start), _flat(course, at_start)]
-    found.append(_dying(course))
+    """What a run suffered from, at most three: the cause that the start showed, what became of it, then the rest."""
+    became = [_divergence(course, at_start), _flat(course, at_start), _small_updates(course, at_start), _dying(course)]
+    found = [*at_start[:1], *became, *at_start[1:]]
     named: dict[str, Finding] = {}
     for finding in found:
         if finding is not None:
