@@ -7,6 +7,8 @@ Machines are noisy, so only ratios taken side by side count: the loops run in tu
 every ratio is that of two neighbours. Prints the median of each with its range, as Markdown tables.
 """
 
+import contextlib
+import io
 import statistics
 import sys
 import tempfile
@@ -68,7 +70,8 @@ def gradpath_run(steps: int, *overrides: str) -> float:
         trainer = build_trainer(config, Path(folder), objective.metric_name)
         start_folder(Path(folder), config, [], trainer)
         trainer.callbacks.append(timer)  # type: ignore[attr-defined]
-        trainer.fit(module, data)
+        with contextlib.redirect_stdout(io.StringIO()):
+            trainer.fit(module, data)
     return timer.seconds
 
 
@@ -136,8 +139,8 @@ def probe_options(steps: int, *network: str) -> dict[str, Callable[[], float]]:
         "probe=none": ("probe=none",),
         "probe=light (every 50 steps)": ("probe=light",),
         "probe=light, every step": ("probe=light", "probe.every=1"),
-        "probe=standard (every 10 steps)": ("probe=standard",),
-        "probe=standard, every step": ("probe=standard", "probe.every=1"),
+        "probe=standard (every step, weights every 10)": ("probe=standard",),
+        "probe=standard, weights every step too": ("probe=standard", "probe.weights_every=1"),
     }
     return {name: partial(gradpath_run, steps, *network, *chosen) for name, chosen in options.items()}
 

@@ -22,6 +22,11 @@ class Shape:
     high: float | None = None
     nonnegative: bool = False
 
+    @property
+    def total_is_peak(self) -> bool:
+        """The sum of all outputs about the centre is the sum of the units' sums, which tell of dead units."""
+        return self.nonnegative and not self.centre
+
     def saturated(self, outputs: Tensor) -> Tensor | None:
         """How many entries lie within 3 % of half the range of a bound, 0-d; None for an unbounded activation."""
         if self.low is None or self.high is None:

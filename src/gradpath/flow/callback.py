@@ -77,6 +77,7 @@ class FlowCallback(pl.Callback):
             pl_module.network,
             settings["every"],
             settings["activations"],
+            weights_every=settings["weights_every"],
             inputs=self.start.inputs if settings["correlation"] else None,
             rank=settings["rank"],
             clipping=trainer.gradient_clip_val is not None,

@@ -11,20 +11,22 @@ from torch import Tensor
 LOG10_FLOOR = 1e-45
 # A float32 sum of squares between these has lost nothing that counts to underflow or overflow.
 TRUSTED = (1e-30, 1e30)
+# Fewer entries than this are summed faster with those of other tensors than by a call of their own.
+SMALL = 4096
 
 Scalar = float | Tensor
 
 
 def square_sum(values: Tensor) -> Scalar:
-    """sum of v^2: a Python float on the CPU, a 0-d float64 tensor on other devices, where asking would be a sync.
+    """sum of v^2 of a tensor without gradient: a Python float on the CPU, elsewhere, where asking would be a sync, a 0-d
+    float64 tensor.
 
     On the CPU one BLAS dot product, done again in float64 where float32 squares may have left their range: those of a
     gradient near 1e-20 would be 0.
     """
-    flat = values.detach().reshape(-1)
-    if flat.device.type != "cpu":
-        dtype = torch.float32 if flat.device.type == "mps" else torch.float64
-        squared: Tensor = torch.linalg.vector_norm(flat, dtype=dtype).square()
+    flat = values.reshape(-1)
+    if not flat.is_cpu:
+        squared: Tensor = torch.linalg.vector_norm(flat, dtype=_wide(flat)).square()
         return squared
     if flat.dtype not in (torch.float32, torch.float64):
         flat = flat.float()
@@ -34,10 +36,27 @@ def square_sum(values: Tensor) -> Scalar:
     return float(flat.double().square().sum().item())
 
 
+def square_sums(tensors: Sequence[Tensor | None]) -> list[Scalar]:
+    """`square_sum` of each, NaN for None; small ones, and those on a device, in one call."""
+    together = [i for i, t in enumerate(tensors) if t is not None and (not t.is_cpu or t.numel() < SMALL)]
+    found: list[Scalar] = [float("nan")] * len(tensors)
+    if together:
+        chosen = [t for t in (tensors[i] for i in together) if t is not None]
+        squares = torch.stack(torch._foreach_norm(chosen, 2, _wide(chosen[0]))).square()
+        for index, value in zip(together, squares.tolist() if squares.is_cpu else squares.unbind(), strict=True):
+            found[index] = value
+    for index, tensor in enumerate(tensors):
+        if tensor is not None and tensor.is_cpu and tensor.numel() >= SMALL:
+            found[index] = square_sum(tensor)
+    return found
+
+
 def gather(scalars: Sequence[Scalar]) -> npt.NDArray[np.float64]:
     """The numbers themselves, shape (len(scalars),), in one transfer where there are tensors among them."""
     tensors = [scalar for scalar in scalars if isinstance(scalar, Tensor)]
-    fetched = iter(torch.stack([t.double() for t in tensors]).tolist() if tensors else [])
+    if not tensors:
+        return np.array(scalars, dtype=np.float64)
+    fetched = iter(torch.stack([t.double() for t in tensors]).tolist())
     return np.array([next(fetched) if isinstance(scalar, Tensor) else scalar for scalar in scalars], dtype=np.float64)
 
 
@@ -45,3 +64,8 @@ def log10(values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:
     """log10 with a floor, so that 1e-3, 1e-20 and 0 are three different heights."""
     logs: npt.NDArray[np.floating] = np.log10(np.maximum(values, LOG10_FLOOR))
     return logs
+
+
+def _wide(values: Tensor) -> torch.dtype:
+    # Apple's devices have no float64.
+    return torch.float32 if values.device.type == "mps" else torch.float64

@@ -1,6 +1,6 @@
 """The probe: per layer and measured step, what the gradient, the weights and the activations did."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.hooks import RemovableHandle
 
-from gradpath.flow.norms import Scalar, gather, square_sum
+from gradpath.flow.norms import Scalar, gather, square_sum, square_sums
 from gradpath.flow.record import Matrix, Record
 from gradpath.flow.spectrum import cosines, ranks
 from gradpath.flow.watch import SUMS, Watch
@@ -54,6 +54,8 @@ class Probe:
         model: any module with `nn.Linear` layers. Its loss is taken to be a mean over the batch and, under gradient
             accumulation, over the step's backward passes.
         every: steps from one measurement to the next.
+        weights_every: measurements from one that reads the weights (|W|, |dW| / |W|, update ratio) to the next; NaN between
+            them. Reading all weights three times costs as much as all else.
         activations: measure them too.
         inputs: fixed inputs, of which the first two are followed (None: no correlation).
         rank: measure the rank of every W, a singular value decomposition each.
@@ -75,6 +77,7 @@ class Probe:
         every: int = 1,
         activations: bool = True,
         *,
+        weights_every: int = 1,
         inputs: Tensor | None = None,
         rank: bool = False,
         clipping: bool = True,
@@ -88,6 +91,7 @@ class Probe:
         self.model, self.every, self.activations = unwrapped(model), every, activations
         self.inputs, self.rank, self.clipping, self.scaler, self.passes = inputs, rank, clipping, scaler, passes
         self.distributed, self.step, self.on_row = distributed, first_step, on_row
+        self.weights_every = weights_every
         self.watch = Watch(self.model, activations, keep, self._on_backward)
         self.weights: list[Tensor] = [meter.linear.weight for meter in self.watch.meters]
         self.owned = {id(parameter) for parameter in model.parameters()}
@@ -95,8 +99,10 @@ class Probe:
         # Where gradients are to be measured: at the end of each backward pass, unless another says when.
         self.measures_itself = True
         self.grad_squares: list[Scalar] = []
-        self.bias_squares: list[Scalar] = []
+        self.weight_squares: list[Scalar] = []
         self.before: list[Tensor] = []
+        self.unread = [float("nan")] * len(self.weights)
+        self.ordered, self.places = -1, list[int]()
         self.idle: Tensor | None = None
         self.seen = 0
         self.hooks: list[RemovableHandle] = []
@@ -145,10 +151,9 @@ class Probe:
 
     def measure_gradients(self) -> None:
         """|dW| and |db| as they stand. The latest of several calls in a step counts."""
-        meters = self.watch.meters
-        self.grad_squares = [_squares_of(meter.linear.weight.grad) for meter in meters]
-        biases = [meter.linear.bias for meter in meters]
-        self.bias_squares = [_squares_of(None if bias is None else bias.grad) for bias in biases]
+        grads = [meter.linear.weight.grad for meter in self.watch.meters]
+        grads += [None if meter.linear.bias is None else meter.linear.bias.grad for meter in self.watch.meters]
+        self.grad_squares = square_sums(grads)
 
     def _ready(self) -> None:
         measured = self.step % self.every == 0
@@ -172,13 +177,11 @@ class Probe:
         if self.stepping not in (None, optimizer) or not self._holds(optimizer):
             return
         self.stepping = optimizer
-        if self.measuring:
+        if self.measuring and self.step // self.every % self.weights_every == 0:
             if not self.before:
                 self.before = [torch.empty_like(weight) for weight in self.weights]
-            self.weight_squares = []
-            for before, weight in zip(self.before, self.weights, strict=True):
-                # Measured while the copy is still in the cache.
-                self.weight_squares.append(square_sum(before.copy_(weight)))
+            # Each measured while its copy is still in the cache.
+            self.weight_squares = [square_sum(b.copy_(w)) for b, w in zip(self.before, self.weights, strict=True)]
 
     @torch.no_grad()
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
@@ -197,65 +200,77 @@ class Probe:
 
     def _finish(self) -> None:
         """One row, from what was collected since the step began; the one transfer."""
-        meters, count = self.watch.meters, len(self.watch.meters)
-        changed = [square_sum(b.sub_(w)) for b, w in zip(self.before, self.weights, strict=True)]
-        clipped = [_squares_of(w.grad) for w in self.weights] if self.clipping else []
-        columns = [[meter.sums[name] for meter in meters] for name in SUMS]
-        dead = self._dead() if self.activations else []
-        shared, own = [x for column in columns for x in column], [*self.grad_squares, *self.bias_squares]
-        numbers = gather([*shared, *own, *self.weight_squares, *changed, *clipped, *dead])
-        sums = self._total(numbers[: len(shared)]).reshape(len(SUMS), count)
-        rest = numbers[len(shared) :].reshape(-1, count)
+        watch, meters = self.watch, self.watch.meters
+        dead = self._dead(watch.peaks()) if self.activations else []
+        shared = [meter.sums[name] for name in SUMS for meter in meters]
+        changed = (
+            [square_sum(b.sub_(w)) for b, w in zip(self.before, self.weights, strict=True)] if self.weight_squares else []
+        )
+        clipped = square_sums([weight.grad for weight in self.weights]) if self.clipping else []
+        rest = [*self.grad_squares, *(self.weight_squares or self.unread), *(changed or self.unread), *clipped, *dead]
+        self.weight_squares = []
+        numbers = gather([*shared, *rest])
+        sums = self._total(numbers[: len(shared)]).reshape(len(SUMS), -1)
         if self.record is None:
-            self.record = Record([meter.name for meter in self.watch.in_order()], self.quantities)
-        row = self._row(dict(zip(SUMS, sums, strict=True)), rest)
-        place = [meters.index(meter) for meter in self.watch.in_order()]
-        self.record.add(self.step, np.stack([row[name][place] for name in self.quantities]))
+            self.record = Record([meter.name for meter in watch.in_order()], self.quantities)
+        row = self._row(dict(zip(SUMS, sums, strict=True)), numbers[len(shared) :].reshape(-1, len(meters)))
+        self.record.add(self.step, np.stack([row[name] for name in self.quantities])[:, self._places()])
         if self.on_row:
             self.on_row(self)
+
+    def _places(self) -> list[int]:
+        """Where each column of the record is among the meters."""
+        if len(self.watch.order) == self.ordered:
+            return self.places
+        self.ordered = len(self.watch.order)
+        position = {meter: index for index, meter in enumerate(self.watch.meters)}
+        self.places = [position[meter] for meter in self.watch.in_order()]
+        return self.places
 
     def _row(self, sums: dict[str, Matrix], rest: Matrix) -> dict[str, Matrix]:
         meters, passes = self.watch.meters, self.watch.passes
         scale = 1 / self.scaler.get_scale() if self.scaler else 1.0
-        grad, bias, weight, changed = rest[:4]
+        grad, bias, weight, changed, *others = rest
         uses = np.array([meter.uses for meter in meters]) / passes
         with np.errstate(divide="ignore", invalid="ignore"):
             delta2 = sums["delta"] * ((self.passes or passes) * scale) ** 2
+            moment = delta2 * uses / sums["samples"]
             mean = sums["total"] / sums["outputs"]
+            # Whoever says when gradients are measured also unscales them.
+            norm, bias_norm = np.sqrt(grad), np.sqrt(bias)
+            if self.measures_itself:
+                norm, bias_norm = norm * scale, bias_norm * scale
+            # There is no ratio to weights of zero.
+            nonzero = np.where(weight > 0, weight, np.nan)
             row = {
-                "delta": np.sqrt(delta2 * uses / sums["samples"]),
-                "delta_second_moment": delta2 * uses / sums["samples"],
+                "delta": np.sqrt(moment),
+                "delta_second_moment": moment,
                 "delta_rms": np.sqrt(delta2 / sums["entries"]),
-                # Where gradients are measured after unscaling, whoever said when also unscaled them.
-                "weight_grad_norm": np.sqrt(grad) * (scale if self.measures_itself else 1.0),
-                "bias_grad_norm": np.sqrt(bias) * (scale if self.measures_itself else 1.0),
+                "weight_grad_norm": norm,
+                "bias_grad_norm": bias_norm,
                 "weight_norm": np.sqrt(weight),
-                "activation_mean": mean + np.array([meter.centre for meter in meters]),
+                "weight_grad_ratio": norm / np.sqrt(nonzero),
+                "update_ratio": np.sqrt(changed / nonzero),
+                "activation_mean": mean + np.array([meter.shape.centre for meter in meters]),
                 "activation_variance": np.maximum(sums["squares"] / sums["outputs"] - mean**2, 0),
                 "saturated": sums["saturated"] / sums["outputs"],
             }
-            row["weight_grad_ratio"] = np.where(weight > 0, row["weight_grad_norm"] / row["weight_norm"], np.nan)
-            row["update_ratio"] = np.where(weight > 0, np.sqrt(changed / weight), np.nan)
-        position = 4
         if self.clipping:
-            row["weight_grad_norm_clipped"] = np.sqrt(rest[position])
-            position += 1
+            row["weight_grad_norm_clipped"] = np.sqrt(others[0])
         if self.activations:
-            row["dead"] = rest[position]
+            row["dead"] = others[-1]
         if self.inputs is not None:
             row["correlation"] = cosines(self.model, [meter.linear for meter in meters], self.inputs)
         if self.rank:
             row["rank"] = ranks(self.weights)
         return row
 
-    def _dead(self) -> list[Scalar]:
+    def _dead(self, peaks: Tensor | None) -> Sequence[Scalar]:
         """The fraction of each layer's units that were silent for WINDOW samples; NaN without an activation."""
         meters = self.watch.meters
-        watched = [meter for meter in meters if meter.peak is not None]
-        if not watched:
+        if peaks is None:
             return [float("nan")] * len(meters)
-        peaks = torch.cat([meter.peak for meter in watched if meter.peak is not None])
-        samples = max(int(float(meter.sums["samples"]) * self.watch.passes / meter.uses) for meter in watched)
+        samples = max(int(float(m.sums["samples"]) * self.watch.passes / m.uses) for m in meters if m.peak is not None)
         if self.distributed:
             torch.distributed.all_reduce(peaks, torch.distributed.ReduceOp.MAX)
             samples *= torch.distributed.get_world_size()
@@ -263,13 +278,11 @@ class Probe:
             self.idle, self.seen = torch.zeros(len(peaks), dtype=torch.int64), 0
         self.idle = torch.where(peaks > 0, 0, self.idle.to(peaks.device) + samples)
         self.seen += samples
-        silent = (self.idle >= min(self.seen, WINDOW)).double()
-        sizes = torch.tensor([0 if meter.peak is None else len(meter.peak) for meter in meters])
-        layer = torch.repeat_interleave(torch.arange(len(meters)), sizes).to(peaks.device)
-        # NaN, 0 / 0, for a layer without an activation behind it.
-        shares = torch.zeros(len(meters), dtype=torch.float64, device=peaks.device).index_add_(0, layer, silent)
-        shares /= sizes.to(peaks.device)
-        return shares.tolist() if peaks.device.type == "cpu" else list(shares.unbind())
+        silent = self.watch.per_layer(self.idle >= min(self.seen, WINDOW))
+        return [
+            float("nan") if meter.peak is None else count / len(meter.peak)
+            for meter, count in zip(meters, silent, strict=True)
+        ]
 
     def _total(self, sums: Matrix) -> Matrix:
         if not self.distributed:
@@ -286,10 +299,6 @@ def unwrapped(model: nn.Module) -> nn.Module:
         if not isinstance(inner, nn.Module):
             return model
         model = inner
-
-
-def _squares_of(grad: Tensor | None) -> Scalar:
-    return float("nan") if grad is None else square_sum(grad)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from gradpath.data.memory import Batch
-from gradpath.flow.norms import gather, square_sum
+from gradpath.flow.norms import gather, square_sums
 from gradpath.flow.spectrum import cosine, undisturbed
 from gradpath.flow.watch import Watch
 from gradpath.network import MLP, layer_name, variance
@@ -53,7 +53,8 @@ def measure(network: MLP, objective: Objective, batch: Batch) -> list[LayerFlow]
     try:
         with undisturbed(network), torch.enable_grad():
             loss = objective.loss(network(batch.inputs.to(parameters[0].dtype)), batch.targets)
-            grads = gather([square_sum(grad) for grad in torch.autograd.grad(loss, parameters)]) ** 0.5
+            grads = gather(square_sums(torch.autograd.grad(loss, parameters))) ** 0.5
+        watch.peaks()
         rows = [
             LayerFlow(
                 layer=layer_name(i, len(linears)),
@@ -67,7 +68,7 @@ def measure(network: MLP, objective: Objective, batch: Batch) -> list[LayerFlow]
                 weight_norm=torch.linalg.vector_norm(linear.weight.detach().double()).item(),
                 correlation=_finite(cosine(seen[i])) if len(batch.inputs) > 1 else None,
                 symmetric=linear.out_features > 1 and bool((linear.weight == linear.weight[:1]).all()),
-                **_activations(meter.sums, meter.centre, meter.peak),
+                **_activations(meter.sums, meter.shape.centre, meter.peak),
             )
             for i, (linear, meter) in enumerate(zip(linears, watch.meters, strict=True))
         ]

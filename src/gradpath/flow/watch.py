@@ -1,6 +1,6 @@
 """What passes through the Linear layers of a network: gradients at the pre-activations, activations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -16,23 +16,24 @@ from gradpath.flow.norms import Scalar, square_sum
 SUMS = ("delta", "samples", "entries", "total", "squares", "outputs", "saturated")
 
 
-@dataclass
+@dataclass(slots=True)
 class Activations:
-    """Sums over the outputs of one use of a layer's activation, about `centre`, which keeps a small variance exact.
+    """Sums over the outputs of one use of a layer's activation, about phi(0), which keeps a small variance exact.
 
-    peak (units,): positive for a unit that was not zero on every sample. values: the outputs themselves, where kept.
+    peak (units,): positive for a unit that was not zero on every sample. total: None where it is the sum of `peak`.
+    values: the outputs themselves, where kept.
     """
 
-    total: Scalar
+    shape: Shape
+    total: Scalar | None
     squares: Scalar
     outputs: int
     saturated: Scalar
-    centre: float
     peak: Tensor
     values: Tensor | None
 
 
-@dataclass
+@dataclass(slots=True)
 class Use:
     """One call of a layer, counted once a gradient comes back to it."""
 
@@ -49,7 +50,7 @@ class Meter:
     def clear(self) -> None:
         self.uses = 0
         self.sums: dict[str, Scalar] = dict.fromkeys(SUMS, 0.0)
-        self.centre = 0.0
+        self.shape = Shape()
         self.peak: Tensor | None = None
         self.values: Tensor | None = None
 
@@ -63,13 +64,14 @@ class Meter:
         seen = use.activations
         if seen is None:
             return
-        sums["total"] += seen.total
+        if seen.total is not None:
+            sums["total"] += seen.total
         sums["squares"] += seen.squares
         sums["outputs"] += seen.outputs
         sums["saturated"] += seen.saturated
-        self.centre = seen.centre
-        self.peak = seen.peak if self.peak is None else torch.maximum(self.peak, seen.peak)
-        self.values = seen.values
+        self.shape, self.values = seen.shape, seen.values
+        # Sums and maxima of what is not negative: positive where one of them is.
+        self.peak = seen.peak if self.peak is None else self.peak + seen.peak
 
 
 class Watch:
@@ -102,7 +104,9 @@ class Watch:
         # Any parameter that is trained tells by its gradient whether a step's accumulation has begun.
         self.trained = next((p for p in model.parameters() if p.requires_grad), None)
         self.handles: list[RemovableHandle] = []
-        self.order: list[Meter] = []
+        # In the order of their first use, those never used last; filled as they are seen.
+        self.order: dict[Meter, None] = {}
+        self.layout: list[tuple[int, int]] = []
         self.clear()
 
     def attach(self) -> None:
@@ -129,14 +133,36 @@ class Watch:
         """The layers in the order of their first use, those never used last."""
         return [*self.order, *(meter for meter in self.meters if meter not in self.order)]
 
+    def per_layer(self, units: Tensor) -> Sequence[Scalar]:
+        """The sum over each layer's units of `units`, which holds those of all layers in the order of `peaks`: (L,)."""
+        sums = torch.zeros(len(self.meters), dtype=torch.float64, device=units.device)
+        sums.index_add_(0, self.layer_of_unit.to(units.device), units.double())
+        return sums.tolist() if units.is_cpu else list(sums.unbind())
+
+    def peaks(self) -> Tensor | None:
+        """The peaks of all layers, one after the other; None where no activation was seen.
+
+        Completes the sums of those layers whose total is the sum of their peaks: one call for all.
+        """
+        layout = [(index, len(meter.peak)) for index, meter in enumerate(self.meters) if meter.peak is not None]
+        if not layout:
+            return None
+        peaks = torch.cat([meter.peak for meter in self.meters if meter.peak is not None])
+        if layout != self.layout:
+            self.layout, sizes = layout, torch.tensor([size for _, size in layout])
+            self.layer_of_unit = torch.repeat_interleave(torch.tensor([index for index, _ in layout]), sizes)
+        for meter, total in zip(self.meters, self.per_layer(peaks), strict=True):
+            if meter.shape.total_is_peak:
+                meter.sums["total"] = total
+        return peaks
+
     def _on_linear(self, meter: Meter, module: nn.Module, inputs: tuple[Tensor, ...], h: Tensor) -> Tensor | None:
         if not torch.is_grad_enabled():
             return None
         if self.activations and self.last is not None and self.last.activations is None:
             # No activation module since the last layer: what comes in here is its activation.
             self.last.activations = _sums(inputs[0].detach(), Shape(), self.keep)
-        if meter not in self.order:
-            self.order.append(meter)
+        self.order[meter] = None
         self.last = use = Use()
         frozen = not h.requires_grad
         if frozen:
@@ -162,24 +188,24 @@ class Watch:
 
 
 def _sums(outputs: Tensor, shape: Shape, keep: bool) -> Activations:
-    rows = outputs.reshape(-1, outputs.shape[-1]) if outputs.ndim > 1 else outputs[None]
-    if rows.dtype in (torch.float16, torch.bfloat16):
+    rows = outputs if outputs.ndim == 2 else outputs.reshape(-1, outputs.shape[-1])
+    if rows.dtype not in (torch.float32, torch.float64):
         rows = rows.float()
     centred = rows - shape.centre if shape.centre else rows
     # Of what is not negative the sum over samples is zero only where all are: one pass over the data for two answers.
     peak = rows.sum(0) if shape.nonnegative else rows.abs().amax(0)
-    total = peak.sum() if shape.nonnegative and not shape.centre else centred.sum()
+    total = None if shape.total_is_peak else _scalar(centred.sum())
     saturated = shape.saturated(rows)
     return Activations(
-        total=_scalar(total),
+        shape=shape,
+        total=total,
         squares=square_sum(centred),
         outputs=rows.numel(),
         saturated=float("nan") if saturated is None else _scalar(saturated),
-        centre=shape.centre,
         peak=peak,
         values=rows if keep else None,
     )
 
 
 def _scalar(value: Tensor) -> Scalar:
-    return value.item() if value.device.type == "cpu" else value.double()
+    return value.item() if value.is_cpu else value.double()
