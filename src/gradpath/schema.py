@@ -145,7 +145,7 @@ class Schedule:
 @dataclass
 class Probe:
     every: Annotated[int | None, Limits(ge=1)]
-    weights_every: Count
+    slow_every: Count
     activations: bool
     correlation: bool
     rank: bool

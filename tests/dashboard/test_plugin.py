@@ -20,7 +20,7 @@ from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from board import get, serving, wait_until
 from gradpath.config import PROJECT
-from gradpath.dashboard.records import sample
+from gradpath.dashboard.records import read, sample
 from synthetic import HEALTHY, VANISHING, content, write
 
 GOOD = content(count=4, steps=6, every=7)
@@ -317,3 +317,16 @@ def test_the_package_carries_the_page() -> None:
     assert data == {"gradpath.dashboard": ["static/*"]}
     static = PROJECT / "src/gradpath/dashboard/static"
     assert {path.name for path in static.iterdir()} == {"index.js", "style.css"}
+
+
+def test_steps_on_which_a_slow_quantity_was_not_measured_are_left_out(tmp_path: Path) -> None:
+    """A row of NaN of a gradient says that it was not finite, of the rest that it was not read on that step."""
+    matrix = np.full((10, 2), np.nan)
+    matrix[::5] = [[1.0, 2.0], [3.0, np.nan]]
+    np.savez(tmp_path / "flow.npz", layer=np.array(["a", "b"]), step=np.arange(10), update_ratio=matrix, delta=matrix)
+    path = tmp_path / "flow.npz"
+    slow = json.loads(read(path, "1", "update_ratio"))
+    assert (slow["steps"], slow["values"]) == ([0, 5], [[1.0, 2.0], [3.0, None]])
+    gradient = json.loads(read(path, "1", "delta"))
+    assert gradient["steps"] == list(range(10))
+    assert gradient["values"][1] == [None, None]

@@ -20,7 +20,7 @@ OVERRIDES = (
     "data=xor_noisy", "data.samples=200", "model.hidden=[16,8]", "trainer.max_epochs=3", "trainer.accelerator=cpu",
     "schedule=constant",
 )  # fmt: skip
-EXACT = ("trainer.precision=64-true", "probe=standard", "probe.weights_every=1")
+EXACT = ("trainer.precision=64-true", "probe=standard", "probe.slow_every=1")
 
 
 def loop(steps: int, *overrides: str, clip: float | None = None, parts: int = 1) -> list[dict[str, Any]]:

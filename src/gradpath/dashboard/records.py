@@ -19,6 +19,8 @@ STEPS = 500
 CELLS = 200_000
 """At most so many values are sent, about 4 MB: a network of 1,000 layers is sent with 200 steps."""
 LAYERS = 10_000
+GRADIENTS = {"delta", "delta_second_moment", "delta_rms", "weight_grad_norm", "weight_grad_norm_clipped", "bias_grad_norm"}
+"""Measured on each recorded step: a row of NaN says something. Of the rest, it only says that it was not measured then."""
 BYTES = 2**29
 """No array larger than this is read: 80 times one of 100 layers and 10,000 steps."""
 
@@ -129,10 +131,16 @@ def _content(archive: zipfile.ZipFile, quantity: str) -> dict[str, Any]:
     if steps.ndim != 1 or steps.dtype.kind not in "iu" or (np.diff(steps.astype(np.int64)) <= 0).any():
         raise RecordError("is damaged: `step` must be increasing integers.")
     shape = (len(steps), len(layers))
-    kept = sample(len(steps), min(STEPS, max(2, CELLS // len(layers))))
+    rows = np.arange(len(steps))
     matrix, theory = None, None
     if f"{quantity}.npy" in archive.namelist():
-        matrix = _numbers(archive, quantity, shape)[kept]
+        matrix = _numbers(archive, quantity, shape)
+        if quantity not in GRADIENTS:
+            measured = ~np.isnan(matrix).all(axis=1)
+            rows = rows[measured] if measured.any() else rows
+    kept = rows[sample(len(rows), min(STEPS, max(2, CELLS // len(layers))))]
+    if matrix is not None:
+        matrix = matrix[kept]
         if f"theory_{quantity}.npy" in archive.namelist():
             theory = _encoded(_numbers(archive, f"theory_{quantity}", shape[1:]))
     return {

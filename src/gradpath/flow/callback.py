@@ -10,7 +10,6 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from gradpath.flow.norms import log10
 from gradpath.flow.probe import Probe
@@ -77,7 +76,7 @@ class FlowCallback(pl.Callback):
             pl_module.network,
             settings["every"],
             settings["activations"],
-            weights_every=settings["weights_every"],
+            slow_every=settings["slow_every"],
             inputs=self.start.inputs if settings["correlation"] else None,
             rank=settings["rank"],
             clipping=trainer.gradient_clip_val is not None,
@@ -88,27 +87,23 @@ class FlowCallback(pl.Callback):
             first_step=trainer.global_step,
             on_row=self._on_row,
         )
-        # Lightning says when: after AMP's unscaling and DDP's averaging, before clipping.
-        self.probe.measures_itself = False
         layers = len(pl_module.network.linears)
-        self.probe.record = Record([layer_name(i, layers) for i in range(layers)], self.probe.quantities)
-        self.probe.record.theory, self.probe.record.verdict = dict(self.start.theory), self.start.verdict
-        self.probe.record.continue_from(self.folder, trainer.global_step)
+        record = Record([layer_name(i, layers) for i in range(layers)], self.probe.quantities)
+        record.theory, record.verdict = dict(self.start.theory), self.start.verdict
+        record.continue_from(self.folder, trainer.global_step)
+        self.probe.kept = record
         if self.window:
-            self.probe.idle, self.probe.seen = self.window["idle"], self.window["seen"]
+            self.probe.idle, self.probe.seen = self.window["idle"].numpy(), self.window["seen"]
         self.probe.open()
 
-    def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer) -> None:
-        if self.probe and self.probe.measuring:
-            self.probe.measure_gradients()
-
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if not self.first_process or not self.probe or not self.probe.record:
+        if not self.first_process or not self.probe:
             return
-        self._save(self.probe.record)
+        record = self.probe.record
+        self._save(record)
         epoch, last = trainer.current_epoch + 1, trainer.max_epochs or 1
-        if self.probe.record.steps and (epoch == last or epoch % -(-last // PICTURES) == 0):
-            self.board.log_heatmap(self.probe.record, trainer.global_step)
+        if record.steps and (epoch == last or epoch % -(-last // PICTURES) == 0):
+            self.board.log_heatmap(record, trainer.global_step)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._close()
@@ -120,7 +115,7 @@ class FlowCallback(pl.Callback):
         """How long each unit has been silent: a resumed run counts on."""
         if not self.probe or self.probe.idle is None:
             return {}
-        return {"idle": self.probe.idle.cpu(), "seen": self.probe.seen}
+        return {"idle": torch.from_numpy(self.probe.idle), "seen": self.probe.seen}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.window = state_dict
@@ -131,30 +126,35 @@ class FlowCallback(pl.Callback):
             self.probe = None
 
     def _on_row(self, probe: Probe) -> None:
-        record = probe.record
-        if not self.first_process or record is None:
+        if not self.first_process:
             return
-        step, row = record.steps[-1], record.row(-1)
-        if step - self.written >= self.log_every:
-            self.written = step
-            curves = {f"{name}_log10": log10(row[name]) for name in LOGARITHMIC if name in row}
-            curves |= {name: row[name] for name in LINEAR if name in row}
-            points = [
-                (f"{name}/{layer}", v) for name, c in curves.items() for layer, v in zip(record.layers, c, strict=True)
-            ]
-            self.board.log_metrics({tag: value for tag, value in points if np.isfinite(value)}, step)
+        if probe.step - self.written >= self.log_every:
+            self.written = probe.step
+            self._log_curves(probe.record)
         if self.settings["histograms"]:
-            self._log_histograms(probe, record.layers, step)
+            self._log_histograms(probe)
         since = time.monotonic() - self.saved
         if since > SAVE_EVERY and since > self.cost / SAVE_SHARE:
-            self._save(record)
+            self._save(probe.record)
 
-    def _log_histograms(self, probe: Probe, layers: list[str], step: int) -> None:
-        for layer, meter in zip(layers, probe.watch.meters, strict=True):
+    def _log_curves(self, record: Record) -> None:
+        row = record.row(-1)
+        curves = {f"{name}_log10": log10(row[name]) for name in LOGARITHMIC if name in row}
+        curves |= {name: row[name] for name in LINEAR if name in row}
+        points = {
+            f"{name}/{layer}": value
+            for name, curve in curves.items()
+            for layer, value in zip(record.layers, curve, strict=True)
+            if np.isfinite(value)
+        }
+        self.board.log_metrics(points, record.steps[-1])
+
+    def _log_histograms(self, probe: Probe) -> None:
+        for layer, meter in zip(probe.record.layers, probe.watch.meters, strict=True):
             grad = meter.linear.weight.grad
             for tag, values in (("activation", meter.values), ("weight_grad", grad)):
                 if values is not None and bool(torch.isfinite(values).all()):
-                    self.board.log_histogram(f"{tag}/{layer}", values, step)
+                    self.board.log_histogram(f"{tag}/{layer}", values, probe.step)
 
     def _save(self, record: Record) -> None:
         begun = time.monotonic()

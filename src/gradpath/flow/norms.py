@@ -11,8 +11,6 @@ from torch import Tensor
 LOG10_FLOOR = 1e-45
 # A float32 sum of squares between these has lost nothing that counts to underflow or overflow.
 TRUSTED = (1e-30, 1e30)
-# Fewer entries than this are summed faster with those of other tensors than by a call of their own.
-SMALL = 4096
 
 Scalar = float | Tensor
 
@@ -37,18 +35,12 @@ def square_sum(values: Tensor) -> Scalar:
 
 
 def square_sums(tensors: Sequence[Tensor | None]) -> list[Scalar]:
-    """`square_sum` of each, NaN for None; small ones, and those on a device, in one call."""
-    together = [i for i, t in enumerate(tensors) if t is not None and (not t.is_cpu or t.numel() < SMALL)]
-    found: list[Scalar] = [float("nan")] * len(tensors)
-    if together:
-        chosen = [t for t in (tensors[i] for i in together) if t is not None]
-        squares = torch.stack(torch._foreach_norm(chosen, 2, _wide(chosen[0]))).square()
-        for index, value in zip(together, squares.tolist() if squares.is_cpu else squares.unbind(), strict=True):
-            found[index] = value
-    for index, tensor in enumerate(tensors):
-        if tensor is not None and tensor.is_cpu and tensor.numel() >= SMALL:
-            found[index] = square_sum(tensor)
-    return found
+    """`square_sum` of each, NaN for None; on a device in one call."""
+    chosen = [tensor for tensor in tensors if tensor is not None]
+    if not chosen or chosen[0].is_cpu:
+        return [float("nan") if tensor is None else square_sum(tensor) for tensor in tensors]
+    squares = iter(torch.stack(torch._foreach_norm(chosen, 2, _wide(chosen[0]))).square().unbind())
+    return [float("nan") if tensor is None else next(squares) for tensor in tensors]
 
 
 def gather(scalars: Sequence[Scalar]) -> npt.NDArray[np.float64]:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
@@ -54,8 +56,8 @@ class Probe:
         model: any module with `nn.Linear` layers. Its loss is taken to be a mean over the batch and, under gradient
             accumulation, over the step's backward passes.
         every: steps from one measurement to the next.
-        weights_every: measurements from one that reads the weights (|W|, |dW| / |W|, update ratio) to the next; NaN between
-            them. Reading all weights three times costs as much as all else.
+        slow_every: measurements from one of all else than the gradients (weights, updates, activations, ...) to the next;
+            NaN between them. Reading weights and activations costs three times what reading gradients does.
         activations: measure them too.
         inputs: fixed inputs, of which the first two are followed (None: no correlation).
         rank: measure the rank of every W, a singular value decomposition each.
@@ -77,7 +79,7 @@ class Probe:
         every: int = 1,
         activations: bool = True,
         *,
-        weights_every: int = 1,
+        slow_every: int = 1,
         inputs: Tensor | None = None,
         rank: bool = False,
         clipping: bool = True,
@@ -91,23 +93,35 @@ class Probe:
         self.model, self.every, self.activations = unwrapped(model), every, activations
         self.inputs, self.rank, self.clipping, self.scaler, self.passes = inputs, rank, clipping, scaler, passes
         self.distributed, self.step, self.on_row = distributed, first_step, on_row
-        self.weights_every = weights_every
-        self.watch = Watch(self.model, activations, keep, self._on_backward)
-        self.weights: list[Tensor] = [meter.linear.weight for meter in self.watch.meters]
+        self.slow_every, self.slow = slow_every, False
+        # Compiled from outside, or by `module.compile()`. Only then: forcing eager execution slows every call down.
+        self.compiled = self.model is not model or any(module._compiled_call_impl is not None for module in model.modules())
+        self.watch = Watch(self.model, keep, self._on_backward)
+        self.weights: Sequence[Tensor] = [meter.linear.weight for meter in self.watch.meters]
+        self.biases: Sequence[Tensor | None] = [meter.linear.bias for meter in self.watch.meters]
+        # Small, and cheaper all at once when the step is done; but by then they have been clipped or unscaled.
+        self.hooks_on_biases = clipping or scaler is not None or distributed
         self.owned = {id(parameter) for parameter in model.parameters()}
-        self.record: Record | None = None
-        # Where gradients are to be measured: at the end of each backward pass, unless another says when.
-        self.measures_itself = True
-        self.grad_squares: list[Scalar] = []
+        self.kept: Record | None = None
+        # Step, backward passes, scale, uses of each layer, numbers.
+        self.pending: list[tuple[int, int, float, list[int], Matrix]] = []
+        self.grad_hooks: list[RemovableHandle] = []
+        self.unread = [float("nan")] * len(self.weights)
+        self.grad_squares: list[Scalar] = [*self.unread, *self.unread]
         self.weight_squares: list[Scalar] = []
         self.before: list[Tensor] = []
-        self.unread = [float("nan")] * len(self.weights)
-        self.ordered, self.places = -1, list[int]()
-        self.idle: Tensor | None = None
+        self.idle: npt.NDArray[np.int64] | None = None
         self.seen = 0
         self.hooks: list[RemovableHandle] = []
         # The optimiser in the middle of a step: one that is made of others calls theirs from its own.
         self.stepping: Optimizer | None = None
+
+    @property
+    def record(self) -> Record:
+        """All that was measured so far."""
+        self._settle()
+        assert self.kept is not None
+        return self.kept
 
     @property
     def quantities(self) -> list[str]:
@@ -135,49 +149,71 @@ class Probe:
             hook.remove()
         self.hooks = []
         if self.measuring:
-            self.watch.detach()
-            torch.compiler.set_stance("default")
+            self._detach()
+            if self.compiled:
+                torch.compiler.set_stance("default")
 
     def save(self, folder: Path) -> None:
-        """Writes the record to `folder` (made when missing), and nothing when nothing was measured."""
-        if self.record is not None:
-            folder.mkdir(parents=True, exist_ok=True)
-            self.record.save(folder)
+        """Writes the record to `folder`, made when missing."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self.record.save(folder)
 
     @property
     def measuring(self) -> bool:
         """The coming step is measured."""
         return bool(self.watch.handles)
 
-    def measure_gradients(self) -> None:
-        """|dW| and |db| as they stand. The latest of several calls in a step counts."""
-        grads = [meter.linear.weight.grad for meter in self.watch.meters]
-        grads += [None if meter.linear.bias is None else meter.linear.bias.grad for meter in self.watch.meters]
-        self.grad_squares = square_sums(grads)
-
     def _ready(self) -> None:
         measured = self.step % self.every == 0
+        slow = measured and self.step // self.every % self.slow_every == 0
+        if slow != self.slow and self.activations:
+            self.watch.watch_activations(slow)
+        self.slow = slow
         if measured == self.measuring:
             return
-        # Compiled code does not call hooks that were set after it was compiled.
-        torch.compiler.set_stance("force_eager" if measured else "default")
+        if self.compiled:
+            # Compiled code does not call hooks that were set after it was compiled.
+            torch.compiler.set_stance("force_eager" if measured else "default")
         if measured:
             self.watch.attach()
+            self._attach_to_gradients()
         else:
-            self.watch.detach()
+            self._detach()
+
+    def _detach(self) -> None:
+        self.watch.detach()
+        for hook in self.grad_hooks:
+            hook.remove()
+        self.grad_hooks = []
+
+    def _attach_to_gradients(self) -> None:
+        """|dW| and |db| are measured where they are made, while they are in the cache; the latest of a step counts."""
+        if self.distributed:
+            return
+        for index, parameter in enumerate([*self.weights, *(self.biases if self.hooks_on_biases else [])]):
+            if parameter is not None and parameter.requires_grad:
+                hook = partial(self._on_gradient, index)
+                self.grad_hooks.append(parameter.register_post_accumulate_grad_hook(hook))  # type: ignore[no-untyped-call]
+
+    def _on_gradient(self, index: int, parameter: Tensor) -> None:
+        if parameter.grad is not None:
+            self.grad_squares[index] = square_sum(parameter.grad)
 
     def _on_backward(self) -> None:
-        if self.measures_itself:
-            # The end of the whole backward pass, DDP's averaging included: its callback is queued before this one's.
+        if self.distributed:
+            # At the end of the whole backward pass, when DDP has averaged: its callback is queued before this one's.
             queue = torch.autograd.Variable._execution_engine.queue_callback
-            queue(lambda: queue(self.measure_gradients))
+            queue(lambda: queue(self._measure_gradients))
+
+    def _measure_gradients(self) -> None:
+        self.grad_squares = square_sums([None if p is None else p.grad for p in [*self.weights, *self.biases]])
 
     @torch.no_grad()
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self.stepping not in (None, optimizer) or not self._holds(optimizer):
             return
         self.stepping = optimizer
-        if self.measuring and self.step // self.every % self.weights_every == 0:
+        if self.slow:
             if not self.before:
                 self.before = [torch.empty_like(weight) for weight in self.weights]
             # Each measured while its copy is still in the cache.
@@ -188,9 +224,13 @@ class Probe:
         if self.stepping is not optimizer:
             return
         self.stepping = None
-        if self.measuring and self.watch.passes:
-            self._finish()
         if self.measuring:
+            if self.watch.passes:
+                self._finish()
+            elif not self.compiled:
+                # Nothing passed the hooks: the step itself may have been compiled, and is measured from the next one on.
+                self.compiled = True
+                torch.compiler.set_stance("force_eager")
             self.watch.clear()
         self.step += 1
         self._ready()
@@ -199,97 +239,109 @@ class Probe:
         return any(id(parameter) in self.owned for group in optimizer.param_groups for parameter in group["params"][:1])
 
     def _finish(self) -> None:
-        """One row, from what was collected since the step began; the one transfer."""
-        watch, meters = self.watch, self.watch.meters
-        dead = self._dead(watch.peaks()) if self.activations else []
+        """Keeps the numbers of a step as they are, for `record` to reckon with many at once; the one transfer."""
+        watch, meters, count = self.watch, self.watch.meters, len(self.weights)
+        if not self.hooks_on_biases:
+            self.grad_squares[count:] = _of_biases([None if bias is None else bias.grad for bias in self.biases])
+        dead = self._dead(watch.peaks()) if self.activations and self.slow else self.unread[: count * self.activations]
         shared = [meter.sums[name] for name in SUMS for meter in meters]
-        changed = (
-            [square_sum(b.sub_(w)) for b, w in zip(self.before, self.weights, strict=True)] if self.weight_squares else []
-        )
+        reads = zip(self.before, self.weights, strict=True) if self.weight_squares else ()
+        changed = [square_sum(before.sub_(weight)) for before, weight in reads]
         clipped = square_sums([weight.grad for weight in self.weights]) if self.clipping else []
-        rest = [*self.grad_squares, *(self.weight_squares or self.unread), *(changed or self.unread), *clipped, *dead]
-        self.weight_squares = []
-        numbers = gather([*shared, *rest])
-        sums = self._total(numbers[: len(shared)]).reshape(len(SUMS), -1)
-        if self.record is None:
-            self.record = Record([meter.name for meter in watch.in_order()], self.quantities)
-        row = self._row(dict(zip(SUMS, sums, strict=True)), numbers[len(shared) :].reshape(-1, len(meters)))
-        self.record.add(self.step, np.stack([row[name] for name in self.quantities])[:, self._places()])
+        own = [*self.grad_squares, *(self.weight_squares or self.unread), *(changed or self.unread), *clipped, *dead]
+        self.weight_squares, self.grad_squares = [], [*self.unread, *self.unread]
+        numbers = gather([*shared, *own])
+        if self.distributed:
+            total = torch.from_numpy(numbers[: len(shared)]).to(self.weights[0].device)
+            torch.distributed.all_reduce(total)
+            numbers[: len(shared)] = total.cpu().numpy()
+        unread = np.full(count, np.nan)
+        if self.inputs is not None:
+            linears = [meter.linear for meter in meters]
+            numbers = np.append(numbers, cosines(self.model, linears, self.inputs) if self.slow else unread)
+        if self.rank:
+            numbers = np.append(numbers, ranks(self.weights) if self.slow else unread)
+        scale = 1 / self.scaler.get_scale() if self.scaler else 1.0
+        self.pending.append((self.step, watch.passes, scale, [meter.uses for meter in meters], numbers))
         if self.on_row:
             self.on_row(self)
 
-    def _places(self) -> list[int]:
-        """Where each column of the record is among the meters."""
-        if len(self.watch.order) == self.ordered:
-            return self.places
-        self.ordered = len(self.watch.order)
-        position = {meter: index for index, meter in enumerate(self.watch.meters)}
-        self.places = [position[meter] for meter in self.watch.in_order()]
-        return self.places
+    def _settle(self) -> None:
+        """Reckons the pending steps' rows and adds them to the record."""
+        watch = self.watch
+        if self.kept is None:
+            self.kept = Record([meter.name for meter in watch.in_order()], self.quantities)
+        if not self.pending:
+            return
+        steps, passes, scales, uses, numbers = zip(*self.pending, strict=True)
+        self.pending = []
+        position = {meter: index for index, meter in enumerate(watch.meters)}
+        order = [position[meter] for meter in watch.in_order()]
+        names = [*SUMS, "grad", "bias", "weight", "changed", *self._extras()]
+        blocks = np.array(numbers).reshape(len(steps), len(names), -1)
+        read = {name: blocks[:, index] for index, name in enumerate(names)}
+        rows = self._rows(read, np.array(passes)[:, None], np.array(scales)[:, None], np.array(uses))
+        block = np.stack([rows[name] for name in self.quantities], axis=1)[:, :, order]
+        for step, row in zip(steps, block, strict=True):
+            self.kept.add(step, row)
 
-    def _row(self, sums: dict[str, Matrix], rest: Matrix) -> dict[str, Matrix]:
-        meters, passes = self.watch.meters, self.watch.passes
-        scale = 1 / self.scaler.get_scale() if self.scaler else 1.0
-        grad, bias, weight, changed, *others = rest
-        uses = np.array([meter.uses for meter in meters]) / passes
+    def _extras(self) -> list[str]:
+        """What is measured beside the sums, gradients and weights, in the order of `_finish`."""
+        asked = {
+            "weight_grad_norm_clipped": self.clipping,
+            "dead": self.activations,
+            "correlation": self.inputs is not None,
+            "rank": self.rank,
+        }
+        return [name for name, wanted in asked.items() if wanted]
+
+    def _rows(self, read: dict[str, Matrix], passes: Matrix, scale: Matrix, calls: Matrix) -> dict[str, Matrix]:
+        """Every quantity, (S, L) each.
+
+        Args:
+            read: the sums and squares by name, (S, L) each. passes, scale: (S, 1). calls: uses of each layer in a step.
+        """
+        uses = calls / passes
         with np.errstate(divide="ignore", invalid="ignore"):
-            delta2 = sums["delta"] * ((self.passes or passes) * scale) ** 2
-            moment = delta2 * uses / sums["samples"]
-            mean = sums["total"] / sums["outputs"]
-            # Whoever says when gradients are measured also unscales them.
-            norm, bias_norm = np.sqrt(grad), np.sqrt(bias)
-            if self.measures_itself:
-                norm, bias_norm = norm * scale, bias_norm * scale
+            delta2 = read["delta"] * ((self.passes or passes) * scale) ** 2
+            moment = delta2 * uses / read["samples"]
+            mean = read["total"] / read["outputs"]
+            norm, weight = np.sqrt(read["grad"]) * scale, read["weight"]
             # There is no ratio to weights of zero.
             nonzero = np.where(weight > 0, weight, np.nan)
-            row = {
+            rows = {
                 "delta": np.sqrt(moment),
                 "delta_second_moment": moment,
-                "delta_rms": np.sqrt(delta2 / sums["entries"]),
+                "delta_rms": np.sqrt(delta2 / read["entries"]),
                 "weight_grad_norm": norm,
-                "bias_grad_norm": bias_norm,
+                "bias_grad_norm": np.sqrt(read["bias"]) * scale,
                 "weight_norm": np.sqrt(weight),
                 "weight_grad_ratio": norm / np.sqrt(nonzero),
-                "update_ratio": np.sqrt(changed / nonzero),
-                "activation_mean": mean + np.array([meter.shape.centre for meter in meters]),
-                "activation_variance": np.maximum(sums["squares"] / sums["outputs"] - mean**2, 0),
-                "saturated": sums["saturated"] / sums["outputs"],
+                "update_ratio": np.sqrt(read["changed"] / nonzero),
+                "activation_mean": mean + np.array([meter.shape.centre for meter in self.watch.meters]),
+                "activation_variance": np.maximum(read["squares"] / read["outputs"] - mean**2, 0),
+                "saturated": read["saturated"] / read["outputs"],
             }
+        rows |= {name: read[name] for name in self._extras()}
         if self.clipping:
-            row["weight_grad_norm_clipped"] = np.sqrt(others[0])
-        if self.activations:
-            row["dead"] = others[-1]
-        if self.inputs is not None:
-            row["correlation"] = cosines(self.model, [meter.linear for meter in meters], self.inputs)
-        if self.rank:
-            row["rank"] = ranks(self.weights)
-        return row
+            rows["weight_grad_norm_clipped"] = np.sqrt(read["weight_grad_norm_clipped"])
+        return rows
 
     def _dead(self, peaks: Tensor | None) -> Sequence[Scalar]:
         """The fraction of each layer's units that were silent for WINDOW samples; NaN without an activation."""
         meters = self.watch.meters
         if peaks is None:
-            return [float("nan")] * len(meters)
+            return self.unread
         samples = max(int(float(m.sums["samples"]) * self.watch.passes / m.uses) for m in meters if m.peak is not None)
         if self.distributed:
             torch.distributed.all_reduce(peaks, torch.distributed.ReduceOp.MAX)
             samples *= torch.distributed.get_world_size()
-        if self.idle is None or len(self.idle) != len(peaks):
-            self.idle, self.seen = torch.zeros(len(peaks), dtype=torch.int64), 0
-        self.idle = torch.where(peaks > 0, 0, self.idle.to(peaks.device) + samples)
+        alive = peaks.cpu().numpy() > 0
+        if self.idle is None or len(self.idle) != len(alive):
+            self.idle, self.seen = np.zeros(len(alive), dtype=np.int64), 0
+        self.idle = np.where(alive, 0, self.idle + samples)
         self.seen += samples
-        silent = self.watch.per_layer(self.idle >= min(self.seen, WINDOW))
-        return [
-            float("nan") if meter.peak is None else count / len(meter.peak)
-            for meter, count in zip(meters, silent, strict=True)
-        ]
-
-    def _total(self, sums: Matrix) -> Matrix:
-        if not self.distributed:
-            return sums
-        total = torch.from_numpy(sums).to(self.weights[0].device)
-        torch.distributed.all_reduce(total)
-        return total.cpu().numpy()
+        return self.watch.per_layer(self.idle >= min(self.seen, WINDOW), mean=True)
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
@@ -299,6 +351,18 @@ def unwrapped(model: nn.Module) -> nn.Module:
         if not isinstance(inner, nn.Module):
             return model
         model = inner
+
+
+def _of_biases(grads: Sequence[Tensor | None]) -> Sequence[Scalar]:
+    """The sum of squares of each of many small vectors, NaN for None."""
+    chosen = [grad for grad in grads if grad is not None]
+    if len(chosen) < len(grads) or not all(grad.is_cpu and grad.dtype == torch.float32 for grad in chosen):
+        return square_sums(grads)
+    # NumPy's calls on small arrays take a third of the time of torch's.
+    together = np.concatenate([grad.numpy() for grad in chosen])
+    starts = np.cumsum([0, *(len(grad) for grad in chosen[:-1])])
+    sums: list[float] = np.add.reduceat(np.square(together, dtype=np.float64), starts).tolist()
+    return sums
 
 
 @contextmanager

@@ -47,8 +47,9 @@ def measure(network: MLP, objective: Objective, batch: Batch) -> list[LayerFlow]
     linears = network.linears
     parameters = [p for linear in linears for p in (linear.weight, linear.bias)]
     seen: dict[int, Tensor] = {}
-    watch = Watch(network, activations=True)
+    watch = Watch(network)
     watch.attach()
+    watch.watch_activations(True)
     hooks = [linear.register_forward_hook(lambda _m, _x, h, i=i: seen.__setitem__(i, h)) for i, linear in enumerate(linears)]
     try:
         with undisturbed(network), torch.enable_grad():

@@ -1,10 +1,12 @@
 """What passes through the Linear layers of a network: gradients at the pre-activations, activations."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -45,12 +47,13 @@ class Meter:
 
     def __init__(self, name: str, linear: nn.Linear) -> None:
         self.name, self.linear = name, linear
+        # Of the activation behind it; stays from step to step.
+        self.shape = Shape()
         self.clear()
 
     def clear(self) -> None:
         self.uses = 0
         self.sums: dict[str, Scalar] = dict.fromkeys(SUMS, 0.0)
-        self.shape = Shape()
         self.peak: Tensor | None = None
         self.values: Tensor | None = None
 
@@ -83,7 +86,6 @@ class Watch:
 
     Args:
         model: any module with Linear layers.
-        activations: watch them too, not only the gradients.
         keep: hold on to the latest activations, for histograms.
         on_backward: called once in each backward pass, by the first gradient that arrives.
 
@@ -91,32 +93,39 @@ class Watch:
         ValueError: there is no Linear layer.
     """
 
-    def __init__(
-        self, model: nn.Module, activations: bool, keep: bool = False, on_backward: Callable[[], None] | None = None
-    ) -> None:
+    def __init__(self, model: nn.Module, keep: bool = False, on_backward: Callable[[], None] | None = None) -> None:
         named = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
         if not named:
             raise ValueError("probe: the model has no nn.Linear layer to watch")
         self.meters = [Meter(name or "linear", linear) for name, linear in named]
-        self.modules = [module for module in model.modules() if is_activation(module)] if activations else []
-        self.shapes = {module: shape_of(module) for module in self.modules}
-        self.activations, self.keep, self.on_backward = activations, keep, on_backward
+        self.shapes = {module: shape_of(module) for module in model.modules() if is_activation(module)}
+        self.activations, self.keep, self.on_backward = False, keep, on_backward
+        self.activation_handles: list[RemovableHandle] = []
         # Any parameter that is trained tells by its gradient whether a step's accumulation has begun.
         self.trained = next((p for p in model.parameters() if p.requires_grad), None)
         self.handles: list[RemovableHandle] = []
         # In the order of their first use, those never used last; filled as they are seen.
         self.order: dict[Meter, None] = {}
-        self.layout: list[tuple[int, int]] = []
         self.clear()
 
     def attach(self) -> None:
-        """Starts to watch; a no-op when it does already."""
-        if self.handles:
-            return
-        self.handles = [m.linear.register_forward_hook(partial(self._on_linear, m)) for m in self.meters]
-        self.handles += [a.register_forward_hook(partial(self._on_activation, self.shapes[a])) for a in self.modules]
+        """Starts to watch gradients; a no-op when it does already."""
+        if not self.handles:
+            self.handles = [m.linear.register_forward_hook(partial(self._on_linear, m)) for m in self.meters]
+
+    def watch_activations(self, watching: bool) -> None:
+        """Starts or stops to watch activations too."""
+        for handle in self.activation_handles:
+            handle.remove()
+        self.activation_handles = []
+        self.activations = watching
+        if watching:
+            hooks = [(a, partial(self._on_activation, shape)) for a, shape in self.shapes.items()]
+            self.activation_handles = [module.register_forward_hook(hook) for module, hook in hooks]
 
     def detach(self) -> None:
+        """Leaves the model as it was."""
+        self.watch_activations(False)
         for handle in self.handles:
             handle.remove()
         self.handles = []
@@ -133,28 +142,32 @@ class Watch:
         """The layers in the order of their first use, those never used last."""
         return [*self.order, *(meter for meter in self.meters if meter not in self.order)]
 
-    def per_layer(self, units: Tensor) -> Sequence[Scalar]:
-        """The sum over each layer's units of `units`, which holds those of all layers in the order of `peaks`: (L,)."""
-        sums = torch.zeros(len(self.meters), dtype=torch.float64, device=units.device)
-        sums.index_add_(0, self.layer_of_unit.to(units.device), units.double())
-        return sums.tolist() if units.is_cpu else list(sums.unbind())
+    def per_layer(self, units: npt.NDArray[Any], mean: bool = False) -> list[float]:
+        """The sum (or mean) over each layer's units of `units`, those of all layers in the order of `peaks`, (L,); NaN for a
+        layer without an activation."""
+        found = [float("nan")] * len(self.meters)
+        sums = np.add.reduceat(units, self.starts, dtype=np.float64)
+        for index, total in zip(self.watched, (sums / self.sizes if mean else sums).tolist(), strict=True):
+            found[index] = total
+        return found
 
     def peaks(self) -> Tensor | None:
         """The peaks of all layers, one after the other; None where no activation was seen.
 
         Completes the sums of those layers whose total is the sum of their peaks: one call for all.
         """
-        layout = [(index, len(meter.peak)) for index, meter in enumerate(self.meters) if meter.peak is not None]
-        if not layout:
+        peaks = [meter.peak for meter in self.meters if meter.peak is not None]
+        if not peaks:
             return None
-        peaks = torch.cat([meter.peak for meter in self.meters if meter.peak is not None])
-        if layout != self.layout:
-            self.layout, sizes = layout, torch.tensor([size for _, size in layout])
-            self.layer_of_unit = torch.repeat_interleave(torch.tensor([index for index, _ in layout]), sizes)
-        for meter, total in zip(self.meters, self.per_layer(peaks), strict=True):
-            if meter.shape.total_is_peak:
-                meter.sums["total"] = total
-        return peaks
+        self.watched = [index for index, meter in enumerate(self.meters) if meter.peak is not None]
+        self.sizes = np.array([len(peak) for peak in peaks])
+        self.starts = np.append(0, self.sizes.cumsum()[:-1])
+        together = torch.cat(peaks)
+        if any(meter.shape.total_is_peak for meter in self.meters):
+            for meter, total in zip(self.meters, self.per_layer(together.cpu().numpy()), strict=True):
+                if meter.shape.total_is_peak:
+                    meter.sums["total"] = total
+        return together
 
     def _on_linear(self, meter: Meter, module: nn.Module, inputs: tuple[Tensor, ...], h: Tensor) -> Tensor | None:
         if not torch.is_grad_enabled():
@@ -168,14 +181,16 @@ class Watch:
         if frozen:
             # All below is frozen, and autograd would stop above this layer. A clone, so that what follows may be in place.
             h = h.detach().requires_grad_().clone()
-        h.register_hook(partial(self._on_delta, meter, use))  # type: ignore[no-untyped-call]
+        assert h.grad_fn is not None
+        # The gradient that arrives at h, from all that uses it: what a hook on the tensor sees, at half its price.
+        h.grad_fn.register_prehook(partial(self._on_delta, meter, use))
         return h if frozen else None
 
     def _on_activation(self, shape: Shape, module: nn.Module, inputs: Any, outputs: Tensor) -> None:
         if self.last is not None and self.last.activations is None and torch.is_grad_enabled():
             self.last.activations = _sums(outputs.detach(), shape, self.keep)
 
-    def _on_delta(self, meter: Meter, use: Use, grad: Tensor) -> None:
+    def _on_delta(self, meter: Meter, use: Use, grads: tuple[Tensor, ...]) -> None:
         this = torch._C._current_graph_task_id()
         if this != self.pass_id:
             if self.trained is not None and self.trained.grad is None:
@@ -184,7 +199,7 @@ class Watch:
             self.passes, self.pass_id = self.passes + 1, this
             if self.on_backward:
                 self.on_backward()
-        meter.add(use, grad)
+        meter.add(use, grads[0])
 
 
 def _sums(outputs: Tensor, shape: Shape, keep: bool) -> Activations:
