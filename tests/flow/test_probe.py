@@ -375,3 +375,44 @@ def test_two_processes_see_what_one_sees(tmp_path: Path) -> None:
                 assert saved[name][step] == pytest.approx(row[name], rel=1e-6, nan_ok=True), (name, step, rank)
         seen = torch.cat([row["outputs"][0] for row in expected])
         assert saved["dead"][-1, 0] == pytest.approx((seen == 0).all(0).double().mean().item())
+
+
+@pytest.mark.parametrize(
+    ("break_", "layer", "quantity"),
+    [
+        (lambda net: net.linears[1].weight.data.fill_(float("nan")), "blocks.1.linear", "weight"),
+        (lambda net: net.linears[0].bias.data.fill_(float("inf")), "blocks.0.linear", "activation"),
+    ],
+    ids=["weight", "forward"],
+)
+def test_the_first_value_that_is_not_finite(break_: Callable[[MLP], object], layer: str, quantity: str) -> None:
+    torch.manual_seed(0)
+    network = network_of("tanh" if quantity == "weight" else "relu", "none", [7, 6]).double()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.1)
+    with probe(network) as p:
+        for step, (x, y) in enumerate(batches(4)):
+            if step == 2:
+                break_(network)
+            optimizer.zero_grad()
+            F.cross_entropy(network(x), y).backward()
+            optimizer.step()
+            if step == 1:
+                assert p.verdict()["diverged"] is None
+    assert p.verdict()["diverged"] == f"step 2 in {layer} ({quantity})"
+
+
+def test_a_gradient_that_breaks_on_its_way_back() -> None:
+    """sqrt has an infinite slope at 0: the forward pass is fine, the gradient behind it is not."""
+
+    model = nn.ModuleDict({"first": nn.Linear(3, 4), "second": nn.Linear(4, 4), "third": nn.Linear(4, 2)})
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    with probe(model) as p:
+        for step in range(2):
+            h = model["first"](torch.ones(5, 3))
+            if step == 1:
+                h = torch.sqrt(h * 0) + h
+            loss = model["third"](model["second"](h)).square().mean()
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    assert p.verdict()["diverged"] == "step 1 in first (delta)"

@@ -146,7 +146,7 @@ def _content(archive: zipfile.ZipFile, quantity: str) -> dict[str, Any]:
     return {
         "layers": layers.tolist(),
         "steps": steps[kept].tolist(),
-        "recorded": len(steps),
+        "recorded": len(rows),
         "quantities": [name for name in _names(archive) if _fits(archive, name, shape)],
         "values": None if matrix is None else _encoded(matrix),
         "theory": theory,

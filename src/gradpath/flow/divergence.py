@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradpath.data.memory import Batch
 from gradpath.files import write_text
+from gradpath.flow.record import Record
 from gradpath.module import GradpathModule
 from gradpath.network import MLP, layer_name
 
@@ -94,6 +96,30 @@ def load(folder: Path) -> Divergence | None:
     """What the guard found in this run, or None."""
     path = folder / FILE
     return Divergence(**json.loads(path.read_text())) if path.is_file() else None
+
+
+def first_not_finite(record: Record) -> Divergence | None:
+    """The first NaN or Inf among what a probe measured, or None: forwards through the layers, then backwards.
+
+    What was never finite was not measured (an activation where there is none) and counts only as infinite.
+    """
+    saved = {name: np.array([row[index] for row in record.rows]) for index, name in enumerate(record.quantities)}
+    measured = {name: np.isfinite(rows).any(0) for name, rows in saved.items()}
+    forward = [("weight_norm", "weight"), ("activation_mean", "activation")]
+    backward = [("delta", "delta"), ("weight_grad_norm", "weight gradient")]
+    for row, step in enumerate(record.steps):
+        for parts, layers in ((forward, record.layers), (backward, record.layers[::-1])):
+            for layer in layers:
+                place = record.layers.index(layer)
+                for name, quantity in parts:
+                    if name not in saved:
+                        continue
+                    value = saved[name][row, place]
+                    # A row without a single number was not read on that step.
+                    read = name in ("delta", "weight_grad_norm") or not np.isnan(saved[name][row]).all()
+                    if np.isinf(value) or (np.isnan(value) and measured[name][place] and read):
+                        return Divergence(step, layer, quantity)
+    return None
 
 
 @torch.no_grad()

@@ -97,6 +97,20 @@ def anatomy(model: nn.Module) -> Anatomy:
     return Anatomy(deepcopy(activation).double() if activation else None, name, after)
 
 
+# The remedies in the words of plain PyTorch, for networks that are not gradpath's.
+IN_PYTORCH = {
+    "init=critical": "draw W with nn.init.normal_(W, std=(sigma_w^2 / fan_in) ** 0.5) at the sigma_w^2 that is needed",
+    "activation=relu init=he_normal": "nn.ReLU, with nn.init.kaiming_normal_(W, nonlinearity='relu')",
+    "activation=relu": "nn.ReLU",
+    "norm=none init=critical": "no normalisation, and W at the critical scale",
+}
+
+
+def in_pytorch(remedy: str) -> str:
+    """A remedy for who has no command line of ours."""
+    return IN_PYTORCH.get(remedy, remedy.replace("model=deep model.depth=", "hidden layers: at most ").split(" model.")[0])
+
+
 def findings_at_start(kind: str | None, rate: float | None, profile: Sequence[Layer], network: Anatomy) -> list[Finding]:
     """What the initialised network suffers from, the cause first; nothing for a healthy one.
 
@@ -168,7 +182,9 @@ def _theory_agrees(kind: str, hidden: Sequence[Layer], activation: nn.Module) ->
 
 def _input_norm(first: Layer) -> float:
     """|x|^2 / n_0 of the data, from q^1 = sigma_w^2 |x|^2 / n_0 + sigma_b^2."""
-    return max((first.q - first.sigma_b2) / first.sigma_w2, 1e-6) if first.sigma_w2 > 0 else 1.0
+    if not (first.sigma_w2 > 0 and isfinite(first.q)):
+        return 1.0
+    return max((first.q - first.sigma_b2) / first.sigma_w2, 1e-6)
 
 
 def _shallower(hidden: Sequence[Layer]) -> int:

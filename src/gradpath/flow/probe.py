@@ -15,10 +15,14 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.hooks import RemovableHandle
 
+from gradpath.flow.divergence import first_not_finite
+from gradpath.flow.findings import anatomy, in_pytorch
 from gradpath.flow.norms import Scalar, gather, square_sum, square_sums
+from gradpath.flow.profile import LayerFlow, scales_of
 from gradpath.flow.record import Matrix, Record
 from gradpath.flow.spectrum import cosines, ranks
-from gradpath.flow.watch import SUMS, Watch
+from gradpath.flow.verdict import read, verdict
+from gradpath.flow.watch import SUMS, Meter, Watch
 
 GRADIENTS = ["delta", "delta_second_moment", "delta_rms"]
 WEIGHTS = ["weight_grad_norm", "bias_grad_norm", "weight_norm", "weight_grad_ratio", "update_ratio"]
@@ -102,6 +106,8 @@ class Probe:
         # Small, and cheaper all at once when the step is done; but by then they have been clipped or unscaled.
         self.hooks_on_biases = clipping or scaler is not None or distributed
         self.owned = {id(parameter) for parameter in model.parameters()}
+        # sigma_w^2, sigma_b^2 and whether all units are the same, as the probe found them.
+        self.scales: dict[Meter, tuple[float, float, bool]] = {}
         self.kept: Record | None = None
         # Step, backward passes, scale, uses of each layer, numbers.
         self.pending: list[tuple[int, int, float, list[int], Matrix]] = []
@@ -123,6 +129,47 @@ class Probe:
         assert self.kept is not None
         return self.kept
 
+    def verdict(self) -> dict[str, Any]:
+        """What the first measured step says, as `verdict.verdict` has it; `end`: the reading of the last; `diverged`: where
+        NaN or Inf came first, or None. Remedies are in PyTorch's words."""
+        record = self.record
+        found = verdict(self._profile(), anatomy(self.model))
+        for finding in found["findings"]:
+            finding["remedy"] = in_pytorch(finding["remedy"])
+        last = read(record.row(-1)["delta"][:-1].tolist()).as_dict() if record.steps else None
+        first = first_not_finite(record)
+        return {**found, "end": last, "diverged": str(first) if first else None}
+
+    def _profile(self) -> list[LayerFlow]:
+        """The rows of the first measured step."""
+        record = self.record
+        if not record.steps:
+            return []
+        row = record.row(0)
+
+        def value(name: str, index: int) -> float | None:
+            return float(row[name][index]) if name in row and np.isfinite(row[name][index]) else None
+
+        meters = self.watch.in_order()
+        return [
+            LayerFlow(
+                layer=record.layers[index],
+                width=meter.linear.out_features,
+                sigma_w2=self.scales[meter][0],
+                sigma_b2=self.scales[meter][1],
+                q=float("nan"),
+                delta=float(row["delta"][index]),
+                weight_grad_norm=float(row["weight_grad_norm"][index]),
+                weight_norm=float(row["weight_norm"][index]),
+                symmetric=self.scales[meter][2],
+                saturated=value("saturated", index),
+                dead=value("dead", index),
+                correlation=value("correlation", index),
+            )
+            for index, meter in enumerate(meters)
+            if meter in self.watch.order
+        ]
+
     @property
     def quantities(self) -> list[str]:
         """The rows of a measurement."""
@@ -137,6 +184,8 @@ class Probe:
 
     def open(self) -> None:
         """Begins to measure."""
+        if not self.scales:
+            self.scales = {meter: scales_of(meter.linear) for meter in self.watch.meters}
         self.hooks = [
             register_optimizer_step_pre_hook(self._before_step),
             register_optimizer_step_post_hook(self._after_step),
@@ -384,4 +433,5 @@ def probe(model: nn.Module, folder: str | Path | None = None, **options: Any) ->
     finally:
         measuring.close()
         if folder is not None:
+            measuring.record.verdict = measuring.verdict()
             measuring.save(Path(folder))

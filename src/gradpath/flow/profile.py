@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from gradpath.data.memory import Batch
 from gradpath.flow.norms import gather, square_sums
@@ -46,6 +46,7 @@ def measure(network: MLP, objective: Objective, batch: Batch) -> list[LayerFlow]
     """The profile of `network` as it stands, first hidden layer first. Weights, gradients and statistics are left alone."""
     linears = network.linears
     parameters = [p for linear in linears for p in (linear.weight, linear.bias)]
+    scales = [scales_of(linear) for linear in linears]
     seen: dict[int, Tensor] = {}
     watch = Watch(network)
     watch.attach()
@@ -60,15 +61,15 @@ def measure(network: MLP, objective: Objective, batch: Batch) -> list[LayerFlow]
             LayerFlow(
                 layer=layer_name(i, len(linears)),
                 width=linear.out_features,
-                sigma_w2=linear.in_features * variance(linear.weight),
-                sigma_b2=variance(linear.bias),
+                sigma_w2=scales[i][0],
+                sigma_b2=scales[i][1],
                 q=seen[i].detach().double().square().mean().item(),
                 delta=_root(meter.sums["delta"], meter.sums["samples"]),
                 weight_grad_norm=float(grads[2 * i]),
                 bias_grad_norm=float(grads[2 * i + 1]),
                 weight_norm=torch.linalg.vector_norm(linear.weight.detach().double()).item(),
                 correlation=_finite(cosine(seen[i])) if len(batch.inputs) > 1 else None,
-                symmetric=linear.out_features > 1 and bool((linear.weight == linear.weight[:1]).all()),
+                symmetric=scales[i][2],
                 **_activations(meter.sums, meter.shape.centre, meter.peak),
             )
             for i, (linear, meter) in enumerate(zip(linears, watch.meters, strict=True))
@@ -78,6 +79,14 @@ def measure(network: MLP, objective: Objective, batch: Batch) -> list[LayerFlow]
         for hook in hooks:
             hook.remove()
     return rows
+
+
+def scales_of(linear: nn.Linear) -> tuple[float, float, bool]:
+    """sigma_w^2, sigma_b^2 (0 without a bias), and whether all rows of W are the same."""
+    weight = linear.weight
+    same = linear.out_features > 1 and bool((weight == weight[:1]).all())
+    sigma_b2 = 0.0 if linear.bias is None else variance(linear.bias)
+    return linear.in_features * variance(weight), sigma_b2, same
 
 
 def _activations(sums: dict[str, float | Tensor], centre: float, peak: Tensor | None) -> dict[str, float | None]:

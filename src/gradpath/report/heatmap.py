@@ -25,7 +25,7 @@ def heatmap(record: Record) -> Figure:
     with np.errstate(divide="ignore", invalid="ignore"):
         relative = hidden / hidden[:, -1:]
     layers = np.arange(1, hidden.shape[1] + 1)
-    figure = Figure(figsize=(9.6, 4.2), dpi=100, layout="constrained")
+    figure = Figure(figsize=(7.2, 3.4), dpi=140, layout="constrained")
     left, right = figure.subplots(1, 2, width_ratios=(2, 1), sharey=True)
     seen = relative[np.isfinite(relative) & (relative > 0)]
     reach = max(EXPLODING, 1 / VANISHING, *([seen.max(), 1 / seen.min()] if len(seen) else []))
@@ -34,8 +34,7 @@ def heatmap(record: Record) -> Figure:
         edges, np.append(layers, layers[-1] + 1) - 0.5, relative.T, cmap="RdBu_r", norm=LogNorm(1 / reach, reach)
     )
     left.set_facecolor("0.75")
-    left.set(xlabel="step", ylabel="hidden layer, input at the top", title="|delta| relative to the last hidden layer")
-    left.invert_yaxis()
+    left.set(xlabel="step", ylabel="hidden layer (input below)", title="|delta| relative to the last hidden layer")
     left.yaxis.set_major_locator(MaxNLocator(integer=True))
     figure.colorbar(drawn, ax=left, label="ratio")
     for place, color in ((0, "0.6"), (-1, "black")):
