@@ -51,7 +51,7 @@ def test_the_folder_is_complete(run_here) -> None:
     assert set(saved["metrics"]) == {
         "train/loss", "train/accuracy", "val/loss", "val/accuracy", "test/loss", "test/accuracy", "best_epoch", "last_epoch",
     }  # fmt: skip
-    assert {"build", "predict", "fit", "test"} == set(saved["durations"])
+    assert {"build", "inspect", "fit", "test"} == set(saved["durations"])
     assert saved["environment"]["torch"] == torch.__version__
     assert saved["environment"]["device"] == "cpu"
     assert saved["environment"]["threads"] == 1

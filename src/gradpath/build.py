@@ -136,7 +136,7 @@ def build_trainer(
     scalars = MetricsFile(folder, ["lr", *trained, *evaluated], resume_step)
     # The probe before the guard, which takes the gradients of a diverged step away.
     log_every = config["trainer"]["log_every_n_steps"]
-    measures = config["probe"]["every"] is not None
+    measures = config["probe"]["every"]
     callbacks: list[pl.Callback] = [
         *([FlowCallback(folder, config["probe"], start or Start(), board, log_every)] if measures else []),
         DivergenceGuard(folder, log_every),

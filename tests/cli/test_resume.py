@@ -7,6 +7,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -80,7 +81,9 @@ def test_what_was_logged_is_whole_and_without_repeats(project: Path, never_kille
     assert ours == theirs
     assert len(ours["train/loss"]) == STEPS // 5
     ours, theirs = record.load(folder), record.load(never_killed)
-    assert all((ours[name] == theirs[name]).all() for name in theirs)
+    assert ours["verdict"] == theirs["verdict"]
+    for name in set(theirs) - {"verdict", "layer"}:
+        assert np.array_equal(ours[name], theirs[name], equal_nan=True), name
     assert (folder / "config.yaml").read_text().replace(f"resume: {folder}", "resume: null") == (
         never_killed / "config.yaml"
     ).read_text()

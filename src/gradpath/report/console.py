@@ -2,6 +2,7 @@
 
 import logging
 import sys
+import threading
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -36,8 +37,17 @@ def quiet() -> None:
     warnings.filterwarnings("ignore", ".*LeafSpec.*is deprecated.*")
     # trainer=cpu is a choice.
     warnings.filterwarnings("ignore", "GPU available but not used.*")
+    threading.excepthook = _thread_ended
     # A resumed run writes into the folder that it continues.
     warnings.filterwarnings("ignore", ".*exists and is not empty.*")
+
+
+def _thread_ended(arguments: threading.ExceptHookArgs) -> None:
+    """A full disk ends TensorBoard's writing thread; the run itself meets it too, and says so in one line."""
+    if isinstance(arguments.exc_value, OSError):
+        warn(f"TensorBoard's event file: {arguments.exc_value.strerror or arguments.exc_value}")
+    else:
+        threading.__excepthook__(arguments)
 
 
 def show(title: str, rows: Rows) -> None:
