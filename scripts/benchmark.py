@@ -192,7 +192,7 @@ def main() -> None:
     report("784-512-256-10", "the run without a probe", probe_options(steps), chosen["pairs"])
     deep = probe_options(steps // 4, "model=deep", "model.depth=50", "model.width=256")
     report("50 hidden layers of 256", "the run without a probe", deep, chosen["pairs"])
-    # Dangel et al. 2021 (Cockpit), MNIST MLP on a CPU, measured at every step.
+    # Schneider et al. 2021 (Cockpit), MNIST MLP on a CPU, measured at every step.
     print("\nPublished for Cockpit: |dW| alone 1.03, its economy set 63, business 72, full 260 x the step without it.")
 
 

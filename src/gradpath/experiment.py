@@ -95,7 +95,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
         # Of the weights that the run ended with; NaN would tell nothing.
         profile_end = None if result["error"] else measure(network, objective, found.batch)
         result["profile_end"] = profile_end and [asdict(row) for row in profile_end]
-        result["verdict"] = judge(folder, found.verdict, profile_end, network, config["optimizer"])
+        result["verdict"] = judge(folder, found.verdict, found.profile, profile_end, network, config["optimizer"])
     show_result(result, folder)
     show_verdict("end", result["verdict"], profile_end)
     if config["fail_on_divergence"] and result["status"] == "diverged":

@@ -15,7 +15,12 @@ from gradpath.report import metrics
 
 
 def judge(
-    folder: Path, at_start: Mapping[str, Any], end: Sequence[LayerFlow] | None, network: MLP, optimizer: Mapping[str, Any]
+    folder: Path,
+    at_start: Mapping[str, Any],
+    start: Sequence[LayerFlow],
+    end: Sequence[LayerFlow] | None,
+    network: MLP,
+    optimizer: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The verdict on the start, with the findings of the whole run and, as `end`, the reading of the profile it ended with.
 
@@ -23,7 +28,7 @@ def judge(
 
     Args:
         at_start: what `verdict` said of the start.
-        end: the profile at the end, None where the run broke down.
+        start, end: the profiles; `end` is None where the run broke down.
         optimizer: the keys of the `optimizer` option.
     """
     rows = metrics.load(folder)
@@ -38,6 +43,8 @@ def judge(
         eps=optimizer.get("eps") if "betas" in optimizer else None,
         sizes=[linear.weight.numel() for linear in network.linears],
         record=record.load(folder) if recorded else None,
+        layers=[row.layer for row in start[:-1]],
+        dead=([row.dead or 0.0 for row in start[:-1]], [row.dead or 0.0 for row in (end or [])[:-1]]),
     )
     findings = findings_in_training(course, [Finding(**finding) for finding in at_start["findings"]])
     reading = read([row.delta for row in end[:-1]]).as_dict() if end else None

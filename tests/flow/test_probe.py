@@ -416,3 +416,167 @@ def test_a_gradient_that_breaks_on_its_way_back() -> None:
             loss.backward()
             optimizer.step()
     assert p.verdict()["diverged"] == "step 1 in first (delta)"
+
+
+def steps_of(model: nn.Module, batch: Tensor, count: int = 2, **options: Any) -> Probe:
+    """A few steps of SGD on the mean square of the outputs."""
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with probe(model, **options) as p:
+        for _ in range(count):
+            optimizer.zero_grad()
+            model(batch).square().mean().backward()
+            optimizer.step()
+    return p
+
+
+def test_columns_keep_their_names_when_the_record_is_read_early() -> None:
+    model = nn.ModuleDict({"out": nn.Linear(5, 2), "a": nn.Linear(3, 5)})
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    with probe(model) as p:
+        assert p.record.steps == []
+        for _ in range(2):
+            model["out"](model["a"](torch.ones(4, 3))).mean().backward()
+            optimizer.step()
+            assert p.record.layers == ["a", "out"]
+    norms = [model[name].weight.norm().item() for name in ("a", "out")]
+    assert p.record.row(1)["weight_norm"] == pytest.approx(norms)
+
+
+def test_layers_that_are_never_called_have_no_say() -> None:
+    """`out_proj` of torch's attention is a Linear whose weight is used, and which is never called."""
+    torch.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
+    model = nn.Sequential(nn.Embedding(11, 8), nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), nn.Linear(8, 3))
+    p = steps_of(model, torch.randint(11, (6, 5)), inputs=torch.randint(11, (2, 5)))
+    assert p.verdict()["class"] == p.verdict()["end"]["class"] == "healthy"
+    assert p.verdict()["diverged"] is None
+    assert np.isfinite(p.record.row(0)["correlation"][:4]).all()
+
+
+def test_two_optimisers_in_turn() -> None:
+    torch.manual_seed(0)
+    network = MLP(3, [4], 2)
+    first, second = (torch.optim.SGD(part.parameters(), lr=0.1) for part in network.blocks)
+    with probe(network) as p:
+        for _ in range(3):
+            network(torch.ones(5, 3)).square().mean().backward()
+            first.step()
+            second.step()
+            network.zero_grad()
+    assert p.record.steps == [0, 1, 2]
+    assert p.record.row(0)["update_ratio"][0] > 0
+    assert np.isnan(p.record.row(0)["update_ratio"][1])
+
+
+def test_an_optimiser_of_more_than_the_probed_part() -> None:
+    body, head = nn.Linear(3, 4), nn.Linear(4, 2)
+    optimizer = torch.optim.SGD([*body.parameters(), *head.parameters()], lr=0.1)
+    with probe(head) as p:
+        head(body(torch.ones(5, 3))).mean().backward()
+        optimizer.step()
+    assert p.record.steps == [0]
+
+
+def test_an_unused_first_parameter_and_accumulation() -> None:
+    torch.manual_seed(0)
+    model = Shared()
+    (x, y), *_ = batches(1, features=4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    rows = []
+    for parts in (1, 4):
+        with probe(model) as p:
+            optimizer.zero_grad()
+            for part, labels in zip(x.chunk(parts), y.chunk(parts), strict=True):
+                (F.cross_entropy(model(part), labels) / parts).backward()
+            optimizer.step()
+        rows.append(p.record.row(0)["delta"][:2])
+    assert rows[1] == pytest.approx(rows[0], rel=1e-9)
+
+
+def test_a_derivative_inside_the_loss_is_no_pass_of_its_own() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(2, 8), nn.Tanh(), nn.Linear(8, 1)).double()
+    x = torch.randn(6, 2, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    deltas = []
+    for parts in (1, 2):
+        with probe(network) as p:
+            optimizer.zero_grad()
+            for part in x.chunk(parts):
+                (slope,) = torch.autograd.grad(network(part).sum(), part, create_graph=True)
+                (slope.square().sum(1).mean() / parts).backward()
+            optimizer.step()
+        deltas.append(p.record.row(0)["delta"][0])
+    assert deltas[1] == pytest.approx(deltas[0], rel=1e-9)
+
+
+def test_a_single_sample_without_a_batch_dimension() -> None:
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+    alone, batched = (steps_of(network, x, count=1).record.row(0) for x in (torch.ones(3), torch.ones(1, 3)))
+    # The optimiser moved the weights a little in between.
+    assert alone["delta"] == pytest.approx(batched["delta"], rel=0.2)
+
+
+def test_two_forward_passes_before_one_backward() -> None:
+    network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+    with probe(network) as p:
+        (network(torch.ones(4, 3)) - network(7 * torch.ones(4, 3))).square().mean().backward()
+        torch.optim.SGD(network.parameters(), lr=0.0).step()
+    assert np.isnan(p.record.row(0)["activation_mean"][1])
+
+
+def test_modules_with_peculiar_weights_and_activations(tmp_path: Path) -> None:
+    """Spectral norm computes its weight; PReLU per unit takes only its own width. Neither may break the loop."""
+    torch.manual_seed(0)
+    layers: list[nn.Module] = [nn.utils.parametrizations.spectral_norm(nn.Linear(4, 8))]
+    for _ in range(12):
+        layers += [nn.PReLU(8), nn.Linear(8, 8)]
+    p = steps_of(nn.Sequential(*layers, nn.PReLU(8), nn.Linear(8, 2)), torch.randn(6, 4), folder=tmp_path / "odd")
+    assert np.isnan(p.record.row(0)["weight_norm"][0])
+    assert p.record.row(0)["delta"].min() > 0
+    assert "findings" in str(record.load(tmp_path / "odd")["verdict"])
+
+
+def test_weights_of_zero_that_do_not_stay_equal() -> None:
+    """A residual branch that starts at zero, as in ReZero: healthy."""
+
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.ModuleList(nn.Linear(6, 6) for _ in range(4))
+            self.head = nn.Linear(6, 2)
+            nn.init.zeros_(self.layers[-1].weight)
+
+        def forward(self, x: Tensor) -> Tensor:
+            for layer in self.layers:
+                x = x + F.gelu(layer(x))
+            return self.head(x)
+
+    torch.manual_seed(0)
+    assert steps_of(Residual(), torch.randn(7, 6)).verdict()["findings"] == []
+
+
+def test_divergence_is_a_finding_in_any_loop() -> None:
+    network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 2))
+    with probe(network) as p:
+        for step in range(2):
+            network(torch.full((4, 3), 1.0 if step == 0 else float("nan"))).mean().backward()
+            torch.optim.SGD(network.parameters(), lr=0.0).step()
+            network.zero_grad()
+    assert p.verdict()["diverged"] == "step 1 in 0 (activation)"
+    assert p.verdict()["findings"][0]["kind"] == "divergence"
+
+
+def test_what_a_probe_refuses(tmp_path: Path) -> None:
+    network = MLP(3, [4], 2)
+    for wrong, message in (
+        ({"every": 0}, "every=0"), ({"slow_every": 0}, "slow_every=0"), ({"inputs": torch.ones(1, 3)}, "two samples"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=message):
+            Probe(network, **wrong)
+    with pytest.raises(ValueError, match="has no shape yet"):
+        Probe(nn.Sequential(nn.LazyLinear(3)))
+    steps_of(network, torch.ones(4, 3), folder=tmp_path / "once")
+    with pytest.raises(ValueError, match="holds a record already"):
+        steps_of(network, torch.ones(4, 3), folder=tmp_path / "once")

@@ -55,6 +55,8 @@ def test_activations_and_correlations() -> None:
     network = MLP(5, [7, 6], 3, nn.Tanh).double()
     with torch.no_grad():
         network.linears[1].weight.copy_(torch.ones(6, 7))
+        network.linears[1].bias.zero_()
+        network.linears[2].weight.copy_(torch.arange(3.0)[:, None].expand(3, 6))
     batch = Batch(6 * torch.randn(9, 5, dtype=torch.float64), torch.randint(3, (9,)))
     rows = measure(network, OBJECTIVE, batch)
     x = batch.inputs
@@ -69,6 +71,10 @@ def test_activations_and_correlations() -> None:
         assert row.correlation == pytest.approx(nn.functional.cosine_similarity(h[0], h[1], dim=0).item(), rel=1e-10)
     assert 0 < rows[0].saturated < 1
     assert [row.symmetric for row in rows] == [False, True, False]
+    with torch.no_grad():
+        network.linears[2].weight.normal_()
+    # The next layer's weights tell the units apart, and they will not stay the same.
+    assert not measure(network, OBJECTIVE, batch)[1].symmetric
     assert rows[-1].activation_mean is None
 
 

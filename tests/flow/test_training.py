@@ -27,7 +27,7 @@ def finding_of(result: dict[str, Any], kind: str) -> dict[str, Any]:
                                      "model.width=64")),
         ("small_updates", "activation", (*MNIST, "activation=sigmoid", "init=xavier_normal", "model=deep", "model.depth=16",
                                          "model.width=64", "trainer.max_epochs=1")),
-        ("dead_units", "learning rate", ("data=xor_noisy", "optimizer.lr=1", "probe=standard", "probe.slow_every=1",
+        ("dead_units", "learning rate", ("data=xor_noisy", "optimizer.lr=1", "probe=standard",
                                          "model.hidden=[64,64]",
                                          "trainer.max_epochs=5", "trainer.accelerator=cpu")),
         ("flat_loss", "depth", ("data=xor", "model=perceptron", "trainer.accelerator=cpu", "trainer.log_every_n_steps=10")),

@@ -43,8 +43,11 @@ def test_the_reading(deltas: tuple[float, ...], kind: str, ratio: float, rate: f
 
 def test_the_reading_at_the_edges() -> None:
     assert read([1.0]).kind is None
-    assert read([0.0, 0.0]).kind == "vanishing"
-    assert read([1.0, 0.0]).kind == "exploding"
+    assert read([0.0, 1.0]).kind == "vanishing"
+    # Output weights of zero, or a loss of zero: nothing arrives that could vanish.
+    assert read([0.0, 0.0]).kind is None
+    # A block that passes nothing on, beside which the gradient goes.
+    assert (read([0.5, 0.0, 0.4]).kind, read([0.5, 0.0, 0.4]).ratio) == ("healthy", 1.25)
     assert read([float("inf"), 1.0]).kind == "exploding"
     assert read([1.0, float("nan")]).kind == "exploding"
     assert read([2.0, 1.0]).interval is None

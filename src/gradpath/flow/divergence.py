@@ -99,26 +99,22 @@ def load(folder: Path) -> Divergence | None:
 
 
 def first_not_finite(record: Record) -> Divergence | None:
-    """The first NaN or Inf among what a probe measured, or None: forwards through the layers, then backwards.
+    """The first quantity that was not finite among what a probe measured, or None: forwards through the layers, then back.
 
-    What was never finite was not measured (an activation where there is none) and counts only as infinite.
+    A record holds inf for it; NaN only says that nothing was measured.
     """
-    saved = {name: np.array([row[index] for row in record.rows]) for index, name in enumerate(record.quantities)}
-    measured = {name: np.isfinite(rows).any(0) for name, rows in saved.items()}
-    forward = [("weight_norm", "weight"), ("activation_mean", "activation")]
-    backward = [("delta", "delta"), ("weight_grad_norm", "weight gradient")]
-    for row, step in enumerate(record.steps):
-        for parts, layers in ((forward, record.layers), (backward, record.layers[::-1])):
-            for layer in layers:
-                place = record.layers.index(layer)
-                for name, quantity in parts:
-                    if name not in saved:
-                        continue
-                    value = saved[name][row, place]
-                    # A row without a single number was not read on that step.
-                    read = name in ("delta", "weight_grad_norm") or not np.isnan(saved[name][row]).all()
-                    if np.isinf(value) or (np.isnan(value) and measured[name][place] and read):
-                        return Divergence(step, layer, quantity)
+    order = [("weight_norm", "weight", 1), ("activation_variance", "activation", 1)]
+    order += [("delta", "delta", -1), ("weight_grad_norm", "weight gradient", -1)]
+    bad = {name: np.isinf(record.matrix(name)) for name, *_ in order if name in record.quantities}
+    rows = np.flatnonzero(np.any([matrix.any(1) for matrix in bad.values()], axis=0)) if record.steps else np.array([])
+    if not len(rows):
+        return None
+    step = int(rows[0])
+    for direction in (1, -1):
+        for place in range(len(record.layers))[::direction]:
+            for name, quantity, way in order:
+                if way == direction and name in bad and bad[name][step, place]:
+                    return Divergence(record.steps[step], record.layers[place], quantity)
     return None
 
 

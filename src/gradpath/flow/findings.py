@@ -71,20 +71,15 @@ class Layer(Protocol):
 class Anatomy:
     """What a network is made of, as far as its gradients care.
 
-    activation: of the hidden layers, in float64; None where no activation module was found. norm: "BatchNorm", "LayerNorm",
+    activation: of the hidden layers, in float64 on the CPU; None where no activation module was found, or one that takes
+    only inputs of a certain shape. name: its name. norm: "BatchNorm", "LayerNorm",
     "RMSNorm" or None. after: the normalisation stands behind the activation.
     """
 
     activation: nn.Module | None = None
     norm: str | None = None
     after: bool = False
-
-    @property
-    def name(self) -> str:
-        """The activation's name in a sentence."""
-        if isinstance(self.activation, Function):
-            return self.activation.name
-        return type(self.activation).__name__ if self.activation else "no activation"
+    name: str = "no activation"
 
 
 def anatomy(model: nn.Module) -> Anatomy:
@@ -94,21 +89,21 @@ def anatomy(model: nn.Module) -> Anatomy:
     norm = next((module for module in modules if isinstance(module, tuple(NORMS))), None)
     name = next((name for kind, name in NORMS.items() if isinstance(norm, kind)), None)
     after = activation is not None and norm is not None and modules.index(activation) < modules.index(norm)
-    return Anatomy(deepcopy(activation).double() if activation else None, name, after)
+    if activation is None:
+        return Anatomy(None, name, after)
+    title = activation.name if isinstance(activation, Function) else type(activation).__name__
+    return Anatomy(_in_float64(activation), name, after, title)
 
 
-# The remedies in the words of plain PyTorch, for networks that are not gradpath's.
-IN_PYTORCH = {
-    "init=critical": "draw W with nn.init.normal_(W, std=(sigma_w^2 / fan_in) ** 0.5) at the sigma_w^2 that is needed",
-    "activation=relu init=he_normal": "nn.ReLU, with nn.init.kaiming_normal_(W, nonlinearity='relu')",
-    "activation=relu": "nn.ReLU",
-    "norm=none init=critical": "no normalisation, and W at the critical scale",
-}
-
-
-def in_pytorch(remedy: str) -> str:
-    """A remedy for who has no command line of ours."""
-    return IN_PYTORCH.get(remedy, remedy.replace("model=deep model.depth=", "hidden layers: at most ").split(" model.")[0])
+def _in_float64(activation: nn.Module) -> nn.Module | None:
+    """A copy for the integrals of theory, None where it does not take a vector of any length (PReLU per unit)."""
+    copy = deepcopy(activation).double().cpu()
+    copy.training = False
+    try:
+        copy(torch.zeros(3, dtype=torch.float64))
+    except (RuntimeError, ValueError):
+        return None
+    return copy
 
 
 def findings_at_start(kind: str | None, rate: float | None, profile: Sequence[Layer], network: Anatomy) -> list[Finding]:
@@ -135,6 +130,22 @@ def findings_at_start(kind: str | None, rate: float | None, profile: Sequence[La
     return [finding for finding in found if finding][:MOST]
 
 
+# The remedies in the words of plain PyTorch, for networks that are not gradpath's.
+IN_PYTORCH = {
+    "activation=relu init=he_normal": "nn.ReLU, with nn.init.kaiming_normal_(W, nonlinearity='relu')",
+    "activation=relu": "nn.ReLU",
+    "init=critical": "nn.init.normal_(W, std=({needed:.3g} / W.shape[1]) ** 0.5) in every hidden layer",
+    "norm=none init=critical": "no normalisation, and nn.init.normal_(W, std=({needed:.3g} / W.shape[1]) ** 0.5)",
+}
+
+
+def in_pytorch(remedy: str, hidden: Sequence[Layer], network: Anatomy) -> str:
+    """A remedy for who has no command line of ours."""
+    needed = (_critical(hidden, network.activation) if network.activation else None) or 2.0
+    depth = remedy.removeprefix("model=deep model.depth=").split()[0]
+    return IN_PYTORCH.get(remedy, f"at most {depth} hidden layers").format(needed=needed)
+
+
 def _cause(kind: str, hidden: Sequence[Layer], network: Anatomy) -> tuple[str, str, str]:
     """Cause, reason and remedy of a gradient that vanishes or explodes."""
     depth, width = len(hidden), hidden[-1].width
@@ -146,7 +157,7 @@ def _cause(kind: str, hidden: Sequence[Layer], network: Anatomy) -> tuple[str, s
         why = f"{network.name} loses it, and {network.norm} makes it independent of the initial scale"
         return "activation", why, "activation=relu"
     if network.activation is None:
-        needed: float | None = 1.0
+        needed: float | None = 1.0 if network.name == "no activation" else 2.0
     else:
         needed = _critical(hidden, network.activation)
         if not _theory_agrees(kind, hidden, network.activation):

@@ -1,6 +1,7 @@
 """Sums of squares that neither underflow nor wait for a device."""
 
 from collections.abc import Sequence
+from math import inf, isnan
 
 import numpy as np
 import numpy.typing as npt
@@ -19,19 +20,23 @@ def square_sum(values: Tensor) -> Scalar:
     """sum of v^2 of a tensor without gradient: a Python float on the CPU, elsewhere, where asking would be a sync, a 0-d
     float64 tensor.
 
+    inf where an entry is NaN: in a record NaN means that nothing was measured.
+
     On the CPU one BLAS dot product, done again in float64 where float32 squares may have left their range: those of a
     gradient near 1e-20 would be 0.
     """
     flat = values.reshape(-1)
     if not flat.is_cpu:
-        squared: Tensor = torch.linalg.vector_norm(flat, dtype=_wide(flat)).square()
-        return squared
+        norm: Tensor = torch.linalg.vector_norm(flat, dtype=_wide(flat))
+        return norm.square().nan_to_num(nan=inf, posinf=inf)
     if flat.dtype not in (torch.float32, torch.float64):
         flat = flat.float()
     total: float = torch.dot(flat, flat).item()
-    if flat.dtype == torch.float64 or TRUSTED[0] < total < TRUSTED[1]:
+    if TRUSTED[0] < total < TRUSTED[1]:
         return total
-    return float(flat.double().square().sum().item())
+    if flat.dtype == torch.float32:
+        total = flat.double().square().sum().item()
+    return inf if isnan(total) else total
 
 
 def square_sums(tensors: Sequence[Tensor | None]) -> list[Scalar]:
@@ -39,7 +44,9 @@ def square_sums(tensors: Sequence[Tensor | None]) -> list[Scalar]:
     chosen = [tensor for tensor in tensors if tensor is not None]
     if not chosen or chosen[0].is_cpu:
         return [float("nan") if tensor is None else square_sum(tensor) for tensor in tensors]
-    squares = iter(torch.stack(torch._foreach_norm(chosen, 2, _wide(chosen[0]))).square().unbind())
+    squares = iter(
+        torch.stack(torch._foreach_norm(chosen, 2, _wide(chosen[0]))).square().nan_to_num(nan=inf, posinf=inf).unbind()
+    )
     return [float("nan") if tensor is None else next(squares) for tensor in tensors]
 
 

@@ -1,7 +1,9 @@
 """The probe: per layer and measured step, what the gradient, the weights and the activations did."""
 
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,10 +18,10 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.divergence import first_not_finite
-from gradpath.flow.findings import anatomy, in_pytorch
+from gradpath.flow.findings import MOST, Finding, anatomy, in_pytorch
 from gradpath.flow.norms import Scalar, gather, square_sum, square_sums
-from gradpath.flow.profile import LayerFlow, scales_of
-from gradpath.flow.record import Matrix, Record
+from gradpath.flow.profile import LayerFlow, rows_are_equal, scales_of
+from gradpath.flow.record import FILE, Matrix, Record, set_verdict
 from gradpath.flow.spectrum import cosines, ranks
 from gradpath.flow.verdict import read, verdict
 from gradpath.flow.watch import SUMS, Meter, Watch
@@ -54,7 +56,8 @@ class Probe:
         saturated: fraction of activations within 3 % of half the range of a bound (|tanh| > 0.97); NaN without bounds.
         dead: fraction of units that were zero on every one of the last 1024 samples measured.
         correlation: cosine of the pre-activations of two fixed inputs. rank: of W.
-    NaN where there is nothing to measure: no gradient, no activation behind the layer, weights of zero.
+    NaN where nothing was measured: no gradient, no activation behind the layer, weights of zero; inf where a value was not
+    finite. Of several optimisers in turn, a step is that of the first; the others' layers have no update ratio.
 
     Args:
         model: any module with `nn.Linear` layers. Its loss is taken to be a mean over the batch and, under gradient
@@ -74,7 +77,7 @@ class Probe:
         on_row: called after each measured step.
 
     Raises:
-        ValueError: there is no Linear layer.
+        ValueError: there is no Linear layer, or one that has no shape yet; every < 1; fewer than two inputs.
     """
 
     def __init__(
@@ -94,14 +97,21 @@ class Probe:
         first_step: int = 0,
         on_row: Callable[["Probe"], None] | None = None,
     ) -> None:
+        if every < 1 or slow_every < 1:
+            raise ValueError(f"probe: every={every}, slow_every={slow_every}: must be at least 1")
+        if inputs is not None and len(inputs) < 2:
+            raise ValueError("probe: inputs: must hold two samples at least, whose correlation is followed")
         self.model, self.every, self.activations = unwrapped(model), every, activations
         self.inputs, self.rank, self.clipping, self.scaler, self.passes = inputs, rank, clipping, scaler, passes
         self.distributed, self.step, self.on_row = distributed, first_step, on_row
+        self.device = next(model.parameters()).device
         self.slow_every, self.slow = slow_every, False
         # Compiled from outside, or by `module.compile()`. Only then: forcing eager execution slows every call down.
         self.compiled = self.model is not model or any(module._compiled_call_impl is not None for module in model.modules())
         self.watch = Watch(self.model, keep, self._on_backward)
-        self.weights: Sequence[Tensor] = [meter.linear.weight for meter in self.watch.meters]
+        # A weight that is computed from others (spectral norm) is no parameter, and is not read.
+        weights = [meter.linear.weight for meter in self.watch.meters]
+        self.weights: Sequence[Tensor | None] = [w if isinstance(w, nn.Parameter) else None for w in weights]
         self.biases: Sequence[Tensor | None] = [meter.linear.bias for meter in self.watch.meters]
         # Small, and cheaper all at once when the step is done; but by then they have been clipped or unscaled.
         self.hooks_on_biases = clipping or scaler is not None or distributed
@@ -109,6 +119,8 @@ class Probe:
         # sigma_w^2, sigma_b^2 and whether all units are the same, as the probe found them.
         self.scales: dict[Meter, tuple[float, float, bool]] = {}
         self.kept: Record | None = None
+        # The meters in the order of the record's columns.
+        self.columns: list[Meter] = []
         # Step, backward passes, scale, uses of each layer, numbers.
         self.pending: list[tuple[int, int, float, list[int], Matrix]] = []
         self.grad_hooks: list[RemovableHandle] = []
@@ -116,6 +128,7 @@ class Probe:
         self.grad_squares: list[Scalar] = [*self.unread, *self.unread]
         self.weight_squares: list[Scalar] = []
         self.before: list[Tensor] = []
+        self.moved: set[int] = set()
         self.idle: npt.NDArray[np.int64] | None = None
         self.seen = 0
         self.hooks: list[RemovableHandle] = []
@@ -124,20 +137,28 @@ class Probe:
 
     @property
     def record(self) -> Record:
-        """All that was measured so far."""
+        """All that was measured so far; its columns stand in the order in which the first measured step used the layers."""
         self._settle()
-        assert self.kept is not None
-        return self.kept
+        return self.kept or Record([], self.quantities)
 
     def verdict(self) -> dict[str, Any]:
         """What the first measured step says, as `verdict.verdict` has it; `end`: the reading of the last; `diverged`: where
         NaN or Inf came first, or None. Remedies are in PyTorch's words."""
         record = self.record
-        found = verdict(self._profile(), anatomy(self.model))
+        network = anatomy(self.model)
+        profile = self._profile()
+        found = verdict(profile, network)
         for finding in found["findings"]:
-            finding["remedy"] = in_pytorch(finding["remedy"])
-        last = read(record.row(-1)["delta"][:-1].tolist()).as_dict() if record.steps else None
+            finding["remedy"] = in_pytorch(finding["remedy"], profile[:-1], network)
+        used = [index for index, meter in enumerate(self.columns) if meter in self.watch.order]
+        last = read(record.row(-1)["delta"][used[:-1]].tolist()).as_dict() if record.steps else None
         first = first_not_finite(record)
+        if first:
+            cause = found["findings"][0]["cause"] if found["findings"] else "learning rate"
+            message, remedy = f"the first NaN or Inf came at {first}", "a smaller learning rate"
+            remedy = found["findings"][0]["remedy"] if found["findings"] else remedy
+            finding = Finding("divergence", cause, first.layer, message, remedy)
+            found["findings"] = [*found["findings"][:1], asdict(finding), *found["findings"][1:]][:MOST]
         return {**found, "end": last, "diverged": str(first) if first else None}
 
     def _profile(self) -> list[LayerFlow]:
@@ -150,7 +171,6 @@ class Probe:
         def value(name: str, index: int) -> float | None:
             return float(row[name][index]) if name in row and np.isfinite(row[name][index]) else None
 
-        meters = self.watch.in_order()
         return [
             LayerFlow(
                 layer=record.layers[index],
@@ -166,7 +186,7 @@ class Probe:
                 dead=value("dead", index),
                 correlation=value("correlation", index),
             )
-            for index, meter in enumerate(meters)
+            for index, meter in enumerate(self.columns)
             if meter in self.watch.order
         ]
 
@@ -184,6 +204,7 @@ class Probe:
 
     def open(self) -> None:
         """Begins to measure."""
+        self.compiled = self.compiled or _anything_compiled()
         if not self.scales:
             self.scales = {meter: scales_of(meter.linear) for meter in self.watch.meters}
         self.hooks = [
@@ -264,19 +285,30 @@ class Probe:
         self.stepping = optimizer
         if self.slow:
             if not self.before:
-                self.before = [torch.empty_like(weight) for weight in self.weights]
+                self.before = [torch.empty(0) if weight is None else torch.empty_like(weight) for weight in self.weights]
+            self.moved = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
             # Each measured while its copy is still in the cache.
-            self.weight_squares = [square_sum(b.copy_(w)) for b, w in zip(self.before, self.weights, strict=True)]
+            self.weight_squares = [
+                float("nan") if w is None else square_sum(b.copy_(w)) for b, w in zip(self.before, self.weights, strict=True)
+            ]
 
     @torch.no_grad()
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self.stepping is not optimizer:
             return
         self.stepping = None
+        overflow = getattr(optimizer, "found_inf", None)
+        if overflow is not None and bool(overflow):
+            # A fused optimiser under a gradient scaler: it was called, and left the weights alone.
+            self.watch.clear()
+            return
         if self.measuring:
             if self.watch.passes:
                 self._finish()
-            elif not self.compiled:
+            elif self.kept is not None or self.pending:
+                # No backward pass since the last step: another optimiser's step of the same iteration.
+                return
+            elif not self.compiled and any(w is not None and w.grad is not None for w in self.weights):
                 # Nothing passed the hooks: the step itself may have been compiled, and is measured from the next one on.
                 self.compiled = True
                 torch.compiler.set_stance("force_eager")
@@ -285,7 +317,7 @@ class Probe:
         self._ready()
 
     def _holds(self, optimizer: Optimizer) -> bool:
-        return any(id(parameter) in self.owned for group in optimizer.param_groups for parameter in group["params"][:1])
+        return any(id(parameter) in self.owned for group in optimizer.param_groups for parameter in group["params"])
 
     def _finish(self) -> None:
         """Keeps the numbers of a step as they are, for `record` to reckon with many at once; the one transfer."""
@@ -295,13 +327,18 @@ class Probe:
         dead = self._dead(watch.peaks()) if self.activations and self.slow else self.unread[: count * self.activations]
         shared = [meter.sums[name] for name in SUMS for meter in meters]
         reads = zip(self.before, self.weights, strict=True) if self.weight_squares else ()
-        changed = [square_sum(before.sub_(weight)) for before, weight in reads]
-        clipped = square_sums([weight.grad for weight in self.weights]) if self.clipping else []
+        changed = [
+            square_sum(before.sub_(weight)) if weight is not None and id(weight) in self.moved else float("nan")
+            for before, weight in reads
+        ]
+        clipped = (
+            square_sums([weight if weight is None else weight.grad for weight in self.weights]) if self.clipping else []
+        )
         own = [*self.grad_squares, *(self.weight_squares or self.unread), *(changed or self.unread), *clipped, *dead]
         self.weight_squares, self.grad_squares = [], [*self.unread, *self.unread]
         numbers = gather([*shared, *own])
         if self.distributed:
-            total = torch.from_numpy(numbers[: len(shared)]).to(self.weights[0].device)
+            total = torch.from_numpy(numbers[: len(shared)]).to(self.device)
             torch.distributed.all_reduce(total)
             numbers[: len(shared)] = total.cpu().numpy()
         unread = np.full(count, np.nan)
@@ -311,21 +348,33 @@ class Probe:
         if self.rank:
             numbers = np.append(numbers, ranks(self.weights) if self.slow else unread)
         scale = 1 / self.scaler.get_scale() if self.scaler else 1.0
+        self._look_at_symmetry()
         self.pending.append((self.step, watch.passes, scale, [meter.uses for meter in meters], numbers))
         if self.on_row:
             self.on_row(self)
 
+    def _look_at_symmetry(self) -> None:
+        """Units with the same weights are told apart by their gradients, where those differ (a residual block that starts at
+        zero): looked at on the first step, for the layers in question."""
+        if self.kept is not None or self.pending:
+            return
+        for meter, (sigma_w2, sigma_b2, same) in list(self.scales.items()):
+            grad = meter.linear.weight.grad
+            self.scales[meter] = sigma_w2, sigma_b2, same and (grad is None or rows_are_equal(grad))
+
     def _settle(self) -> None:
         """Reckons the pending steps' rows and adds them to the record."""
         watch = self.watch
-        if self.kept is None:
-            self.kept = Record([meter.name for meter in watch.in_order()], self.quantities)
         if not self.pending:
             return
+        if not self.columns:
+            self.columns = watch.in_order()
+        if self.kept is None:
+            self.kept = Record([meter.name for meter in self.columns], self.quantities)
         steps, passes, scales, uses, numbers = zip(*self.pending, strict=True)
         self.pending = []
         position = {meter: index for index, meter in enumerate(watch.meters)}
-        order = [position[meter] for meter in watch.in_order()]
+        order = [position[meter] for meter in self.columns]
         names = [*SUMS, "grad", "bias", "weight", "changed", *self._extras()]
         blocks = np.array(numbers).reshape(len(steps), len(names), -1)
         read = {name: blocks[:, index] for index, name in enumerate(names)}
@@ -367,8 +416,12 @@ class Probe:
                 "weight_norm": np.sqrt(weight),
                 "weight_grad_ratio": norm / np.sqrt(nonzero),
                 "update_ratio": np.sqrt(read["changed"] / nonzero),
-                "activation_mean": mean + np.array([meter.shape.centre for meter in self.watch.meters]),
-                "activation_variance": np.maximum(read["squares"] / read["outputs"] - mean**2, 0),
+                "activation_mean": np.where(
+                    np.isinf(read["squares"]), np.inf, mean + np.array([meter.shape.centre for meter in self.watch.meters])
+                ),
+                "activation_variance": np.where(
+                    np.isinf(read["squares"]), np.inf, np.maximum(read["squares"] / read["outputs"] - mean**2, 0)
+                ),
                 "saturated": read["saturated"] / read["outputs"],
             }
         rows |= {name: read[name] for name in self._extras()}
@@ -402,6 +455,17 @@ def unwrapped(model: nn.Module) -> nn.Module:
         model = inner
 
 
+def _anything_compiled() -> bool:
+    """Dynamo has compiled something in this process: it may be what calls the model."""
+    dynamo = sys.modules.get("torch._dynamo.utils")
+    return bool(dynamo and sum(dynamo.counters["frames"].values()))
+
+
+def _is_distributed(model: nn.Module) -> bool:
+    """DistributedDataParallel itself, or inside `torch.compile`'s wrapper."""
+    return isinstance(getattr(model, "_orig_mod", model), DistributedDataParallel)
+
+
 def _of_biases(grads: Sequence[Tensor | None]) -> Sequence[Scalar]:
     """The sum of squares of each of many small vectors, NaN for None."""
     chosen = [grad for grad in grads if grad is not None]
@@ -423,15 +487,21 @@ def probe(model: nn.Module, folder: str | Path | None = None, **options: Any) ->
         options: as `Probe` takes them: `every=10`, `inputs=batch`, `scaler=scaler`.
 
     Raises:
-        ValueError: the model has no Linear layer.
+        ValueError: as `Probe`; the folder holds a record.
+        OSError: the folder cannot be made.
     """
-    distributed = isinstance(model, DistributedDataParallel)
-    measuring = Probe(model, **{"distributed": distributed, **options})
+    place = None if folder is None else Path(folder)
+    if place is not None and (place / FILE).exists():
+        raise ValueError(f"probe: folder={folder}: holds a record already; choose another")
+    if place is not None:
+        place.mkdir(parents=True, exist_ok=True)
+    measuring = Probe(model, **{"distributed": _is_distributed(model), **options})
     measuring.open()
     try:
         yield measuring
     finally:
         measuring.close()
-        if folder is not None:
-            measuring.record.verdict = measuring.verdict()
-            measuring.save(Path(folder))
+        if place is not None:
+            measuring.save(place)
+    if place is not None and measuring.record.steps:
+        set_verdict(place, measuring.verdict())

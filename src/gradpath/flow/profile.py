@@ -22,7 +22,7 @@ class LayerFlow:
     weight_grad_norm, bias_grad_norm, weight_norm: |dLoss/dW|, |dLoss/db|, |W|, Loss the batch's mean.
     activation_mean, activation_variance, saturated, dead: of the layer's activations, as `Probe` measures them; here a dead
     unit is zero on the whole batch. correlation: cosine of h of the first two samples.
-    symmetric: all rows of W are the same, so that all units compute the same.
+    symmetric: all rows of W are the same, and those of its gradient, so that all units stay the same.
     """
 
     layer: str
@@ -55,7 +55,8 @@ def measure(network: MLP, objective: Objective, batch: Batch) -> list[LayerFlow]
     try:
         with undisturbed(network), torch.enable_grad():
             loss = objective.loss(network(batch.inputs.to(parameters[0].dtype)), batch.targets)
-            grads = gather(square_sums(torch.autograd.grad(loss, parameters))) ** 0.5
+            tensors = torch.autograd.grad(loss, parameters)
+            grads = gather(square_sums(tensors)) ** 0.5
         watch.peaks()
         rows = [
             LayerFlow(
@@ -69,7 +70,7 @@ def measure(network: MLP, objective: Objective, batch: Batch) -> list[LayerFlow]
                 bias_grad_norm=float(grads[2 * i + 1]),
                 weight_norm=torch.linalg.vector_norm(linear.weight.detach().double()).item(),
                 correlation=_finite(cosine(seen[i])) if len(batch.inputs) > 1 else None,
-                symmetric=scales[i][2],
+                symmetric=scales[i][2] and rows_are_equal(tensors[2 * i]),
                 **_activations(meter.sums, meter.shape.centre, meter.peak),
             )
             for i, (linear, meter) in enumerate(zip(linears, watch.meters, strict=True))
@@ -83,10 +84,15 @@ def measure(network: MLP, objective: Objective, batch: Batch) -> list[LayerFlow]
 
 def scales_of(linear: nn.Linear) -> tuple[float, float, bool]:
     """sigma_w^2, sigma_b^2 (0 without a bias), and whether all rows of W are the same."""
-    weight = linear.weight
+    weight = linear.weight.detach()
     same = linear.out_features > 1 and bool((weight == weight[:1]).all())
     sigma_b2 = 0.0 if linear.bias is None else variance(linear.bias)
     return linear.in_features * variance(weight), sigma_b2, same
+
+
+def rows_are_equal(grad: Tensor) -> bool:
+    """All rows the same, up to the rounding of float32."""
+    return bool((grad - grad[:1]).abs().max() <= 1e-4 * grad.abs().max())
 
 
 def _activations(sums: dict[str, float | Tensor], centre: float, peak: Tensor | None) -> dict[str, float | None]:

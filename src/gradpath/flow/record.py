@@ -18,8 +18,8 @@ class Record:
     """Rows are appended while a run goes on and saved as a whole.
 
     `flow.npz`, readable with numpy alone: `layer` (L,) names, first hidden layer first; `step` (S,) optimiser steps done
-    before the measurement; a float64 matrix (S, L) per quantity, NaN where it was not measured; `theory_<quantity>` (L,)
-    what theory predicts of step 0; `verdict`, a JSON text.
+    before the measurement; a float64 matrix (S, L) per quantity, NaN where it was not measured, inf where it was not finite;
+    `theory_<quantity>` (L,) what theory predicts of step 0; `verdict`, a JSON text.
     """
 
     def __init__(self, layers: list[str], quantities: list[str]) -> None:
@@ -37,6 +37,11 @@ class Record:
     def row(self, index: int) -> dict[str, Matrix]:
         """What was measured at one step, (L,) per quantity."""
         return dict(zip(self.quantities, self.rows[index], strict=True))
+
+    def matrix(self, quantity: str) -> Matrix:
+        """One quantity over the steps, (S, L)."""
+        index = self.quantities.index(quantity)
+        return np.array([row[index] for row in self.rows]).reshape(len(self.rows), len(self.layers))
 
     def save(self, folder: Path) -> None:
         """Writes `flow.npz` atomically; not compressed, which would take a hundred times as long."""

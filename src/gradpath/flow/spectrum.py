@@ -46,7 +46,8 @@ def cosines(model: nn.Module, linears: Sequence[nn.Linear], inputs: Tensor) -> M
     parameter = next(model.parameters())
     try:
         with undisturbed(model):
-            model(inputs.to(parameter))
+            # Tokens stay whole numbers.
+            model(inputs.to(parameter) if inputs.is_floating_point() else inputs.to(parameter.device))
     finally:
         for hook in hooks:
             hook.remove()
@@ -54,9 +55,9 @@ def cosines(model: nn.Module, linears: Sequence[nn.Linear], inputs: Tensor) -> M
 
 
 @torch.no_grad()
-def ranks(weights: Sequence[Tensor]) -> Matrix:
+def ranks(weights: Sequence[Tensor | None]) -> Matrix:
     """The numerical rank of each matrix, (L,), with numpy's tolerance sigma_max * max(shape) * eps."""
-    return np.array([float(torch.linalg.matrix_rank(weight)) for weight in weights])
+    return np.array([float("nan") if w is None else float(torch.linalg.matrix_rank(w)) for w in weights])
 
 
 def jacobian_singular_values(model: nn.Module, inputs: Tensor, samples: int = 4) -> Matrix:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,8 @@ from gradpath.flow.findings import MOST, Finding
 # A loss stands still when it fell by less than STILL since the first quarter of the run (by then the last bias has found the
 # classes' frequencies), and by less than LEARNT in all: one that has been learnt stands still too. Fewer steps tell nothing.
 STILL, LEARNT, ENOUGH_STEPS = 0.02, 0.2, 200
-# A loss that ends this many times above its first value has diverged.
-ROSE = 1.2
+# A loss whose last quarter lies this fraction above its first quarter has diverged.
+ROSE = 0.2
 # A healthy update is near 1e-3 of the weight; outside these limits the learning rate is at fault.
 SMALL_UPDATE, LARGE_UPDATE = 1e-5, 1e-1
 # More dead units than this, and than at the start by at least GREW.
@@ -27,7 +28,8 @@ class Course:
     diverged: where NaN or Inf came first, or None. losses: the training loss as logged, first to last. steps: done.
     lr: the learning rate set. eps: that of an adaptive optimiser (Adam's epsilon), or None.
     sizes: entries of each weight matrix, (L,).
-    record: the arrays of `flow.npz`, or None.
+    record: the arrays of `flow.npz`, or None. layers: names of the hidden layers. dead: fraction of each one's units that
+    are zero on a whole batch, before and after (empty where the run broke down).
     """
 
     diverged: str | None
@@ -37,6 +39,8 @@ class Course:
     eps: float | None
     sizes: Sequence[int]
     record: Mapping[str, npt.NDArray[Any]] | None
+    layers: Sequence[str] = ()
+    dead: tuple[Sequence[float], Sequence[float]] = ((), ())
 
 
 def findings_in_training(course: Course, at_start: Sequence[Finding]) -> list[Finding]:
@@ -60,11 +64,14 @@ def _divergence(course: Course, at_start: Sequence[Finding]) -> Finding | None:
 
 def _rising(course: Course, at_start: Sequence[Finding]) -> Finding | None:
     """Divergence without NaN: the loss ends above where it began."""
-    losses = course.losses
-    if len(losses) < 2 or not losses[-1] > ROSE * losses[0]:
+    quarter = len(course.losses) // 4
+    if not quarter:
+        return None
+    first, last = median(course.losses[:quarter]), median(course.losses[-quarter:])
+    if last - first <= ROSE * abs(first):
         return None
     cause, remedy = _root(at_start) or ("learning rate", f"optimizer.lr={_tamed(course):g}")
-    return Finding("divergence", cause, None, f"the training loss rose from {losses[0]:.4g} to {losses[-1]:.4g}", remedy)
+    return Finding("divergence", cause, None, f"the training loss rose from {first:.4g} to {last:.4g}", remedy)
 
 
 def _small_updates(course: Course, at_start: Sequence[Finding]) -> Finding | None:
@@ -113,19 +120,12 @@ def _why_flat(course: Course) -> tuple[str, str] | None:
 
 
 def _dying(course: Course) -> Finding | None:
-    record = course.record
-    if record is None or "dead" not in record or len(record["step"]) < 2:
+    grown = [(after, before, layer) for layer, before, after in zip(course.layers, *course.dead, strict=False)]
+    after, before, layer = max((row for row in grown if row[0] - row[1] >= GREW), default=(0.0, 0.0, ""))
+    if after <= DEAD:
         return None
-    dead = record["dead"][:, :-1]
-    if not dead.size:
-        return None
-    grown = np.nan_to_num(dead[-1] - dead[0])
-    worst = int(np.argmax(np.nan_to_num(dead[-1]) * (grown >= GREW)))
-    if not (dead[-1, worst] > DEAD and grown[worst] >= GREW):
-        return None
-    message = f"{dead[-1, worst]:.0%} of the units are zero for every sample; at the start it was {dead[0, worst]:.0%}"
-    remedy = f"optimizer.lr={_tamed(course):g}"
-    return Finding("dead_units", "learning rate", str(record["layer"][worst]), message, remedy)
+    message = f"{after:.0%} of the units are zero for every sample; at the start it was {before:.0%}"
+    return Finding("dead_units", "learning rate", layer, message, f"optimizer.lr={_tamed(course):g}")
 
 
 def _root(at_start: Sequence[Finding]) -> tuple[str, str] | None:

@@ -17,7 +17,8 @@ VANISHING, EXPLODING = 1e-2, 1e2
 class Reading:
     """How |delta| changes over the hidden layers.
 
-    kind: "vanishing" below a ratio of 1e-2, "exploding" above 1e2, else "healthy"; None with fewer than two hidden layers.
+    kind: "vanishing" below a ratio of 1e-2, "exploding" above 1e2, else "healthy"; None with fewer than two hidden layers,
+        and where no gradient arrives even at the last one (output weights of zero, a loss of zero).
     ratio: |delta| first / last hidden layer. rate_per_layer: the factor of |delta| per layer towards the input, from a
     straight line through log10 |delta|. interval: its 95 % confidence interval.
     """
@@ -40,10 +41,14 @@ def read(deltas: Sequence[float]) -> Reading:
         return Reading(None)
     if not np.isfinite(delta).all():
         return Reading("exploding")
-    if not delta.all():
-        return Reading("vanishing" if delta[0] == 0 else "exploding", 0.0 if delta[0] == 0 else None)
+    if delta[-1] == 0:
+        return Reading(None)
+    if delta[0] == 0:
+        return Reading("vanishing", 0.0)
     ratio = float(delta[0] / delta[-1])
     kind = "vanishing" if ratio < VANISHING else "exploding" if ratio > EXPLODING else "healthy"
+    if not delta.all():
+        return Reading(kind, ratio)
     slope, margin = slope_of(np.log10(delta))
     interval = (_power(-slope - margin), _power(-slope + margin)) if isfinite(margin) else None
     return Reading(kind, ratio, _power(-slope), interval)

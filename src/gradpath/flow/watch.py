@@ -37,8 +37,9 @@ class Activations:
 
 @dataclass(slots=True)
 class Use:
-    """One call of a layer, counted once a gradient comes back to it."""
+    """One call of a layer, counted once a gradient comes back to it. place: where its input lies in memory."""
 
+    place: int
     activations: Activations | None = None
 
 
@@ -58,7 +59,8 @@ class Meter:
         self.values: Tensor | None = None
 
     def add(self, use: Use, grad: Tensor) -> None:
-        sums, samples = self.sums, len(grad)
+        # A single sample may come without a batch dimension.
+        sums, samples = self.sums, len(grad) if grad.ndim > 1 else 1
         self.uses += 1
         # The mean over the batch put 1 / samples into every gradient; taken out again.
         sums["delta"] += samples**2 * square_sum(grad)
@@ -82,7 +84,8 @@ class Watch:
 
     A layer's activation is the first activation module called after it; where there is none (a function such as
     `F.relu`), what the next Linear takes in. Passes without gradients (`torch.no_grad`) are not seen, and a forward pass
-    counts only once its backward pass comes. A layer used several times counts as one with all its uses' units.
+    counts only once its backward pass comes. A layer used several times counts as one with all its uses' units. Checkpointed
+    parts need `use_reentrant=False`: a reentrant one is a backward pass of its own.
 
     Args:
         model: any module with Linear layers.
@@ -97,12 +100,16 @@ class Watch:
         named = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
         if not named:
             raise ValueError("probe: the model has no nn.Linear layer to watch")
+        for name, linear in named:
+            if isinstance(linear.weight, nn.UninitializedParameter):
+                raise ValueError(f"probe: {name} has no shape yet; run a batch through the model first")  # noqa: TRY004
         self.meters = [Meter(name or "linear", linear) for name, linear in named]
         self.shapes = {module: shape_of(module) for module in model.modules() if is_activation(module)}
         self.activations, self.keep, self.on_backward = False, keep, on_backward
         self.activation_handles: list[RemovableHandle] = []
-        # Any parameter that is trained tells by its gradient whether a step's accumulation has begun.
-        self.trained = next((p for p in model.parameters() if p.requires_grad), None)
+        # Their gradients tell whether a step's accumulation has begun.
+        self.trained = [p for p in model.parameters() if p.requires_grad]
+        self.model = model
         self.handles: list[RemovableHandle] = []
         # In the order of their first use, those never used last; filled as they are seen.
         self.order: dict[Meter, None] = {}
@@ -122,6 +129,7 @@ class Watch:
         if watching:
             hooks = [(a, partial(self._on_activation, shape)) for a, shape in self.shapes.items()]
             self.activation_handles = [module.register_forward_hook(hook) for module, hook in hooks]
+            self.activation_handles.append(self.model.register_forward_pre_hook(self._on_forward))
 
     def detach(self) -> None:
         """Leaves the model as it was."""
@@ -169,14 +177,19 @@ class Watch:
                     meter.sums["total"] = total
         return together
 
+    def _on_forward(self, module: nn.Module, inputs: Any) -> None:
+        # The last layer of an earlier pass has no activation behind it.
+        self.last = None
+
     def _on_linear(self, meter: Meter, module: nn.Module, inputs: tuple[Tensor, ...], h: Tensor) -> Tensor | None:
         if not torch.is_grad_enabled():
             return None
-        if self.activations and self.last is not None and self.last.activations is None:
-            # No activation module since the last layer: what comes in here is its activation.
+        place = inputs[0].data_ptr()
+        if self.activations and self.last is not None and self.last.activations is None and place != self.last.place:
+            # No activation module since the last layer: what comes in here is its activation, unless it came in there too.
             self.last.activations = _sums(inputs[0].detach(), Shape(), self.keep)
         self.order[meter] = None
-        self.last = use = Use()
+        self.last = use = Use(place)
         frozen = not h.requires_grad
         if frozen:
             # All below is frozen, and autograd would stop above this layer. A clone, so that what follows may be in place.
@@ -191,9 +204,12 @@ class Watch:
             self.last.activations = _sums(outputs.detach(), shape, self.keep)
 
     def _on_delta(self, meter: Meter, use: Use, grads: tuple[Tensor, ...]) -> None:
+        if torch.is_grad_enabled():
+            # A derivative inside the loss (create_graph=True): the loss's own backward pass comes later.
+            return
         this = torch._C._current_graph_task_id()
         if this != self.pass_id:
-            if self.trained is not None and self.trained.grad is None:
+            if all(parameter.grad is None for parameter in self.trained):
                 # Gradients were thrown away: whatever had been collected belongs to no step.
                 self.clear()
             self.passes, self.pass_id = self.passes + 1, this

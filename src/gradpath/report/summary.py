@@ -82,7 +82,7 @@ def show_verdict(when: str, verdict: Mapping[str, Any], profile: Sequence[LayerF
     reading = verdict if when == "start" else verdict.get("end")
     if profile:
         console.show_table(HEADER, console.shortened([_cells(row, profile) for row in profile], len(HEADER)))
-    rows = [(f"gradient at the {when}", _sentence(reading))] if reading and reading["class"] else []
+    rows = [(f"gradient at the {when}", _sentence(reading))] if reading else []
     for finding in verdict["findings"]:
         where = f" in {finding['layer']}" if finding["layer"] else ""
         rows.append((finding["kind"].replace("_", " ") + where, finding["message"]))
@@ -92,6 +92,8 @@ def show_verdict(when: str, verdict: Mapping[str, Any], profile: Sequence[LayerF
 
 
 def _sentence(reading: Mapping[str, Any]) -> str:
+    if reading["class"] is None:
+        return "no class: it takes two hidden layers and a gradient that arrives at the last one"
     if reading["ratio"] is None:
         return f"{reading['class']}, not finite"
     pace = f", {reading['rate_per_layer']:.3g} x per layer" if reading["rate_per_layer"] else ""
