@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
+from math import isnan
 from statistics import median
 from typing import Any
 
@@ -24,7 +25,8 @@ from gradpath.flow.verdict import EXPLODING, VANISHING, verdict
 from gradpath.seeding import seed_everything
 
 SEEDS, JUDGED_SEED, SAMPLE = range(5), 100, 256
-CLASSES = ("vanishing", "healthy", "exploding")
+# "none": no gradient arrives even at the last hidden layer.
+CLASSES = ("vanishing", "healthy", "exploding", "none")
 # What is changed to see whether something is the cause. Without BatchNorm the scale that it hid has to be chosen.
 CHANGES = {
     "initial scale": {"init": "critical"},
@@ -84,7 +86,7 @@ def score(case: dict[str, str]) -> Score:
     causes = true_causes(case, profile) if truth != "healthy" or profile[0].symmetric else frozenset()
     first = said["findings"][0]["cause"] if said["findings"] else None
     line = " ".join(f"{key}={value}" for key, value in case.items())
-    return Score(line, truth, ratio, causes, str(said["class"]), first, len(said["findings"]))
+    return Score(line, truth, ratio, causes, said["class"] or "none", first, len(said["findings"]))
 
 
 def true_class(case: dict[str, str]) -> tuple[str, float]:
@@ -92,8 +94,10 @@ def true_class(case: dict[str, str]) -> tuple[str, float]:
     ratios = []
     for seed in SEEDS:
         delta = [row.delta for row in _profile(case, seed, torch.float64)[:-1]]
-        ratios.append(delta[0] / delta[-1] if delta[-1] else 0.0)
+        ratios.append(delta[0] / delta[-1] if delta[-1] else float("nan"))
     ratio = median(ratios)
+    if isnan(ratio):
+        return "none", ratio
     return ("vanishing" if ratio < VANISHING else "exploding" if ratio > EXPLODING else "healthy"), ratio
 
 
