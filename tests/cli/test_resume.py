@@ -119,6 +119,8 @@ def test_stopped_by_hand(project: Path, signal_: signal.Signals, command) -> Non
     process = subprocess.Popen(
         [sys.executable, "train.py", *TRAIN, f"hydra.run.dir={folder}"],
         cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell that starts the tests in the background has them, and their children, ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     while not metrics.load(folder):
         assert process.poll() is None
