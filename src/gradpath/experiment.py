@@ -29,7 +29,7 @@ from gradpath.overrides import plain
 from gradpath.report import console
 from gradpath.report.metrics import MetricsFile, collect
 from gradpath.report.result import FILE as RESULT
-from gradpath.report.result import command, environment, write_result
+from gradpath.report.result import command, new_result, write_result
 from gradpath.report.summary import relative, show_result, show_start, show_verdict
 from gradpath.report.tensorboard import RunLogger
 from gradpath.runs import CONFIG, OVERRIDES, read_config
@@ -74,19 +74,8 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
         console.warn(sentence)
     show_verdict("start", found.verdict, found.profile)
 
-    result: dict[str, Any] = {
-        "status": "ok",
-        "error": None,
-        "choices": dict(choices),
-        "seed": config["seed"],
-        "parameters": count_parameters(network),
-        "metrics": {},
-        **found.as_dict(),
-        "profile_end": None,
-        "durations": clock.seconds,
-        "environment": environment(str(trainer.strategy.root_device)),
-        "command": command(),
-    }
+    device = str(trainer.strategy.root_device)
+    result = new_result(choices, config["seed"], count_parameters(network), found.as_dict(), clock.seconds, device)
     with recorded(result, folder):
         try:
             result |= fit_and_test(trainer, module, data, folder, resumes, clock)

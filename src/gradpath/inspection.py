@@ -23,7 +23,7 @@ from gradpath.network import MLP, count_parameters
 from gradpath.objective import Objective
 from gradpath.report import console
 from gradpath.report.result import FILE as RESULT
-from gradpath.report.result import command, environment, write_result
+from gradpath.report.result import new_result, write_result
 from gradpath.report.summary import relative, show_look, show_look_line, show_verdict
 from gradpath.runs import CONFIG, OVERRIDES
 from gradpath.seeding import seed_everything
@@ -92,19 +92,8 @@ def look(
     seed_everything(config["seed"])
     data, network, objective, _ = build_run(config, choices)
     found = inspect(network, objective, data, config["probe"].get("jacobian", False))
-    result = {
-        "status": "ok",
-        "error": None,
-        "choices": dict(choices),
-        "seed": config["seed"],
-        "parameters": count_parameters(network),
-        "metrics": {},
-        **found.as_dict(),
-        "profile_end": None,
-        "durations": {"look": time.perf_counter() - begun},
-        "environment": environment("cpu"),
-        "command": command(),
-    }
+    durations = {"look": time.perf_counter() - begun}
+    result = new_result(choices, config["seed"], count_parameters(network), found.as_dict(), durations, "cpu")
     folder.mkdir(parents=True, exist_ok=True)
     write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))
     _record(found).save(folder)

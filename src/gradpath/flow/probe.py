@@ -21,14 +21,12 @@ from gradpath.flow.divergence import first_not_finite
 from gradpath.flow.findings import MOST, Finding, anatomy, in_pytorch
 from gradpath.flow.norms import Scalar, gather, square_sum, square_sums
 from gradpath.flow.profile import LayerFlow, rows_are_equal, scales_of
+from gradpath.flow.quantities import ACTIVATIONS, GRADIENTS, WEIGHTS, reckon
 from gradpath.flow.record import FILE, Matrix, Record, set_verdict
 from gradpath.flow.spectrum import cosines, ranks
 from gradpath.flow.verdict import read, verdict
 from gradpath.flow.watch import SUMS, Meter, Watch
 
-GRADIENTS = ["delta", "delta_second_moment", "delta_rms"]
-WEIGHTS = ["weight_grad_norm", "bias_grad_norm", "weight_norm", "weight_grad_ratio", "update_ratio"]
-ACTIVATIONS = ["activation_mean", "activation_variance", "saturated", "dead"]
 # A unit is dead when it was zero on this many samples in a row (all of them, before so many were seen).
 WINDOW = 1024
 
@@ -378,7 +376,8 @@ class Probe:
         names = [*SUMS, "grad", "bias", "weight", "changed", *self._extras()]
         blocks = np.array(numbers).reshape(len(steps), len(names), -1)
         read = {name: blocks[:, index] for index, name in enumerate(names)}
-        rows = self._rows(read, np.array(passes)[:, None], np.array(scales)[:, None], np.array(uses))
+        passed, centres = np.array(passes)[:, None], np.array([meter.shape.centre for meter in watch.meters])
+        rows = reckon(read, self.passes or passed, np.array(scales)[:, None], np.array(uses) / passed, centres)
         block = np.stack([rows[name] for name in self.quantities], axis=1)[:, :, order]
         for step, row in zip(steps, block, strict=True):
             self.kept.add(step, row)
@@ -392,42 +391,6 @@ class Probe:
             "rank": self.rank,
         }
         return [name for name, wanted in asked.items() if wanted]
-
-    def _rows(self, read: dict[str, Matrix], passes: Matrix, scale: Matrix, calls: Matrix) -> dict[str, Matrix]:
-        """Every quantity, (S, L) each.
-
-        Args:
-            read: the sums and squares by name, (S, L) each. passes, scale: (S, 1). calls: uses of each layer in a step.
-        """
-        uses = calls / passes
-        with np.errstate(divide="ignore", invalid="ignore"):
-            delta2 = read["delta"] * ((self.passes or passes) * scale) ** 2
-            moment = delta2 * uses / read["samples"]
-            mean = read["total"] / read["outputs"]
-            norm, weight = np.sqrt(read["grad"]) * scale, read["weight"]
-            # There is no ratio to weights of zero.
-            nonzero = np.where(weight > 0, weight, np.nan)
-            rows = {
-                "delta": np.sqrt(moment),
-                "delta_second_moment": moment,
-                "delta_rms": np.sqrt(delta2 / read["entries"]),
-                "weight_grad_norm": norm,
-                "bias_grad_norm": np.sqrt(read["bias"]) * scale,
-                "weight_norm": np.sqrt(weight),
-                "weight_grad_ratio": norm / np.sqrt(nonzero),
-                "update_ratio": np.sqrt(read["changed"] / nonzero),
-                "activation_mean": np.where(
-                    np.isinf(read["squares"]), np.inf, mean + np.array([meter.shape.centre for meter in self.watch.meters])
-                ),
-                "activation_variance": np.where(
-                    np.isinf(read["squares"]), np.inf, np.maximum(read["squares"] / read["outputs"] - mean**2, 0)
-                ),
-                "saturated": read["saturated"] / read["outputs"],
-            }
-        rows |= {name: read[name] for name in self._extras()}
-        if self.clipping:
-            rows["weight_grad_norm_clipped"] = np.sqrt(read["weight_grad_norm_clipped"])
-        return rows
 
     def _dead(self, peaks: Tensor | None) -> Sequence[Scalar]:
         """The fraction of each layer's units that were silent for WINDOW samples; NaN without an activation."""

@@ -25,6 +25,30 @@ def write_result(folder: Path, result: Mapping[str, Any]) -> None:
     write_text(folder / FILE, json.dumps(_json(result), indent=2, allow_nan=False) + "\n")
 
 
+def new_result(
+    choices: Mapping[str, str],
+    seed: int,
+    parameters: int,
+    found: Mapping[str, Any],
+    durations: Mapping[str, float],
+    device: str,
+) -> dict[str, Any]:
+    """The whole contract, as far as it is known before training; `found` is what an inspection gives."""
+    return {
+        "status": "ok",
+        "error": None,
+        "choices": dict(choices),
+        "seed": seed,
+        "parameters": parameters,
+        "metrics": {},
+        **found,
+        "profile_end": None,
+        "durations": durations,
+        "environment": environment(device),
+        "command": command(),
+    }
+
+
 def environment(device: str) -> dict[str, Any]:
     """Versions, device, threads, and the git commit with whether the tree was clean."""
     return {
