@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -582,3 +583,61 @@ def test_what_a_probe_refuses(tmp_path: Path) -> None:
     steps_of(network, torch.ones(4, 3), folder=tmp_path / "once")
     with pytest.raises(ValueError, match="holds a record already"):
         steps_of(network, torch.ones(4, 3), folder=tmp_path / "once")
+
+
+class Stop(torch.autograd.Function):
+    """The identity; sends no gradient back."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.clone()
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> None:  # type: ignore[override]
+        return None
+
+
+def test_no_gradient_at_all_comes_back() -> None:
+    network = nn.ModuleList([nn.Linear(3, 5), nn.Linear(5, 2)])
+    with probe(network) as p:
+        network[1](Stop.apply(network[0](torch.ones(4, 3)))).square().mean().backward()
+        torch.optim.SGD(network.parameters(), lr=0.0).step()
+    delta = p.record.row(0)["delta"]
+    assert np.isnan(delta[p.record.layers.index("0")])
+    assert delta[p.record.layers.index("1")] > 0
+
+
+@pytest.mark.parametrize("inplace", [False, True])
+@pytest.mark.parametrize("early", [False, True])
+def test_hooks_of_the_user_see_what_they_would_without_a_probe(inplace: bool, early: bool) -> None:
+    """On a layer's output: set before ours (in a forward hook) or after it, before and after a change in place, removed."""
+
+    def seen(measured: bool) -> tuple[list[Tensor], Probe | None]:
+        torch.manual_seed(0)
+        network = nn.ModuleList([nn.Linear(3, 5), nn.Linear(5, 2)])
+        found: list[Tensor] = []
+
+        def listen(module: Any, inputs: Any, h: Tensor) -> None:
+            h.register_hook(lambda grad: found.append(grad.clone()))
+
+        if early:
+            network[0].register_forward_hook(listen)
+        with probe(network) if measured else nullcontext() as p:
+            for _ in range(2):
+                h = network[0](torch.linspace(-1, 1, 12).reshape(4, 3))
+                listen(None, None, h)
+                h.register_hook(lambda grad: found.append(grad * 0)).remove()
+                h = F.relu_(h) if inplace else F.relu(h)
+                listen(None, None, h)
+                network[1](h).square().mean().backward()
+                torch.optim.SGD(network.parameters(), lr=0.0).step()
+        return found, p
+
+    without, _ = seen(False)
+    with_probe, p = seen(True)
+    assert len(without) == len(with_probe) == 2 * (2 + early)
+    assert all(torch.equal(a, b) for a, b in zip(without, with_probe, strict=True))
+    # The last of a step is that at the pre-activation itself.
+    at_h = 4 * without[-1].double()
+    assert p is not None
+    assert p.record.row(1)["delta"][0] == pytest.approx(at_h.square().sum(1).mean().sqrt().item())

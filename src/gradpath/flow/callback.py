@@ -88,7 +88,7 @@ class FlowCallback(pl.Callback):
             on_row=self._on_row,
         )
         layers = len(pl_module.network.linears)
-        record = Record([layer_name(i, layers) for i in range(layers)], self.probe.quantities)
+        record = Record([layer_name(i, layers) for i in range(layers)], self.probe.ledger.quantities)
         record.theory, record.verdict = dict(self.start.theory), self.start.verdict
         record.continue_from(self.folder, trainer.global_step)
         self.probe.kept = record
@@ -152,7 +152,8 @@ class FlowCallback(pl.Callback):
     def _log_histograms(self, probe: Probe) -> None:
         for layer, meter in zip(probe.record.layers, probe.watch.meters, strict=True):
             grad = meter.linear.weight.grad
-            for tag, values in (("activation", meter.values), ("weight_grad", grad)):
+            outputs = meter.activations.values if meter.activations else None
+            for tag, values in (("activation", outputs), ("weight_grad", grad)):
                 if values is not None and bool(torch.isfinite(values).all()):
                     self.board.log_histogram(f"{tag}/{layer}", values, probe.step)
 

@@ -12,31 +12,50 @@ from torch import Tensor
 LOG10_FLOOR = 1e-45
 # A float32 sum of squares between these has lost nothing that counts to underflow or overflow.
 TRUSTED = (1e-30, 1e30)
+# A sum below, of numbers below 1e-14, which times LIFT stay below 1e5.
+FAINT, LIFT = 1e-28, 2.0**60
 
 Scalar = float | Tensor
 
 
-def square_sum(values: Tensor) -> Scalar:
+def square_sum(values: Tensor, last: Scalar = 1.0) -> Scalar:
     """sum of v^2 of a tensor without gradient: a Python float on the CPU, elsewhere, where asking would be a sync, a 0-d
     float64 tensor.
 
     inf where an entry is NaN: in a record NaN means that nothing was measured.
 
-    On the CPU one BLAS dot product, done again in float64 where float32 squares may have left their range: those of a
-    gradient near 1e-20 would be 0.
+    On the CPU one BLAS dot product; another, of the values times a power of two, where float32 squares may have left their
+    range (those of a gradient near 1e-20 would be 0), and in float64 where that does not do.
+
+    Args:
+        last: the sum at an earlier step. Where it was faint the second way is tried first: squares that are subnormal
+            numbers take ten times as long.
     """
     flat = values.reshape(-1)
     if not flat.is_cpu:
         norm: Tensor = torch.linalg.vector_norm(flat, dtype=_wide(flat))
         return norm.square().nan_to_num(nan=inf, posinf=inf)
+    if flat.dtype == torch.float32 and last < FAINT:
+        total = _lifted(flat)
+        if TRUSTED[0] < total * LIFT**2 < TRUSTED[1]:
+            return total
     if flat.dtype not in (torch.float32, torch.float64):
         flat = flat.float()
-    total: float = torch.dot(flat, flat).item()
+    total = torch.dot(flat, flat).item()
     if TRUSTED[0] < total < TRUSTED[1]:
         return total
     if flat.dtype == torch.float32:
-        total = flat.double().square().sum().item()
+        total = _lifted(flat) if total < FAINT else inf
+        if not TRUSTED[0] < total * LIFT**2 < TRUSTED[1]:
+            total = flat.double().square().sum().item()
     return inf if isnan(total) else total
+
+
+def _lifted(flat: Tensor) -> float:
+    """The sum of squares of small numbers, taken from those a power of two higher, which changes no digit."""
+    lifted = flat * LIFT
+    total: float = torch.dot(lifted, lifted).item()
+    return total / LIFT**2
 
 
 def square_sums(tensors: Sequence[Tensor | None]) -> list[Scalar]:

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,15 +16,13 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.hooks import RemovableHandle
 
-from gradpath.flow.divergence import first_not_finite
-from gradpath.flow.findings import MOST, Finding, anatomy, in_pytorch
+from gradpath.flow.diagnosis import Layer, diagnose
 from gradpath.flow.norms import Scalar, gather, square_sum, square_sums
-from gradpath.flow.profile import LayerFlow, rows_are_equal, scales_of
-from gradpath.flow.quantities import ACTIVATIONS, GRADIENTS, WEIGHTS, reckon
-from gradpath.flow.record import FILE, Matrix, Record, set_verdict
+from gradpath.flow.profile import rows_are_equal, scales_of
+from gradpath.flow.quantities import SEEN, SHARED, Ledger, Step
+from gradpath.flow.record import FILE, Record, set_verdict
 from gradpath.flow.spectrum import cosines, ranks
-from gradpath.flow.verdict import read, verdict
-from gradpath.flow.watch import SUMS, Meter, Watch
+from gradpath.flow.watch import Meter, Watch
 
 # A unit is dead when it was zero on this many samples in a row (all of them, before so many were seen).
 WINDOW = 1024
@@ -119,11 +116,12 @@ class Probe:
         self.kept: Record | None = None
         # The meters in the order of the record's columns.
         self.columns: list[Meter] = []
-        # Step, backward passes, scale, uses of each layer, numbers.
-        self.pending: list[tuple[int, int, float, list[int], Matrix]] = []
+        asked = {"clipped": clipping, "activations": activations, "correlation": inputs is not None, "rank": rank}
+        self.ledger = Ledger([name for name, wanted in asked.items() if wanted])
         self.grad_hooks: list[RemovableHandle] = []
         self.unread = [float("nan")] * len(self.weights)
         self.grad_squares: list[Scalar] = [*self.unread, *self.unread]
+        self.last_squares = self.grad_squares
         self.weight_squares: list[Scalar] = []
         self.before: list[Tensor] = []
         self.moved: set[int] = set()
@@ -137,68 +135,15 @@ class Probe:
     def record(self) -> Record:
         """All that was measured so far; its columns stand in the order in which the first measured step used the layers."""
         self._settle()
-        return self.kept or Record([], self.quantities)
+        return self.kept or Record([], self.ledger.quantities)
 
     def verdict(self) -> dict[str, Any]:
-        """What the first measured step says, as `verdict.verdict` has it; `end`: the reading of the last; `diverged`: where
-        NaN or Inf came first, or None. Remedies are in PyTorch's words."""
+        """What the record says, as `diagnosis.diagnose` has it."""
         record = self.record
-        network = anatomy(self.model)
-        profile = self._profile()
-        found = verdict(profile, network)
-        for finding in found["findings"]:
-            finding["remedy"] = in_pytorch(finding["remedy"], profile[:-1], network)
-        used = [index for index, meter in enumerate(self.columns) if meter in self.watch.order]
-        last = read(record.row(-1)["delta"][used[:-1]].tolist()).as_dict() if record.steps else None
-        first = first_not_finite(record)
-        if first:
-            cause = found["findings"][0]["cause"] if found["findings"] else "learning rate"
-            message, remedy = f"the first NaN or Inf came at {first}", "a smaller learning rate"
-            remedy = found["findings"][0]["remedy"] if found["findings"] else remedy
-            finding = Finding("divergence", cause, first.layer, message, remedy)
-            found["findings"] = [*found["findings"][:1], asdict(finding), *found["findings"][1:]][:MOST]
-        return {**found, "end": last, "diverged": str(first) if first else None}
-
-    def _profile(self) -> list[LayerFlow]:
-        """The rows of the first measured step."""
-        record = self.record
-        if not record.steps:
-            return []
-        row = record.row(0)
-
-        def value(name: str, index: int) -> float | None:
-            return float(row[name][index]) if name in row and np.isfinite(row[name][index]) else None
-
-        return [
-            LayerFlow(
-                layer=record.layers[index],
-                width=meter.linear.out_features,
-                sigma_w2=self.scales[meter][0],
-                sigma_b2=self.scales[meter][1],
-                q=float("nan"),
-                delta=float(row["delta"][index]),
-                weight_grad_norm=float(row["weight_grad_norm"][index]),
-                weight_norm=float(row["weight_norm"][index]),
-                symmetric=self.scales[meter][2],
-                saturated=value("saturated", index),
-                dead=value("dead", index),
-                correlation=value("correlation", index),
-            )
-            for index, meter in enumerate(self.columns)
-            if meter in self.watch.order
+        layers = [
+            Layer(meter.linear.out_features, *self.scales[meter], used=meter in self.watch.order) for meter in self.columns
         ]
-
-    @property
-    def quantities(self) -> list[str]:
-        """The rows of a measurement."""
-        return [
-            *GRADIENTS,
-            *WEIGHTS,
-            *(["weight_grad_norm_clipped"] if self.clipping else []),
-            *(ACTIVATIONS if self.activations else []),
-            *(["correlation"] if self.inputs is not None else []),
-            *(["rank"] if self.rank else []),
-        ]
+        return diagnose(self.model, record, layers)
 
     def open(self) -> None:
         """Begins to measure."""
@@ -225,6 +170,11 @@ class Probe:
         """Writes the record to `folder`, made when missing."""
         folder.mkdir(parents=True, exist_ok=True)
         self.record.save(folder)
+
+    @property
+    def _began(self) -> bool:
+        """A step has been measured."""
+        return bool(self.kept or self.ledger.steps)
 
     @property
     def measuring(self) -> bool:
@@ -265,7 +215,7 @@ class Probe:
 
     def _on_gradient(self, index: int, parameter: Tensor) -> None:
         if parameter.grad is not None:
-            self.grad_squares[index] = square_sum(parameter.grad)
+            self.grad_squares[index] = square_sum(parameter.grad, self.last_squares[index])
 
     def _on_backward(self) -> None:
         if self.distributed:
@@ -276,7 +226,6 @@ class Probe:
     def _measure_gradients(self) -> None:
         self.grad_squares = square_sums([None if p is None else p.grad for p in [*self.weights, *self.biases]])
 
-    @torch.no_grad()
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self.stepping not in (None, optimizer) or not self._holds(optimizer):
             return
@@ -285,12 +234,13 @@ class Probe:
             if not self.before:
                 self.before = [torch.empty(0) if weight is None else torch.empty_like(weight) for weight in self.weights]
             self.moved = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-            # Each measured while its copy is still in the cache.
-            self.weight_squares = [
-                float("nan") if w is None else square_sum(b.copy_(w)) for b, w in zip(self.before, self.weights, strict=True)
-            ]
+            with torch.no_grad():
+                # Each measured while its copy is still in the cache.
+                self.weight_squares = [
+                    float("nan") if w is None else square_sum(b.copy_(w))
+                    for b, w in zip(self.before, self.weights, strict=True)
+                ]
 
-    @torch.no_grad()
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self.stepping is not optimizer:
             return
@@ -303,7 +253,7 @@ class Probe:
         if self.measuring:
             if self.watch.passes:
                 self._finish()
-            elif self.kept is not None or self.pending:
+            elif self._began:
                 # No backward pass since the last step: another optimiser's step of the same iteration.
                 return
             elif not self.compiled and any(w is not None and w.grad is not None for w in self.weights):
@@ -318,86 +268,89 @@ class Probe:
         return any(id(parameter) in self.owned for group in optimizer.param_groups for parameter in group["params"])
 
     def _finish(self) -> None:
-        """Keeps the numbers of a step as they are, for `record` to reckon with many at once; the one transfer."""
-        watch, meters, count = self.watch, self.watch.meters, len(self.weights)
+        """Enters a step's numbers as they are into the ledger."""
+        watch, meters, ledger = self.watch, self.watch.meters, self.ledger
         if not self.hooks_on_biases:
-            self.grad_squares[count:] = _of_biases([None if bias is None else bias.grad for bias in self.biases])
-        dead = self._dead(watch.peaks()) if self.activations and self.slow else self.unread[: count * self.activations]
-        shared = [meter.sums[name] for name in SUMS for meter in meters]
-        reads = zip(self.before, self.weights, strict=True) if self.weight_squares else ()
-        changed = [
-            square_sum(before.sub_(weight)) if weight is not None and id(weight) in self.moved else float("nan")
-            for before, weight in reads
+            self.grad_squares[len(meters) :] = square_sums([None if bias is None else bias.grad for bias in self.biases])
+        scalars = [
+            *[meter.delta for meter in meters],
+            *[meter.samples for meter in meters],
+            *[meter.entries for meter in meters],
+            *self.grad_squares,
         ]
-        clipped = (
-            square_sums([weight if weight is None else weight.grad for weight in self.weights]) if self.clipping else []
-        )
-        own = [*self.grad_squares, *(self.weight_squares or self.unread), *(changed or self.unread), *clipped, *dead]
-        self.weight_squares, self.grad_squares = [], [*self.unread, *self.unread]
-        numbers = gather([*shared, *own])
+        if self.clipping:
+            scalars += square_sums([None if weight is None else weight.grad for weight in self.weights])
+        if self.slow:
+            scalars += self._slow_numbers()
+        self.grad_squares, self.last_squares = [*self.unread, *self.unread], self.grad_squares
         if self.distributed:
-            total = torch.from_numpy(numbers[: len(shared)]).to(self.device)
-            torch.distributed.all_reduce(total)
-            numbers[: len(shared)] = total.cpu().numpy()
-        unread = np.full(count, np.nan)
-        if self.inputs is not None:
-            linears = [meter.linear for meter in meters]
-            numbers = np.append(numbers, cosines(self.model, linears, self.inputs) if self.slow else unread)
-        if self.rank:
-            numbers = np.append(numbers, ranks(self.weights) if self.slow else unread)
+            scalars = self._added_up(scalars)
         scale = 1 / self.scaler.get_scale() if self.scaler else 1.0
         self._look_at_symmetry()
-        self.pending.append((self.step, watch.passes, scale, [meter.uses for meter in meters], numbers))
+        uses = [meter.uses / watch.passes for meter in meters]
+        ledger.steps.append(Step(self.step, self.passes or watch.passes, scale, uses, scalars))
+        if len(ledger.steps) == ledger.MOST:
+            self._settle()
         if self.on_row:
             self.on_row(self)
+
+    @torch.no_grad()
+    def _slow_numbers(self) -> list[Scalar]:
+        """What else is asked for, in the order of the ledger's names."""
+        meters = self.watch.meters
+        changed = [
+            square_sum(before.sub_(weight)) if weight is not None and id(weight) in self.moved else float("nan")
+            for before, weight in zip(self.before, self.weights, strict=True)
+        ]
+        numbers: list[Scalar] = [*self.weight_squares, *changed]
+        if self.activations:
+            dead = self._dead(self.watch.peaks())
+            for name in SEEN:
+                numbers += [float("nan") if m.activations is None else getattr(m.activations, name) for m in meters]
+            numbers += dead
+        if self.inputs is not None:
+            numbers += cosines(self.model, [meter.linear for meter in meters], self.inputs)
+        if self.rank:
+            numbers += ranks(self.weights)
+        return numbers
+
+    def _added_up(self, scalars: Sequence[Scalar]) -> list[Scalar]:
+        """With the sums over samples added up over the processes."""
+        numbers = gather(scalars)
+        chosen = np.repeat([name in SHARED for name in self.ledger.names], len(self.weights))[: len(numbers)]
+        total = torch.from_numpy(numbers[chosen]).to(self.device)
+        torch.distributed.all_reduce(total)
+        numbers[chosen] = total.cpu().numpy()
+        return list(numbers)
 
     def _look_at_symmetry(self) -> None:
         """Units with the same weights are told apart by their gradients, where those differ (a residual block that starts at
         zero): looked at on the first step, for the layers in question."""
-        if self.kept is not None or self.pending:
+        if self._began:
             return
-        for meter, (sigma_w2, sigma_b2, same) in list(self.scales.items()):
-            grad = meter.linear.weight.grad
-            self.scales[meter] = sigma_w2, sigma_b2, same and (grad is None or rows_are_equal(grad))
+        for meter, weight in zip(self.watch.meters, self.weights, strict=True):
+            sigma_w2, sigma_b2, same = self.scales[meter]
+            if same and weight is not None and weight.grad is not None:
+                self.scales[meter] = sigma_w2, sigma_b2, rows_are_equal(weight.grad)
 
     def _settle(self) -> None:
-        """Reckons the pending steps' rows and adds them to the record."""
-        watch = self.watch
-        if not self.pending:
+        """Adds the rows of the ledger's steps to the record."""
+        meters = self.watch.meters
+        if not self.ledger.steps:
             return
         if not self.columns:
-            self.columns = watch.in_order()
+            self.columns = self.watch.in_order()
         if self.kept is None:
-            self.kept = Record([meter.name for meter in self.columns], self.quantities)
-        steps, passes, scales, uses, numbers = zip(*self.pending, strict=True)
-        self.pending = []
-        position = {meter: index for index, meter in enumerate(watch.meters)}
-        order = [position[meter] for meter in self.columns]
-        names = [*SUMS, "grad", "bias", "weight", "changed", *self._extras()]
-        blocks = np.array(numbers).reshape(len(steps), len(names), -1)
-        read = {name: blocks[:, index] for index, name in enumerate(names)}
-        passed, centres = np.array(passes)[:, None], np.array([meter.shape.centre for meter in watch.meters])
-        rows = reckon(read, self.passes or passed, np.array(scales)[:, None], np.array(uses) / passed, centres)
-        block = np.stack([rows[name] for name in self.quantities], axis=1)[:, :, order]
-        for step, row in zip(steps, block, strict=True):
-            self.kept.add(step, row)
-
-    def _extras(self) -> list[str]:
-        """What is measured beside the sums, gradients and weights, in the order of `_finish`."""
-        asked = {
-            "weight_grad_norm_clipped": self.clipping,
-            "dead": self.activations,
-            "correlation": self.inputs is not None,
-            "rank": self.rank,
-        }
-        return [name for name, wanted in asked.items() if wanted]
+            self.kept = Record([meter.name for meter in self.columns], self.ledger.quantities)
+        position = {meter: index for index, meter in enumerate(meters)}
+        self.ledger.settle(self.kept, [position[m] for m in self.columns], [m.shape.centre for m in meters])
 
     def _dead(self, peaks: Tensor | None) -> Sequence[Scalar]:
         """The fraction of each layer's units that were silent for WINDOW samples; NaN without an activation."""
         meters = self.watch.meters
         if peaks is None:
             return self.unread
-        samples = max(int(float(m.sums["samples"]) * self.watch.passes / m.uses) for m in meters if m.peak is not None)
+        samples = max(m.samples * self.watch.passes // m.uses for m in meters if m.activations)
         if self.distributed:
             torch.distributed.all_reduce(peaks, torch.distributed.ReduceOp.MAX)
             samples *= torch.distributed.get_world_size()
@@ -427,18 +380,6 @@ def _anything_compiled() -> bool:
 def _is_distributed(model: nn.Module) -> bool:
     """DistributedDataParallel itself, or inside `torch.compile`'s wrapper."""
     return isinstance(getattr(model, "_orig_mod", model), DistributedDataParallel)
-
-
-def _of_biases(grads: Sequence[Tensor | None]) -> Sequence[Scalar]:
-    """The sum of squares of each of many small vectors, NaN for None."""
-    chosen = [grad for grad in grads if grad is not None]
-    if len(chosen) < len(grads) or not all(grad.is_cpu and grad.dtype == torch.float32 for grad in chosen):
-        return square_sums(grads)
-    # NumPy's calls on small arrays take a third of the time of torch's.
-    together = np.concatenate([grad.numpy() for grad in chosen])
-    starts = np.cumsum([0, *(len(grad) for grad in chosen[:-1])])
-    sums: list[float] = np.add.reduceat(np.square(together, dtype=np.float64), starts).tolist()
-    return sums
 
 
 @contextmanager

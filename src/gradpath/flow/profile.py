@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from gradpath.data.memory import Batch
-from gradpath.flow.norms import gather, square_sums
+from gradpath.flow.norms import Scalar, gather, square_sums
 from gradpath.flow.spectrum import cosine, undisturbed
-from gradpath.flow.watch import Watch
+from gradpath.flow.watch import Activations, Watch
 from gradpath.network import MLP, layer_name, variance
 from gradpath.objective import Objective
 
@@ -65,13 +65,13 @@ def measure(network: MLP, objective: Objective, batch: Batch) -> list[LayerFlow]
                 sigma_w2=scales[i][0],
                 sigma_b2=scales[i][1],
                 q=seen[i].detach().double().square().mean().item(),
-                delta=_root(meter.sums["delta"], meter.sums["samples"]),
+                delta=_root(meter.delta, meter.samples),
                 weight_grad_norm=float(grads[2 * i]),
                 bias_grad_norm=float(grads[2 * i + 1]),
                 weight_norm=torch.linalg.vector_norm(linear.weight.detach().double()).item(),
                 correlation=_finite(cosine(seen[i])) if len(batch.inputs) > 1 else None,
                 symmetric=scales[i][2] and rows_are_equal(tensors[2 * i]),
-                **_activations(meter.sums, meter.shape.centre, meter.peak),
+                **_activations(meter.activations),
             )
             for i, (linear, meter) in enumerate(zip(linears, watch.meters, strict=True))
         ]
@@ -95,22 +95,21 @@ def rows_are_equal(grad: Tensor) -> bool:
     return bool((grad - grad[:1]).abs().max() <= 1e-4 * grad.abs().max())
 
 
-def _activations(sums: dict[str, float | Tensor], centre: float, peak: Tensor | None) -> dict[str, float | None]:
-    if peak is None:
+def _activations(seen: Activations | None) -> dict[str, float | None]:
+    if seen is None:
         return {}
-    total, squares, outputs, saturated = gather([sums[name] for name in ("total", "squares", "outputs", "saturated")])
-    mean = total / outputs
+    assert seen.total is not None
+    mean, square, saturated = gather([seen.total, seen.squares, seen.saturated]) / seen.outputs
     return {
-        "activation_mean": float(mean + centre),
-        "activation_variance": float(max(squares / outputs - mean**2, 0)),
-        "saturated": _finite(saturated / outputs),
-        "dead": (peak == 0).double().mean().item(),
+        "activation_mean": float(mean + seen.shape.centre),
+        "activation_variance": float(max(square - mean**2, 0)),
+        "saturated": _finite(saturated),
+        "dead": (seen.peak == 0).double().mean().item(),
     }
 
 
-def _root(delta: float | Tensor, samples: float | Tensor) -> float:
-    squares, count = gather([delta, samples])
-    return float((squares / count) ** 0.5)
+def _root(delta: Scalar, samples: int) -> float:
+    return float((gather([delta])[0] / samples) ** 0.5)
 
 
 def _finite(value: float) -> float | None:

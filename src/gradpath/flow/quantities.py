@@ -1,38 +1,107 @@
-"""The quantities of a record: their names, and how they follow from the sums that a step collects."""
+"""The quantities of a record: their names, and how they follow from the numbers that a step collects."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from gradpath.flow.record import Matrix
+from gradpath.flow.norms import Scalar, gather
+from gradpath.flow.record import Matrix, Record
 
 GRADIENTS = ["delta", "delta_second_moment", "delta_rms"]
 WEIGHTS = ["weight_grad_norm", "bias_grad_norm", "weight_norm", "weight_grad_ratio", "update_ratio"]
 ACTIVATIONS = ["activation_mean", "activation_variance", "saturated", "dead"]
 
+# What a step collects of every layer: always, and on those steps on which weights and activations are read as well.
+# Squares of the gradients at h, samples, entries of h; squares of dW, db, clipped dW.
+FAST = ["delta", "samples", "entries", "grad", "bias"]
+CLIPPED = ["clipped"]
+# Squares of W and of its change; sums over activations about phi(0).
+SLOW = ["weight", "changed"]
+SEEN = ["total", "squares", "outputs", "saturated"]
+# Sums over samples, which processes that share a batch add up.
+SHARED = frozenset(["delta", "samples", "entries", *SEEN])
 
-def reckon(
-    read: Mapping[str, Matrix], passes: Matrix | int, scale: Matrix, uses: Matrix, centres: Matrix
-) -> dict[str, Matrix]:
-    """Every quantity, (S, L) each, of S steps.
+
+@dataclass(slots=True)
+class Step:
+    """The numbers of one step as they came: scalars, one after the other for all layers, of the first of `Ledger.names`.
+
+    passes: backward passes that the loss is divided by. scale: 1 / the gradient scaler's. uses: of each layer in a
+    pass.
+    """
+
+    number: int
+    passes: int
+    scale: float
+    uses: list[float]
+    scalars: Sequence[Scalar]
+
+
+class Ledger:
+    """Keeps the numbers of measured steps, and reckons with many of them at once: a step waits for no arithmetic, and for no
+    device.
 
     Args:
-        read: (S, L) each: the sums of `watch.SUMS`; `grad`, `bias`, `weight`, `changed`, the squares of |dW|, |db|, |W| and
-            of W's change; and what is kept as it is.
-        passes: backward passes that a step's loss is divided by, (S, 1) or one number.
-        scale: 1 / the gradient scaler's, (S, 1).
-        uses: of each layer in a pass, (S, L). centres: phi(0) of each layer's activation, (L,).
+        asked: quantities beside gradients and weights: "clipped", "activations", "correlation", "rank".
     """
+
+    # Steps that wait at most; on a device each of their numbers is a small tensor.
+    MOST = 64
+
+    def __init__(self, asked: Sequence[str]) -> None:
+        activations = "activations" in asked
+        extras = [name for name in ("correlation", "rank") if name in asked]
+        self.fast = FAST + CLIPPED * ("clipped" in asked)
+        self.names = [*self.fast, *SLOW, *([*SEEN, "dead"] if activations else []), *extras]
+        clipped = ["weight_grad_norm_clipped"] * ("clipped" in asked)
+        self.quantities = [*GRADIENTS, *WEIGHTS, *clipped, *(ACTIVATIONS if activations else []), *extras]
+        self.steps: list[Step] = []
+
+    def settle(self, record: Record, order: Sequence[int], centres: Sequence[float]) -> None:
+        """Adds a row per step to `record` and forgets the steps.
+
+        Args:
+            order: the layers' positions in `Step.scalars`, column by column.
+            centres: phi(0) of each layer's activation, (L,).
+        """
+        if not self.steps:
+            return
+        steps, layers = self.steps, len(centres)
+        self.steps = []
+        gathered = gather([scalar for step in steps for scalar in step.scalars])
+        table = np.full((len(steps), len(self.names) * layers), np.nan)
+        begin = 0
+        for row, step in zip(table, steps, strict=True):
+            row[: len(step.scalars)] = gathered[begin : begin + len(step.scalars)]
+            begin += len(step.scalars)
+        read = dict(zip(self.names, table.reshape(len(steps), -1, layers).swapaxes(0, 1), strict=True))
+
+        def column(of: Callable[[Step], float]) -> Matrix:
+            return np.array([of(step) for step in steps])[:, None]
+
+        rows = _reckon(
+            read,
+            passes=column(lambda step: step.passes),
+            scale=column(lambda step: step.scale),
+            uses=np.array([step.uses for step in steps]),
+            centres=np.array(centres),
+        )
+        block = np.stack([rows[name] for name in self.quantities], axis=1)[:, :, order]
+        for step, row in zip(steps, block, strict=True):
+            record.add(step.number, row)
+
+
+def _reckon(read: dict[str, Matrix], passes: Matrix, scale: Matrix, uses: Matrix, centres: Matrix) -> dict[str, Matrix]:
+    """Every quantity, (S, L) each, of S steps, from (S, L) each of `Ledger.names`; passes and scale (S, 1)."""
     with np.errstate(divide="ignore", invalid="ignore"):
         delta2 = read["delta"] * (passes * scale) ** 2
+        # A layer used several times counts as one with all its uses' units.
         moment = delta2 * uses / read["samples"]
-        mean = read["total"] / read["outputs"]
-        infinite = np.isinf(read["squares"])
         norm, weight = np.sqrt(read["grad"]) * scale, read["weight"]
         # There is no ratio to weights of zero.
         nonzero = np.where(weight > 0, weight, np.nan)
         rows = {
-            **read,
             "delta": np.sqrt(moment),
             "delta_second_moment": moment,
             "delta_rms": np.sqrt(delta2 / read["entries"]),
@@ -41,10 +110,14 @@ def reckon(
             "weight_norm": np.sqrt(weight),
             "weight_grad_ratio": norm / np.sqrt(nonzero),
             "update_ratio": np.sqrt(read["changed"] / nonzero),
-            "activation_mean": np.where(infinite, np.inf, mean + centres),
-            "activation_variance": np.where(infinite, np.inf, np.maximum(read["squares"] / read["outputs"] - mean**2, 0)),
-            "saturated": read["saturated"] / read["outputs"],
         }
-        if "weight_grad_norm_clipped" in read:
-            rows["weight_grad_norm_clipped"] = np.sqrt(read["weight_grad_norm_clipped"])
+        rows |= {name: read[name] for name in ("dead", "correlation", "rank") if name in read}
+        if "clipped" in read:
+            rows["weight_grad_norm_clipped"] = np.sqrt(read["clipped"])
+        if "total" in read:
+            mean, infinite = read["total"] / read["outputs"], np.isinf(read["squares"])
+            variance = np.maximum(read["squares"] / read["outputs"] - mean**2, 0)
+            rows["activation_mean"] = np.where(infinite, np.inf, mean + centres)
+            rows["activation_variance"] = np.where(infinite, np.inf, variance)
+            rows["saturated"] = read["saturated"] / read["outputs"]
     return rows

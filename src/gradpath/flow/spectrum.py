@@ -35,7 +35,7 @@ def cosine(h: Tensor) -> float:
 
 
 @torch.no_grad()
-def cosines(model: nn.Module, linears: Sequence[nn.Linear], inputs: Tensor) -> Matrix:
+def cosines(model: nn.Module, linears: Sequence[nn.Linear], inputs: Tensor) -> list[float]:
     """The cosine of the first two inputs at every layer, (L,): Poole et al. 2016's c, with sigma_b and mean included.
 
     Args:
@@ -51,13 +51,13 @@ def cosines(model: nn.Module, linears: Sequence[nn.Linear], inputs: Tensor) -> M
     finally:
         for hook in hooks:
             hook.remove()
-    return np.array([found.get(linear, float("nan")) for linear in linears])
+    return [found.get(linear, float("nan")) for linear in linears]
 
 
 @torch.no_grad()
-def ranks(weights: Sequence[Tensor | None]) -> Matrix:
+def ranks(weights: Sequence[Tensor | None]) -> list[float]:
     """The numerical rank of each matrix, (L,), with numpy's tolerance sigma_max * max(shape) * eps."""
-    return np.array([float("nan") if w is None else float(torch.linalg.matrix_rank(w)) for w in weights])
+    return [float("nan") if w is None else float(torch.linalg.matrix_rank(w)) for w in weights]
 
 
 def jacobian_singular_values(model: nn.Module, inputs: Tensor, samples: int = 4) -> Matrix:

@@ -1,7 +1,8 @@
 """What passes through the Linear layers of a network: gradients at the pre-activations, activations."""
 
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -14,16 +15,13 @@ from torch.utils.hooks import RemovableHandle
 from gradpath.flow.activation import Shape, is_activation, shape_of
 from gradpath.flow.norms import Scalar, square_sum
 
-# Sums that one layer collects, in the order of `Meter.sums`.
-SUMS = ("delta", "samples", "entries", "total", "squares", "outputs", "saturated")
-
 
 @dataclass(slots=True)
 class Activations:
-    """Sums over the outputs of one use of a layer's activation, about phi(0), which keeps a small variance exact.
+    """Sums over the outputs of a layer's activation, about phi(0), which keeps a small variance exact.
 
-    peak (units,): positive for a unit that was not zero on every sample. total: None where it is the sum of `peak`.
-    values: the outputs themselves, where kept.
+    peak (units,): positive for a unit that was not zero on every sample. total: None where it is the sum of `peak`, until
+    `Watch.peaks` has added that up. values: the latest outputs themselves, where kept.
     """
 
     shape: Shape
@@ -33,6 +31,18 @@ class Activations:
     saturated: Scalar
     peak: Tensor
     values: Tensor | None
+
+    def __add__(self, later: "Activations") -> "Activations":
+        total = None if self.total is None or later.total is None else self.total + later.total
+        return replace(
+            later,
+            total=total,
+            squares=self.squares + later.squares,
+            outputs=self.outputs + later.outputs,
+            saturated=self.saturated + later.saturated,
+            # Sums and maxima of what is not negative: positive where one of them is.
+            peak=self.peak + later.peak,
+        )
 
 
 @dataclass(slots=True)
@@ -44,39 +54,34 @@ class Use:
 
 
 class Meter:
-    """The sums of one layer over the backward passes since `clear`."""
+    """The sums of one layer over the backward passes since `clear`: squares of the gradients at h, samples, entries of h."""
 
     def __init__(self, name: str, linear: nn.Linear) -> None:
         self.name, self.linear = name, linear
         # Of the activation behind it; stays from step to step.
         self.shape = Shape()
+        # The latest square sum, of this step or an earlier one.
+        self.square: Scalar = 1.0
         self.clear()
 
     def clear(self) -> None:
-        self.uses = 0
-        self.sums: dict[str, Scalar] = dict.fromkeys(SUMS, 0.0)
-        self.peak: Tensor | None = None
-        self.values: Tensor | None = None
+        self.uses = self.samples = self.entries = 0
+        self.delta: Scalar = 0.0
+        self.activations: Activations | None = None
 
-    def add(self, use: Use, grad: Tensor) -> None:
+    def add(self, grad: Tensor, use: Use | None) -> None:
         # A single sample may come without a batch dimension.
-        sums, samples = self.sums, len(grad) if grad.ndim > 1 else 1
+        samples = len(grad) if grad.ndim > 1 else 1
         self.uses += 1
+        self.samples += samples
+        self.entries += grad.numel()
         # The mean over the batch put 1 / samples into every gradient; taken out again.
-        sums["delta"] += samples**2 * square_sum(grad)
-        sums["samples"] += samples
-        sums["entries"] += grad.numel()
-        seen = use.activations
-        if seen is None:
-            return
-        if seen.total is not None:
-            sums["total"] += seen.total
-        sums["squares"] += seen.squares
-        sums["outputs"] += seen.outputs
-        sums["saturated"] += seen.saturated
-        self.shape, self.values = seen.shape, seen.values
-        # Sums and maxima of what is not negative: positive where one of them is.
-        self.peak = seen.peak if self.peak is None else self.peak + seen.peak
+        self.square = square_sum(grad, self.square)
+        self.delta += samples**2 * self.square
+        seen = use.activations if use else None
+        if seen:
+            self.shape = seen.shape
+            self.activations = self.activations + seen if self.activations else seen
 
 
 class Watch:
@@ -106,6 +111,7 @@ class Watch:
         self.meters = [Meter(name or "linear", linear) for name, linear in named]
         self.shapes = {module: shape_of(module) for module in model.modules() if is_activation(module)}
         self.activations, self.keep, self.on_backward = False, keep, on_backward
+        self.last: Use | None = None
         self.activation_handles: list[RemovableHandle] = []
         # Their gradients tell whether a step's accumulation has begun.
         self.trained = [p for p in model.parameters() if p.requires_grad]
@@ -125,7 +131,7 @@ class Watch:
         for handle in self.activation_handles:
             handle.remove()
         self.activation_handles = []
-        self.activations = watching
+        self.activations, self.last = watching, None
         if watching:
             hooks = [(a, partial(self._on_activation, shape)) for a, shape in self.shapes.items()]
             self.activation_handles = [module.register_forward_hook(hook) for module, hook in hooks]
@@ -141,8 +147,7 @@ class Watch:
 
     def clear(self) -> None:
         """Forgets what was seen. `passes`: backward passes since."""
-        self.passes, self.pass_id = 0, -1
-        self.last: Use | None = None
+        self.passes, self.pass_id, self.last = 0, -1, None
         for meter in self.meters:
             meter.clear()
 
@@ -164,17 +169,18 @@ class Watch:
 
         Completes the sums of those layers whose total is the sum of their peaks: one call for all.
         """
-        peaks = [meter.peak for meter in self.meters if meter.peak is not None]
+        seen = [meter.activations for meter in self.meters]
+        peaks = [activations.peak for activations in seen if activations]
         if not peaks:
             return None
-        self.watched = [index for index, meter in enumerate(self.meters) if meter.peak is not None]
+        self.watched = [index for index, activations in enumerate(seen) if activations]
         self.sizes = np.array([len(peak) for peak in peaks])
         self.starts = np.append(0, self.sizes.cumsum()[:-1])
         together = torch.cat(peaks)
-        if any(meter.shape.total_is_peak for meter in self.meters):
-            for meter, total in zip(self.meters, self.per_layer(together.cpu().numpy()), strict=True):
-                if meter.shape.total_is_peak:
-                    meter.sums["total"] = total
+        if any(activations and activations.total is None for activations in seen):
+            for activations, total in zip(seen, self.per_layer(together.cpu().numpy()), strict=True):
+                if activations and activations.total is None:
+                    activations.total = total
         return together
 
     def _on_forward(self, module: nn.Module, inputs: Any) -> None:
@@ -184,38 +190,54 @@ class Watch:
     def _on_linear(self, meter: Meter, module: nn.Module, inputs: tuple[Tensor, ...], h: Tensor) -> Tensor | None:
         if not torch.is_grad_enabled():
             return None
-        place = inputs[0].data_ptr()
-        if self.activations and self.last is not None and self.last.activations is None and place != self.last.place:
-            # No activation module since the last layer: what comes in here is its activation, unless it came in there too.
-            self.last.activations = _sums(inputs[0].detach(), Shape(), self.keep)
         self.order[meter] = None
-        self.last = use = Use(place)
-        frozen = not h.requires_grad
-        if frozen:
-            # All below is frozen, and autograd would stop above this layer. A clone, so that what follows may be in place.
-            h = h.detach().requires_grad_().clone()
-        assert h.grad_fn is not None
-        # The gradient that arrives at h, from all that uses it: what a hook on the tensor sees, at half its price.
-        h.grad_fn.register_prehook(partial(self._on_delta, meter, use))
-        return h if frozen else None
+        use = self._use(inputs[0]) if self.activations else None
+        if h.requires_grad:
+            hook_gradient(h, partial(self._on_delta, meter, use))
+            return None
+        # All below is frozen, and autograd would stop above this layer. A clone, so that what follows may be in place.
+        h = h.detach().requires_grad_().clone()
+        hook_gradient(h, partial(self._on_delta, meter, use))
+        return h
+
+    def _use(self, inputs: Tensor) -> Use:
+        place = inputs.data_ptr()
+        if self.last is not None and self.last.activations is None and place != self.last.place:
+            # No activation module since the last layer: what comes in here is its activation, unless it came in there too.
+            self.last.activations = _sums(inputs.detach(), Shape(), self.keep)
+        self.last = Use(place)
+        return self.last
 
     def _on_activation(self, shape: Shape, module: nn.Module, inputs: Any, outputs: Tensor) -> None:
         if self.last is not None and self.last.activations is None and torch.is_grad_enabled():
             self.last.activations = _sums(outputs.detach(), shape, self.keep)
 
-    def _on_delta(self, meter: Meter, use: Use, grads: tuple[Tensor, ...]) -> None:
-        if torch.is_grad_enabled():
-            # A derivative inside the loss (create_graph=True): the loss's own backward pass comes later.
+    def _on_delta(self, meter: Meter, use: Use | None, grad: Tensor | None) -> None:
+        # With gradients enabled: a derivative inside the loss (create_graph=True), whose own backward pass comes later.
+        if grad is None or torch.is_grad_enabled():
             return
         this = torch._C._current_graph_task_id()
         if this != self.pass_id:
-            if all(parameter.grad is None for parameter in self.trained):
-                # Gradients were thrown away: whatever had been collected belongs to no step.
-                self.clear()
-            self.passes, self.pass_id = self.passes + 1, this
-            if self.on_backward:
-                self.on_backward()
-        meter.add(use, grads[0])
+            self._begin_pass(this)
+        meter.add(grad, use)
+
+    def _begin_pass(self, pass_id: int) -> None:
+        if all(parameter.grad is None for parameter in self.trained):
+            # Gradients were thrown away: whatever had been collected belongs to no step.
+            self.clear()
+        self.passes, self.pass_id = self.passes + 1, pass_id
+        if self.on_backward:
+            self.on_backward()
+
+
+def hook_gradient(h: Tensor, hook: Callable[[Tensor], None]) -> None:
+    """`h.register_hook(hook)` without a handle to remove it by, which takes longer than all the rest of it."""
+    if h.grad_fn is None or h._backward_hooks is not None or type(h) is not Tensor:
+        h.register_hook(hook)  # type: ignore[no-untyped-call]
+        return
+    # The steps of register_hook itself; a dictionary of its own for every tensor, to which its user's hooks are added.
+    h._backward_hooks = OrderedDict({"gradpath": hook})
+    h.grad_fn._register_hook_dict(h)
 
 
 def _sums(outputs: Tensor, shape: Shape, keep: bool) -> Activations:
