@@ -641,3 +641,121 @@ def test_hooks_of_the_user_see_what_they_would_without_a_probe(inplace: bool, ea
     at_h = 4 * without[-1].double()
     assert p is not None
     assert p.record.row(1)["delta"][0] == pytest.approx(at_h.square().sum(1).mean().sqrt().item())
+
+
+def test_delta_is_the_gradient_that_flows_on() -> None:
+    """After hooks of the user have changed it; that of the outputs, asked for as well, is no backward pass."""
+    torch.manual_seed(0)
+    network = nn.ModuleList([nn.Linear(3, 5), nn.Linear(5, 2)])
+    seen: list[Tensor] = []
+
+    def clamp(grad: Tensor) -> Tensor:
+        seen.append(grad.clamp(-1e-3, 1e-3))
+        return seen[-1]
+
+    with probe(network) as p:
+        h = network[0](torch.linspace(-1, 1, 12).reshape(4, 3))
+        h.register_hook(clamp)
+        outputs = network[1](torch.tanh(h))
+        loss = outputs.square().mean()
+        loss.backward(retain_graph=True)
+        torch.autograd.grad(loss, outputs)
+        torch.optim.SGD(network.parameters(), lr=0.0).step()
+    assert p.record.row(0)["delta"][0] == pytest.approx((4 * seen[0]).square().sum(1).mean().sqrt().item())
+
+
+def test_another_input_is_no_activation() -> None:
+    """A layer used for two inputs in turn, with functions as activations."""
+    network = nn.ModuleList([nn.Linear(3, 3), nn.Linear(6, 1)])
+    with probe(network) as p:
+        pair = [F.relu(network[0](torch.full((size, 3), 2.0)))[:2] for size in (2, 4)]
+        network[1](torch.cat(pair, 1)).square().mean().backward()
+        torch.optim.SGD(network.parameters(), lr=0.0).step()
+    assert np.isnan(p.record.row(0)["activation_mean"]).all()
+
+
+def test_a_part_without_gradient_has_no_say_in_the_verdict() -> None:
+    encoder = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 5))
+    head = nn.Sequential(nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 5), nn.ReLU(), nn.Linear(5, 2))
+    model = nn.ModuleList([encoder, head])
+    optimizer = torch.optim.SGD(head.parameters(), lr=0.01)
+    torch.manual_seed(0)
+    with probe(model) as p:
+        for _ in range(2):
+            optimizer.zero_grad()
+            head(encoder(torch.randn(8, 3)).detach()).square().mean().backward()
+            optimizer.step()
+    delta = dict(zip(p.record.layers, p.record.row(0)["delta"], strict=True))
+    found = p.verdict()
+    assert np.isnan(delta["0.0"])
+    assert found["ratio"] == pytest.approx(delta["1.0"] / delta["1.2"])
+    assert (found["class"], found["end"]["class"]) == ("healthy", "healthy")
+
+
+def test_steps_of_two_optimizers_in_turn_when_few_are_measured() -> None:
+    network = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2))
+    optimizers = [torch.optim.SGD(network[i].parameters(), lr=0.01) for i in (0, 2)]
+    with probe(network, every=2) as p:
+        for _ in range(6):
+            network(torch.ones(4, 3)).square().mean().backward()
+            for optimizer in optimizers:
+                optimizer.step()
+                optimizer.zero_grad()
+    assert p.record.steps == [0, 2, 4]
+
+
+def test_one_layer_before_two_activations() -> None:
+    torch.manual_seed(0)
+    first, relu, tanh = nn.Linear(3, 5), nn.ReLU(), nn.Tanh()
+    network = nn.ModuleList([first, relu, tanh])
+    x = torch.randn(16, 3)
+    with probe(network) as p:
+        (relu(first(x)) + tanh(first(-x))).square().mean().backward()
+        torch.optim.SGD(network.parameters(), lr=0.0).step()
+    together = torch.cat([torch.relu(first(x)), torch.tanh(first(-x))])
+    assert p.record.row(0)["activation_mean"][0] == pytest.approx(together.mean().item(), rel=1e-5)
+
+
+class Experts(nn.Module):
+    """Two layers, of which every process uses its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.experts = nn.ModuleList(
+            [nn.Sequential(nn.Linear(3, width), nn.Tanh(), nn.Linear(width, 2)) for width in (4, 6)]
+        )
+
+    def forward(self, x: Tensor, which: int) -> Tensor:
+        outputs: Tensor = self.experts[which](x)
+        return outputs
+
+
+def experts_process(rank: int, port: int, folder: str) -> None:
+    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
+    torch.manual_seed(0)
+    model = nn.parallel.DistributedDataParallel(Experts(), find_unused_parameters=True)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    with probe(model) as p:
+        model(torch.full((4, 3), 0.5 + rank), rank).square().mean().backward()
+        optimizer.step()
+    p.record.save(Path(folder) / str(rank))
+    torch.distributed.destroy_process_group()
+
+
+def test_layers_that_only_one_process_uses(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    for rank in (0, 1):
+        (tmp_path / str(rank)).mkdir()
+    torch.multiprocessing.spawn(experts_process, args=(port, str(tmp_path)), nprocs=2)
+    torch.manual_seed(0)
+    alone = Experts()
+    for which, rank in ((0, 0), (1, 1)):
+        with probe(alone.experts[which]) as p:
+            alone(torch.full((4, 3), 0.5 + rank), which).square().mean().backward()
+            torch.optim.SGD(alone.parameters(), lr=0.0).step()
+        expected, saved = p.record.row(0), record.load(tmp_path / "0")
+        columns = [saved["layer"].tolist().index(f"experts.{which}.{name}") for name in (0, 2)]
+        for name in ("delta", "activation_mean", "activation_variance", "saturated", "dead"):
+            assert saved[name][0, columns] == pytest.approx(expected[name], rel=1e-5, nan_ok=True), (name, which)

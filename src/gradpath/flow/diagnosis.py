@@ -16,7 +16,7 @@ from gradpath.flow.verdict import read, verdict
 
 @dataclass(frozen=True)
 class Layer:
-    """What a record does not say of its layers. used: a gradient came through it.
+    """What a record does not say of its layers.
 
     sigma_w2, sigma_b2, symmetric: at the start, as `profile.scales_of` has them.
     """
@@ -25,7 +25,6 @@ class Layer:
     sigma_w2: float
     sigma_b2: float
     symmetric: bool
-    used: bool
 
 
 def diagnose(model: nn.Module, record: Record, layers: Sequence[Layer]) -> dict[str, Any]:
@@ -36,12 +35,12 @@ def diagnose(model: nn.Module, record: Record, layers: Sequence[Layer]) -> dict[
         layers: of the record's columns.
     """
     network = anatomy(model)
-    used = [index for index, layer in enumerate(layers) if layer.used]
-    profile = [_first(record, index, layers[index]) for index in used] if record.steps else []
+    used = _reached(record, 0)
+    profile = [_first(record, index, layers[index]) for index in used]
     found = verdict(profile, network)
     for finding in found["findings"]:
         finding["remedy"] = in_pytorch(finding["remedy"], profile[:-1], network)
-    last = read(record.row(-1)["delta"][used[:-1]].tolist()).as_dict() if record.steps else None
+    last = read(record.row(-1)["delta"][_reached(record, -1)[:-1]].tolist()).as_dict() if record.steps else None
     first = first_not_finite(record)
     if first:
         cause = found["findings"][0]["cause"] if found["findings"] else "learning rate"
@@ -50,6 +49,11 @@ def diagnose(model: nn.Module, record: Record, layers: Sequence[Layer]) -> dict[
         finding = Finding("divergence", cause, first.layer, message, remedy)
         found["findings"] = [*found["findings"][:1], asdict(finding), *found["findings"][1:]][:MOST]
     return {**found, "end": last, "diverged": str(first) if first else None}
+
+
+def _reached(record: Record, row: int) -> list[int]:
+    """The columns of the layers through which a gradient came."""
+    return np.flatnonzero(~np.isnan(record.row(row)["delta"])).tolist() if record.steps else []
 
 
 def _first(record: Record, index: int, layer: Layer) -> LayerFlow:

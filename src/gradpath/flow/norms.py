@@ -19,7 +19,7 @@ Scalar = float | Tensor
 
 
 def square_sum(values: Tensor, last: Scalar = 1.0) -> Scalar:
-    """sum of v^2 of a tensor without gradient: a Python float on the CPU, elsewhere, where asking would be a sync, a 0-d
+    """sum of v^2 of a tensor: a Python float on the CPU, elsewhere, where asking would be a sync, a 0-d
     float64 tensor.
 
     inf where an entry is NaN: in a record NaN means that nothing was measured.
@@ -33,7 +33,8 @@ def square_sum(values: Tensor, last: Scalar = 1.0) -> Scalar:
     """
     flat = values.reshape(-1)
     if not flat.is_cpu:
-        norm: Tensor = torch.linalg.vector_norm(flat, dtype=_wide(flat))
+        # Detached: gradients may carry a graph (create_graph=True), which must not live on in a number.
+        norm: Tensor = torch.linalg.vector_norm(flat.detach(), dtype=_wide(flat))
         return norm.square().nan_to_num(nan=inf, posinf=inf)
     if flat.dtype == torch.float32 and last < FAINT:
         total = _lifted(flat)
@@ -60,7 +61,7 @@ def _lifted(flat: Tensor) -> float:
 
 def square_sums(tensors: Sequence[Tensor | None]) -> list[Scalar]:
     """`square_sum` of each, NaN for None; on a device in one call."""
-    chosen = [tensor for tensor in tensors if tensor is not None]
+    chosen = [tensor.detach() for tensor in tensors if tensor is not None]
     if not chosen or chosen[0].is_cpu:
         return [float("nan") if tensor is None else square_sum(tensor) for tensor in tensors]
     squares = iter(

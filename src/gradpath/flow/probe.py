@@ -125,11 +125,13 @@ class Probe:
         self.weight_squares: list[Scalar] = []
         self.before: list[Tensor] = []
         self.moved: set[int] = set()
-        self.idle: npt.NDArray[np.int64] | None = None
-        self.seen = 0
+        # Of each layer with an activation: samples since each unit was last positive, samples seen.
+        self.silent: dict[int, tuple[npt.NDArray[np.int64], int]] = {}
         self.hooks: list[RemovableHandle] = []
         # The optimiser in the middle of a step: one that is made of others calls theirs from its own.
         self.stepping: Optimizer | None = None
+        # Those that stepped since a step was counted: of several in turn, one step is counted.
+        self.stepped: set[int] = set()
 
     @property
     def record(self) -> Record:
@@ -140,10 +142,7 @@ class Probe:
     def verdict(self) -> dict[str, Any]:
         """What the record says, as `diagnosis.diagnose` has it."""
         record = self.record
-        layers = [
-            Layer(meter.linear.out_features, *self.scales[meter], used=meter in self.watch.order) for meter in self.columns
-        ]
-        return diagnose(self.model, record, layers)
+        return diagnose(self.model, record, [Layer(m.linear.out_features, *self.scales[m]) for m in self.columns])
 
     def open(self) -> None:
         """Begins to measure."""
@@ -261,6 +260,11 @@ class Probe:
                 self.compiled = True
                 torch.compiler.set_stance("force_eager")
             self.watch.clear()
+        elif self.stepped and id(optimizer) not in self.stepped:
+            # Another optimiser's step of the same iteration.
+            self.stepped.add(id(optimizer))
+            return
+        self.stepped = {id(optimizer)}
         self.step += 1
         self._ready()
 
@@ -283,11 +287,11 @@ class Probe:
         if self.slow:
             scalars += self._slow_numbers()
         self.grad_squares, self.last_squares = [*self.unread, *self.unread], self.grad_squares
-        if self.distributed:
-            scalars = self._added_up(scalars)
         scale = 1 / self.scaler.get_scale() if self.scaler else 1.0
         self._look_at_symmetry()
         uses = [meter.uses / watch.passes for meter in meters]
+        if self.distributed:
+            scalars, uses = self._of_all(scalars, uses)
         ledger.steps.append(Step(self.step, self.passes or watch.passes, scale, uses, scalars))
         if len(ledger.steps) == ledger.MOST:
             self._settle()
@@ -304,24 +308,28 @@ class Probe:
         ]
         numbers: list[Scalar] = [*self.weight_squares, *changed]
         if self.activations:
-            dead = self._dead(self.watch.peaks())
             for name in SEEN:
                 numbers += [float("nan") if m.activations is None else getattr(m.activations, name) for m in meters]
-            numbers += dead
+            numbers += self._dead()
         if self.inputs is not None:
             numbers += cosines(self.model, [meter.linear for meter in meters], self.inputs)
         if self.rank:
             numbers += ranks(self.weights)
         return numbers
 
-    def _added_up(self, scalars: Sequence[Scalar]) -> list[Scalar]:
-        """With the sums over samples added up over the processes."""
+    def _of_all(self, scalars: Sequence[Scalar], uses: Sequence[float]) -> tuple[list[Scalar], list[float]]:
+        """With the sums over samples added up over the processes; a layer may be used in some of them only."""
         numbers = gather(scalars)
         chosen = np.repeat([name in SHARED for name in self.ledger.names], len(self.weights))[: len(numbers)]
-        total = torch.from_numpy(numbers[chosen]).to(self.device)
+        # Where a process has no sum, another may.
+        known = ~np.isnan(numbers[chosen])
+        total = torch.from_numpy(np.where(known, numbers[chosen], 0.0)).to(self.device)
+        most = torch.from_numpy(np.append(known.astype(np.float64), uses)).to(self.device)
         torch.distributed.all_reduce(total)
-        numbers[chosen] = total.cpu().numpy()
-        return list(numbers)
+        torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
+        known, most_uses = np.split(most.cpu().numpy(), [len(known)])
+        numbers[chosen] = np.where(known > 0, total.cpu().numpy(), np.nan)
+        return list(numbers), most_uses.tolist()
 
     def _look_at_symmetry(self) -> None:
         """Units with the same weights are told apart by their gradients, where those differ (a residual block that starts at
@@ -345,21 +353,29 @@ class Probe:
         position = {meter: index for index, meter in enumerate(meters)}
         self.ledger.settle(self.kept, [position[m] for m in self.columns], [m.shape.centre for m in meters])
 
-    def _dead(self, peaks: Tensor | None) -> Sequence[Scalar]:
+    def _dead(self) -> list[float]:
         """The fraction of each layer's units that were silent for WINDOW samples; NaN without an activation."""
         meters = self.watch.meters
-        if peaks is None:
-            return self.unread
-        samples = max(m.samples * self.watch.passes // m.uses for m in meters if m.activations)
+        seen = [meter.activations for meter in meters]
+        sizes = [len(a.peak) if a else meter.linear.out_features for a, meter in zip(seen, meters, strict=True)]
+        # -1 where this process saw nothing: another may have. One transfer for all layers.
+        peaks = torch.cat(
+            [a.peak if a else torch.full((n,), -1.0, device=self.device) for a, n in zip(seen, sizes, strict=True)]
+        )
+        samples = max((m.samples * self.watch.passes // m.uses for m in meters if m.activations), default=0)
         if self.distributed:
             torch.distributed.all_reduce(peaks, torch.distributed.ReduceOp.MAX)
             samples *= torch.distributed.get_world_size()
-        alive = peaks.cpu().numpy() > 0
-        if self.idle is None or len(self.idle) != len(alive):
-            self.idle, self.seen = np.zeros(len(alive), dtype=np.int64), 0
-        self.idle = np.where(alive, 0, self.idle + samples)
-        self.seen += samples
-        return self.watch.per_layer(self.idle >= min(self.seen, WINDOW), mean=True)
+        found = []
+        for index, peak in enumerate(np.split(peaks.cpu().numpy(), np.cumsum(sizes)[:-1])):
+            if peak.max(initial=-1) < 0:
+                found.append(float("nan"))
+                continue
+            idle, before = self.silent.get(index, (np.zeros(len(peak), dtype=np.int64), 0))
+            idle = np.where(peak > 0, 0, idle + samples)
+            self.silent[index] = idle, before + samples
+            found.append(float(np.mean(idle >= min(before + samples, WINDOW))))
+        return found
 
 
 def unwrapped(model: nn.Module) -> nn.Module:

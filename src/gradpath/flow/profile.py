@@ -57,7 +57,6 @@ def measure(network: MLP, objective: Objective, batch: Batch) -> list[LayerFlow]
             loss = objective.loss(network(batch.inputs.to(parameters[0].dtype)), batch.targets)
             tensors = torch.autograd.grad(loss, parameters)
             grads = gather(square_sums(tensors)) ** 0.5
-        watch.peaks()
         rows = [
             LayerFlow(
                 layer=layer_name(i, len(linears)),
@@ -98,7 +97,6 @@ def rows_are_equal(grad: Tensor) -> bool:
 def _activations(seen: Activations | None) -> dict[str, float | None]:
     if seen is None:
         return {}
-    assert seen.total is not None
     mean, square, saturated = gather([seen.total, seen.squares, seen.saturated]) / seen.outputs
     return {
         "activation_mean": float(mean + seen.shape.centre),

@@ -1,13 +1,10 @@
 """What passes through the Linear layers of a network: gradients at the pre-activations, activations."""
 
-from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
@@ -20,12 +17,12 @@ from gradpath.flow.norms import Scalar, square_sum
 class Activations:
     """Sums over the outputs of a layer's activation, about phi(0), which keeps a small variance exact.
 
-    peak (units,): positive for a unit that was not zero on every sample. total: None where it is the sum of `peak`, until
-    `Watch.peaks` has added that up. values: the latest outputs themselves, where kept.
+    peak (units,): positive for a unit that was not zero on every sample. given: the total, None where it is that of `peak`.
+    values: the latest outputs themselves, where kept.
     """
 
     shape: Shape
-    total: Scalar | None
+    given: Scalar | None
     squares: Scalar
     outputs: int
     saturated: Scalar
@@ -33,10 +30,9 @@ class Activations:
     values: Tensor | None
 
     def __add__(self, later: "Activations") -> "Activations":
-        total = None if self.total is None or later.total is None else self.total + later.total
         return replace(
             later,
-            total=total,
+            given=None if self.given is None and later.given is None else self.total + later.total,
             squares=self.squares + later.squares,
             outputs=self.outputs + later.outputs,
             saturated=self.saturated + later.saturated,
@@ -44,12 +40,20 @@ class Activations:
             peak=self.peak + later.peak,
         )
 
+    @property
+    def total(self) -> Scalar:
+        return _scalar(self.peak.sum()) if self.given is None else self.given
+
 
 @dataclass(slots=True)
 class Use:
-    """One call of a layer, counted once a gradient comes back to it. place: where its input lies in memory."""
+    """One call of a layer, counted once a gradient comes back to it.
+
+    place: where its input lies in memory. shape: of its output.
+    """
 
     place: int
+    shape: torch.Size
     activations: Activations | None = None
 
 
@@ -155,34 +159,6 @@ class Watch:
         """The layers in the order of their first use, those never used last."""
         return [*self.order, *(meter for meter in self.meters if meter not in self.order)]
 
-    def per_layer(self, units: npt.NDArray[Any], mean: bool = False) -> list[float]:
-        """The sum (or mean) over each layer's units of `units`, those of all layers in the order of `peaks`, (L,); NaN for a
-        layer without an activation."""
-        found = [float("nan")] * len(self.meters)
-        sums = np.add.reduceat(units, self.starts, dtype=np.float64)
-        for index, total in zip(self.watched, (sums / self.sizes if mean else sums).tolist(), strict=True):
-            found[index] = total
-        return found
-
-    def peaks(self) -> Tensor | None:
-        """The peaks of all layers, one after the other; None where no activation was seen.
-
-        Completes the sums of those layers whose total is the sum of their peaks: one call for all.
-        """
-        seen = [meter.activations for meter in self.meters]
-        peaks = [activations.peak for activations in seen if activations]
-        if not peaks:
-            return None
-        self.watched = [index for index, activations in enumerate(seen) if activations]
-        self.sizes = np.array([len(peak) for peak in peaks])
-        self.starts = np.append(0, self.sizes.cumsum()[:-1])
-        together = torch.cat(peaks)
-        if any(activations and activations.total is None for activations in seen):
-            for activations, total in zip(seen, self.per_layer(together.cpu().numpy()), strict=True):
-                if activations and activations.total is None:
-                    activations.total = total
-        return together
-
     def _on_forward(self, module: nn.Module, inputs: Any) -> None:
         # The last layer of an earlier pass has no activation behind it.
         self.last = None
@@ -191,28 +167,33 @@ class Watch:
         if not torch.is_grad_enabled():
             return None
         self.order[meter] = None
-        use = self._use(inputs[0]) if self.activations else None
-        if h.requires_grad:
-            hook_gradient(h, partial(self._on_delta, meter, use))
-            return None
-        # All below is frozen, and autograd would stop above this layer. A clone, so that what follows may be in place.
-        h = h.detach().requires_grad_().clone()
-        hook_gradient(h, partial(self._on_delta, meter, use))
-        return h
+        use = self._use(inputs[0], h) if self.activations else None
+        frozen = not h.requires_grad
+        if frozen:
+            # All below is frozen, and autograd would stop above this layer. A clone, so that what follows may be in place.
+            h = h.detach().requires_grad_().clone()
+        assert h.grad_fn is not None
+        # The gradient that flows on at h, from all that uses it and as hooks of the user left it: a hook on the tensor would
+        # run before theirs, and would be called for `autograd.grad(..., h)` as well.
+        h.grad_fn.register_prehook(partial(self._on_delta, meter, use))
+        return h if frozen else None
 
-    def _use(self, inputs: Tensor) -> Use:
-        place = inputs.data_ptr()
-        if self.last is not None and self.last.activations is None and place != self.last.place:
-            # No activation module since the last layer: what comes in here is its activation, unless it came in there too.
-            self.last.activations = _sums(inputs.detach(), Shape(), self.keep)
-        self.last = Use(place)
+    def _use(self, inputs: Tensor, h: Tensor) -> Use:
+        place, last = inputs.data_ptr(), self.last
+        # No activation module since the last layer: what comes in here is its activation, unless it came in there too or is
+        # something else.
+        follows = inputs.requires_grad and last is not None and place != last.place and inputs.shape == last.shape
+        if last is not None and last.activations is None and follows:
+            last.activations = _sums(inputs.detach(), Shape(), self.keep)
+        self.last = Use(place, h.shape)
         return self.last
 
     def _on_activation(self, shape: Shape, module: nn.Module, inputs: Any, outputs: Tensor) -> None:
         if self.last is not None and self.last.activations is None and torch.is_grad_enabled():
             self.last.activations = _sums(outputs.detach(), shape, self.keep)
 
-    def _on_delta(self, meter: Meter, use: Use | None, grad: Tensor | None) -> None:
+    def _on_delta(self, meter: Meter, use: Use | None, grads: tuple[Tensor | None, ...]) -> None:
+        grad = grads[0]
         # With gradients enabled: a derivative inside the loss (create_graph=True), whose own backward pass comes later.
         if grad is None or torch.is_grad_enabled():
             return
@@ -230,16 +211,6 @@ class Watch:
             self.on_backward()
 
 
-def hook_gradient(h: Tensor, hook: Callable[[Tensor], None]) -> None:
-    """`h.register_hook(hook)` without a handle to remove it by, which takes longer than all the rest of it."""
-    if h.grad_fn is None or h._backward_hooks is not None or type(h) is not Tensor:
-        h.register_hook(hook)  # type: ignore[no-untyped-call]
-        return
-    # The steps of register_hook itself; a dictionary of its own for every tensor, to which its user's hooks are added.
-    h._backward_hooks = OrderedDict({"gradpath": hook})
-    h.grad_fn._register_hook_dict(h)
-
-
 def _sums(outputs: Tensor, shape: Shape, keep: bool) -> Activations:
     rows = outputs if outputs.ndim == 2 else outputs.reshape(-1, outputs.shape[-1])
     if rows.dtype not in (torch.float32, torch.float64):
@@ -247,11 +218,11 @@ def _sums(outputs: Tensor, shape: Shape, keep: bool) -> Activations:
     centred = rows - shape.centre if shape.centre else rows
     # Of what is not negative the sum over samples is zero only where all are: one pass over the data for two answers.
     peak = rows.sum(0) if shape.nonnegative else rows.abs().amax(0)
-    total = None if shape.total_is_peak else _scalar(centred.sum())
+    given = None if shape.total_is_peak else _scalar(centred.sum())
     saturated = shape.saturated(rows)
     return Activations(
         shape=shape,
-        total=total,
+        given=given,
         squares=square_sum(centred),
         outputs=rows.numel(),
         saturated=float("nan") if saturated is None else _scalar(saturated),
