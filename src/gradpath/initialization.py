@@ -14,7 +14,8 @@ from torch import Tensor, nn
 
 from gradpath.errors import ConfigError
 from gradpath.network import MLP
-from gradpath.theory.mean_field import V, critical_sigma_w2
+from gradpath.theory.mean_field import critical_sigma_w2
+from gradpath.theory.moments import V
 
 # The activations for which `torch.nn.init.calculate_gain` has an entry.
 TORCH_GAINS: dict[type[nn.Module], Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]] = {

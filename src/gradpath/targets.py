@@ -6,9 +6,11 @@ from importlib import import_module
 from typing import Any, TypeVar
 
 import torch
+from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from gradpath.errors import ConfigError
+from gradpath.config import PROJECT
+from gradpath.errors import ConfigError, alternatives, nearest
 from gradpath.network import Function
 
 T = TypeVar("T")
@@ -54,6 +56,21 @@ def activation(node: Mapping[str, Any], allowed: Sequence[str]) -> Callable[[], 
         return build
     make("activation", Tensor, build, torch.zeros(2, 3))
     return lambda: Function(build, str(node["_target_"]))
+
+
+def activation_named(option: str) -> nn.Module:
+    """The activation that an option of the `activation` group makes.
+
+    Raises:
+        ConfigError: there is no such option.
+    """
+    folder = PROJECT / "conf" / "activation"
+    options = sorted(path.stem for path in folder.glob("*.yaml"))
+    if option not in options:
+        raise ConfigError(f"activation={option}: there is only {alternatives(options)}.{nearest(option, options)}")
+    node = OmegaConf.to_container(OmegaConf.load(folder / f"{option}.yaml"))
+    assert isinstance(node, dict)
+    return activation({str(key): value for key, value in node.items()}, ("torch.", "gradpath."))()
 
 
 def _locate(key: str, name: str) -> Any:

@@ -1,56 +1,83 @@
-"""Mean-field theory of a wide random network: second moments, the length map and the critical weight variance.
+"""Mean-field theory of a wide random network: how lengths, correlations and gradients travel from layer to layer.
 
-Notation: h^l = W^l x^(l-1) + b^l, x^l = phi(h^l), Var W = sigma_w^2 / fan_in, Var b = sigma_b^2, z ~ N(0, 1),
-V(q) = E phi(sqrt(q) z)^2, D(q) = E phi'(sqrt(q) z)^2.
+Notation: h^l = W^l x^(l-1) + b^l, x^l = phi(h^l), Var W = sigma_w^2 / fan_in, Var b = sigma_b^2; chi_1 = sigma_w^2 D(q*).
 """
 
-from collections.abc import Callable
-from functools import cache
-from math import log
+from dataclasses import dataclass
+from math import exp, inf, log
+from typing import Literal
 
 import numpy as np
-import torch
-from torch import Tensor
 
-Activation = Callable[[Tensor], Tensor]
+from gradpath.targets import activation_named
+from gradpath.theory.moments import D, V, V_slope, both, pair
+from gradpath.theory.quadrature import Activation
 
-# E f(z) over [-LIMIT, LIMIT]; beyond it the Gaussian's weight is below 4e-33.
-LIMIT = 12.0
-NODES = 200
+Phase = Literal["ordered", "critical", "chaotic"]
+# chi_1 this close to 1 is critical: a gradient that changes by a factor e within a thousand layers.
+CRITICAL = 1e-3
+# Schoenholz et al. 2016: a network trains while its depth is below six depth scales.
+TRAINABLE = 6.0
+# Beyond these the length map has gone to 0 or to infinity.
+SMALLEST_Q, LARGEST_Q = 1e-20, 1e12
+# A length map that changes q by less is at its fixed point.
+STILL = 1e-13
 # A range that holds every sigma_w^2 of use: PyTorch's default is 1/3, sigmoid's critical one about 108.
 SIGMA_W2_RANGE = (1e-4, 1e4)
 
 
-@cache
-def gaussian_quadrature() -> tuple[Tensor, Tensor]:
-    """Nodes and weights for E f(z): Gauss-Legendre on each side of 0, so that a kink at 0 costs no accuracy.
+@dataclass(frozen=True)
+class MeanField:
+    """An activation at (sigma_w^2, sigma_b^2), in the limit of infinite width and depth.
 
-    Gauss-Hermite would not do: 64 nodes err by 1e-2 for tanh's derivative at q = 10, and an odd rule puts the whole weight
-    of one node on a kink.
+    q_star: fixed point of the length map that inputs of mean square 1 come to; 0 and inf where it has no other.
+    chi_1: growth of |delta|^2 per layer, and slope of the correlation map at 1.
+    c_star, chi_c_star: stable fixed point of the correlation map, and its slope there.
+    xi_q, xi_c, xi_grad: layers over which distances from q* and c*, and |delta|^2, change by a factor e; inf where they
+    stay, xi_grad negative where gradients explode.
+    NaN for what has no meaning at q* = inf.
     """
-    nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    z = np.concatenate([(nodes - 1) * LIMIT / 2, (nodes + 1) * LIMIT / 2])
-    w = np.concatenate([weights, weights]) * LIMIT / 2 * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
-    return torch.from_numpy(z), torch.from_numpy(w)
+
+    sigma_w2: float
+    sigma_b2: float
+    q_star: float
+    chi_1: float
+    c_star: float
+    chi_c_star: float
+    xi_q: float
+    xi_c: float
+    xi_grad: float
+    phase: Phase
 
 
-def V(activation: Activation, q: float) -> float:  # noqa: N802 - the field's symbol
-    """E phi(sqrt(q) z)^2, the forward second moment (Poole et al. 2016, eq. 3)."""
-    z, w = gaussian_quadrature()
-    with torch.no_grad():
-        return float((w * activation(q**0.5 * z) ** 2).sum())
+def mean_field(activation: str | Activation, sigma_w2: float, sigma_b2: float) -> MeanField:
+    """Fixed points, phase and depth scales (Poole et al. 2016, eqs. 3 and 5; Schoenholz et al. 2016, eqs. 5 to 9).
+
+    Args:
+        activation: an option of the `activation` group, or any element-wise callable on float64 tensors; its derivative is
+            taken by autograd, its kinks are found.
+
+    Raises:
+        ValueError: sigma_w2 <= 0, or sigma_b2 < 0.
+        ConfigError: no option of that name.
+    """
+    if not sigma_w2 > 0 or not sigma_b2 >= 0:
+        raise ValueError(f"mean_field: sigma_w2={sigma_w2}, sigma_b2={sigma_b2}: must be > 0, and >= 0")
+    phi = activation_named(activation) if isinstance(activation, str) else activation
+    q = fixed_point(phi, sigma_w2, sigma_b2)
+    growth = sigma_w2 * D(phi, min(q, LARGEST_Q))
+    phase: Phase = "critical" if abs(growth - 1) < CRITICAL else "ordered" if growth < 1 else "chaotic"
+    if q == inf:
+        nan = float("nan")
+        return MeanField(sigma_w2, sigma_b2, q, growth, nan, nan, nan, nan, _scale(growth), phase)
+    c, slope_c = (1.0, growth) if growth <= 1 + STILL or q == 0 else _fixed_correlation(phi, sigma_w2, sigma_b2, q)
+    slope_q = sigma_w2 * V_slope(phi, q)
+    return MeanField(sigma_w2, sigma_b2, q, growth, c, slope_c, _scale(abs(slope_q)), _scale(slope_c), _scale(growth), phase)
 
 
-def D(activation: Activation, q: float) -> float:  # noqa: N802 - the field's symbol
-    """E phi'(sqrt(q) z)^2, the backward second moment (Schoenholz et al. 2016, eq. 5); the derivative by autograd."""
-    z, w = gaussian_quadrature()
-    h = (q**0.5 * z).requires_grad_()
-    with torch.enable_grad():
-        total = activation(h).sum()
-        if not total.requires_grad:  # a constant
-            return 0.0
-        (slope,) = torch.autograd.grad(total, h)
-    return float((w * slope**2).sum())
+def trainable_depth(field: MeanField) -> float:
+    """Hidden layers through which a network still trains: 6 xi_c (Schoenholz et al. 2016, fig. 5)."""
+    return TRAINABLE * field.xi_c
 
 
 def length_map(activation: Activation, sigma_w2: float, sigma_b2: float, input_norm: float, depth: int) -> list[float]:
@@ -65,17 +92,87 @@ def length_map(activation: Activation, sigma_w2: float, sigma_b2: float, input_n
     return q[:depth]
 
 
+def correlation_map(
+    activation: Activation, sigma_w2: float, sigma_b2: float, qa: float, qb: float, c: float
+) -> tuple[float, float, float]:
+    """qa', qb', c' of the next layer, for two inputs whose pre-activations have variances qa, qb and correlation c (Poole et
+    al. 2016, eq. 5)."""
+    after_a, after_b = (sigma_w2 * V(activation, q) + sigma_b2 for q in (qa, qb))
+    shared = sigma_w2 * pair(activation, qa, qb, c)[0] + sigma_b2
+    return after_a, after_b, min(1.0, max(-1.0, shared / (after_a * after_b) ** 0.5))
+
+
+def fixed_point(activation: Activation, sigma_w2: float, sigma_b2: float) -> float:
+    """q*, the fixed point of the length map that inputs of mean square 1 come to; 0 and inf where it passes every other.
+
+    Found by bisection and not by iteration, which takes for ever beside a critical point.
+    """
+
+    def gain(log_q: float) -> float:
+        """log of q' / q."""
+        return log((sigma_w2 * V(activation, exp(log_q)) + sigma_b2) / exp(log_q) or SMALLEST_Q)
+
+    at = log(sigma_w2 + sigma_b2)
+    start = gain(at)
+    if abs(start) < STILL:
+        return exp(at)
+    stride = 0.25 if start > 0 else -0.25
+    while log(SMALLEST_Q) < at < log(LARGEST_Q):
+        # A map that comes to rest without crossing (tanh at sigma_w^2 = 1) has its fixed point at the end of the range.
+        if gain(at + stride) * start < 0 and abs(gain(at + stride)) > STILL:
+            low, high = sorted((at, at + stride))
+            rises = gain(low) > 0
+            while high - low > 1e-14 * max(1.0, abs(low)):
+                middle = (low + high) / 2
+                if not low < middle < high:
+                    break
+                low, high = (middle, high) if (gain(middle) > 0) == rises else (low, middle)
+            return exp((low + high) / 2)
+        at += stride
+    return inf if start > 0 else 0.0
+
+
+def _fixed_correlation(activation: Activation, sigma_w2: float, sigma_b2: float, q: float) -> tuple[float, float]:
+    """c* < 1 of the chaotic phase, and the correlation map's slope there, at q = q*.
+
+    By Newton's steps from c = 0: as a power series with no negative coefficient the map is convex, so that they never pass
+    its lower fixed point.
+    """
+    c = 0.0
+    for _ in range(50):
+        values, slopes = pair(activation, q, q, c)
+        distance, slope_c = (sigma_w2 * values + sigma_b2) / q - c, sigma_w2 * slopes
+        if abs(distance) < 1e-14 or slope_c >= 1:
+            break
+        step = distance / (1 - slope_c)
+        c = min(max(c + step, 0.0), 1.0)
+        if step < 1e-13:
+            break
+    return c, slope_c
+
+
+def _scale(factor: float) -> float:
+    """Layers over which `factor` per layer makes a factor 1/e."""
+    if factor == 0:
+        return 0.0
+    return inf if abs(factor - 1) < STILL else -1 / log(factor)
+
+
 def gradient_growth(activation: Activation, sigma_w2: float, sigma_b2: float, input_norm: float, depth: int) -> float:
     """log E|delta^1|^2 / E|delta^L|^2 of a network of L = `depth` hidden layers: the sum of log sigma_w^2 D(q^l), l < L.
 
-    Off the fixed point, layer by layer (Schoenholz et al. 2016, eq. 8). +-inf where the length map leaves float64's range.
+    Off the fixed point, layer by layer (Schoenholz et al. 2016, eq. 8). inf where the length map explodes, -inf where phi is
+    flat.
     """
-    total = 0.0
-    for q in length_map(activation, sigma_w2, sigma_b2, input_norm, depth - 1):
-        factor = sigma_w2 * D(activation, q) if q < float("inf") else float("inf")
-        if not 0 < factor < float("inf"):
-            return -float("inf") if factor == 0 else float("inf")
-        total += log(factor)
+    total, moment = 0.0, input_norm
+    for _ in range(depth - 1):
+        q = sigma_w2 * moment + sigma_b2
+        if not q < LARGEST_Q:
+            return inf
+        moment, slopes = both(activation, q)
+        if slopes == 0:
+            return -inf
+        total += log(sigma_w2 * slopes)
     return total
 
 

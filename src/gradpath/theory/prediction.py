@@ -11,7 +11,7 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from gradpath.network import MLP
-from gradpath.theory.mean_field import D, V
+from gradpath.theory.moments import D, V
 
 
 @dataclass(frozen=True)
