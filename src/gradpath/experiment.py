@@ -72,7 +72,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
     for sentence in risks(config, choices):
         console.warn(sentence)
-    show_verdict("start", found.verdict, found.profile)
+    show_verdict("start", found.verdict, found.profile, found.theory)
 
     device = str(trainer.strategy.root_device)
     result = new_result(choices, config["seed"], count_parameters(network), found.as_dict(), clock.seconds, device)

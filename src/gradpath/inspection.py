@@ -104,7 +104,7 @@ def look(
     show_look(config["seed"], choices, count_parameters(network), folder)
     for sentence in risks(config, choices):
         console.warn(sentence)
-    show_verdict("start", found.verdict, found.profile)
+    show_verdict("start", found.verdict, found.profile, found.theory)
     return result
 
 

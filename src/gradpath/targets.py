@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from torch import Tensor, nn
 
 from gradpath.config import PROJECT
-from gradpath.errors import ConfigError, alternatives, nearest
+from gradpath.errors import ConfigError, nearest
 from gradpath.network import Function
 
 T = TypeVar("T")
@@ -67,7 +67,7 @@ def activation_named(option: str) -> nn.Module:
     folder = PROJECT / "conf" / "activation"
     options = sorted(path.stem for path in folder.glob("*.yaml"))
     if option not in options:
-        raise ConfigError(f"activation={option}: there is only {alternatives(options)}.{nearest(option, options)}")
+        raise ConfigError(f"activation={option}: no such option.{nearest(option, options)} There are {', '.join(options)}.")
     node = OmegaConf.to_container(OmegaConf.load(folder / f"{option}.yaml"))
     assert isinstance(node, dict)
     return activation({str(key): value for key, value in node.items()}, ("torch.", "gradpath."))()

@@ -11,7 +11,7 @@ from gradpath.flow.profile import measure
 from gradpath.initialization import constant, normal
 from gradpath.network import MLP
 from gradpath.objective import Objective, Task
-from gradpath.theory.prediction import predict_network
+from gradpath.theory.prediction import Inputs, predict, predict_network
 
 
 @pytest.mark.parametrize("phi", [nn.Tanh, nn.ReLU, nn.GELU], ids=lambda p: p.__name__)
@@ -42,9 +42,51 @@ def test_no_prediction_for_equal_weights() -> None:
     assert predict_network(network, rows, x) is None
 
 
-def test_no_prediction_with_normalisation_or_without_hidden_layers() -> None:
+NORMS = [(norm, placement) for norm in (nn.BatchNorm1d, nn.LayerNorm) for placement in ("before", "after")]
+
+
+@pytest.mark.parametrize(("norm", "placement"), NORMS)
+@pytest.mark.parametrize("phi", [nn.Tanh, nn.ReLU, nn.Sigmoid], ids=lambda p: p.__name__)
+def test_with_normalisation(phi: type[nn.Module], norm: type[nn.Module], placement: str) -> None:
+    """Varying widths and scales, biases, and inputs that are not centred; a large batch."""
+    delta, q = [], []
+    for seed in range(4):
+        torch.manual_seed(seed)
+        network = MLP(300, [400, 500, 300, 400, 400], 10, phi, norm, placement).double()
+        x, y = 0.6 * torch.randn(512, 300, dtype=torch.float64) + 0.5, torch.randint(10, (512,))
+        normal(network, x, std=sqrt(1.8 / 400), sigma_b2=0.1)
+        rows = measure(network, Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 10), Batch(x, y))
+        theory = predict_network(network, rows, x)
+        assert theory is not None
+        q.append([row.q / predicted.q for row, predicted in zip(rows, theory, strict=False)])
+        delta.append([row.delta / rows[4].delta / predicted.delta for row, predicted in zip(rows, theory, strict=False)])
+    assert torch.tensor(q).mean(0).tolist() == pytest.approx([1.0] * 5, abs=0.06)
+    assert torch.tensor(delta).mean(0).tolist() == pytest.approx([1.0] * 5, abs=0.06)
+
+
+def test_every_input_has_its_own_norm() -> None:
+    """Inputs of very different length: each goes its own way through the length map."""
+    torch.manual_seed(0)
+    ratios = []
+    for _ in range(4):
+        network = MLP(400, [600, 600, 600], 10, nn.Tanh).double()
+        x = torch.randn(128, 400, dtype=torch.float64) * torch.logspace(-1, 1, 128, dtype=torch.float64)[:, None]
+        normal(network, x, std=sqrt(2 / 600))
+        rows = measure(network, Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 10), Batch(x, torch.randint(10, (128,))))
+        theory = predict_network(network, rows, x)
+        assert theory is not None
+        ratios.append([row.delta / rows[2].delta / predicted.delta for row, predicted in zip(rows, theory, strict=False)])
+    assert torch.tensor(ratios).mean(0).tolist() == pytest.approx([1.0] * 3, abs=0.06)
+
+
+def test_a_length_map_that_explodes() -> None:
+    found = predict(nn.SELU(), [(str(i), 1e9, 0.0) for i in range(60)], Inputs((1.0,), 0.0, 1.0))
+    assert found[-1].q == float("inf")
+
+
+def test_no_prediction_without_hidden_layers_or_with_another_normalisation() -> None:
     x = torch.randn(8, 4)
     objective = Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 3)
-    for network in (MLP(4, [5, 5], 3, norm=nn.BatchNorm1d, placement="before"), MLP(4, [], 3)):
+    for network in (MLP(4, [5, 5], 3, norm=nn.RMSNorm, placement="before"), MLP(4, [], 3)):
         rows = measure(network, objective, Batch(x, torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])))
         assert predict_network(network, rows, x) is None

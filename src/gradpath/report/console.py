@@ -88,7 +88,8 @@ def show_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
             )
         sys.stdout.flush()
         return
-    table = Table(header_style="bold")
+    # Narrow enough for nine columns in a terminal of 80.
+    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 1))
     for index, name in enumerate(header):
         table.add_column(name, justify="left" if index == 0 else "right")
     for row in rows:

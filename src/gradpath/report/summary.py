@@ -8,8 +8,10 @@ from typing import Any
 import lightning.pytorch as pl
 
 from gradpath.flow.profile import LayerFlow
+from gradpath.flow.verdict import read
 from gradpath.network import MLP, count_parameters
 from gradpath.report import console
+from gradpath.theory.prediction import LayerPrediction
 
 # Shown in the start panel only when they are not the usual ones.
 USUAL = {"loss": "auto", "norm": "none", "probe": "light", "trainer": "auto"}
@@ -18,7 +20,7 @@ USUAL = {"loss": "auto", "norm": "none", "probe": "light", "trainer": "auto"}
 # The groups that a look without training depends on.
 LOOKED_AT = ("data", "model", "activation", "init", "norm", "loss", "experiment")
 # Of the table over the layers; phi is the activation.
-HEADER = ("layer", "|delta|", "/ last", "|dW|", "phi mean", "std", "saturated", "dead")
+HEADER = ("layer", "|delta|", "/ last", "theory", "|dW|", "phi mean", "std", "saturated", "dead")
 
 
 def show_start(
@@ -72,17 +74,28 @@ def show_result(result: Mapping[str, Any], folder: Path) -> None:
     console.show("result", rows)
 
 
-def show_verdict(when: str, verdict: Mapping[str, Any], profile: Sequence[LayerFlow] | None) -> None:
+def show_verdict(
+    when: str,
+    verdict: Mapping[str, Any],
+    profile: Sequence[LayerFlow] | None,
+    theory: Sequence[LayerPrediction] | None = None,
+) -> None:
     """The gradient's way through depth: a table over the layers, what it amounts to, and what to do about it.
 
     Args:
         when: "start" or "end", whose reading is shown.
         profile: the table's rows, None to leave it out.
+        theory: what a wide network would do, a row per hidden layer.
     """
     reading = verdict if when == "start" else verdict.get("end")
     if profile:
-        console.show_table(HEADER, console.shortened([_cells(row, profile) for row in profile], len(HEADER)))
+        predicted = [f"{row.delta:.3g}" for row in theory or ()]
+        predicted += [""] * (len(profile) - len(predicted))
+        cells = [_cells(row, words, profile) for row, words in zip(profile, predicted, strict=True)]
+        console.show_table(HEADER, console.shortened(cells, len(HEADER)))
     rows = [(f"gradient at the {when}", _sentence(reading))] if reading else []
+    if theory and len(theory) > 1:
+        rows.append(("theory of a wide network", _sentence(read([row.delta for row in theory]).as_dict())))
     for finding in verdict["findings"]:
         where = f" in {finding['layer']}" if finding["layer"] else ""
         rows.append((finding["kind"].replace("_", " ") + where, finding["message"]))
@@ -100,7 +113,7 @@ def _sentence(reading: Mapping[str, Any]) -> str:
     return f"{reading['class']}, |delta| first / last hidden layer = {reading['ratio']:.3g}{pace}"
 
 
-def _cells(row: LayerFlow, profile: Sequence[LayerFlow]) -> tuple[str, ...]:
+def _cells(row: LayerFlow, predicted: str, profile: Sequence[LayerFlow]) -> tuple[str, ...]:
     last = profile[-2].delta if len(profile) > 1 else 0
     relative_ = f"{row.delta / last:.3g}" if last and row is not profile[-1] else ""
     spread = None if row.activation_variance is None else sqrt(row.activation_variance)
@@ -109,6 +122,7 @@ def _cells(row: LayerFlow, profile: Sequence[LayerFlow]) -> tuple[str, ...]:
         row.layer,
         f"{row.delta:.3g}",
         relative_,
+        predicted,
         f"{row.weight_grad_norm:.3g}",
         *("" if value is None else f"{value:.3g}" for value in (row.activation_mean, spread)),
         *("" if value is None else f"{value:.0%}" for value in silent),

@@ -8,7 +8,6 @@ another seed.
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import product
 from math import isnan
 from statistics import median
@@ -16,15 +15,12 @@ from typing import Any
 
 import torch
 
-from gradpath.build import build_run
-from gradpath.cli import compose
-from gradpath.data.memory import Batch
 from gradpath.flow.findings import anatomy
-from gradpath.flow.profile import LayerFlow, measure
+from gradpath.flow.profile import LayerFlow
 from gradpath.flow.verdict import EXPLODING, VANISHING, verdict
-from gradpath.seeding import seed_everything
+from gradpath.studies.networks import deep, drawn
 
-SEEDS, JUDGED_SEED, SAMPLE = range(5), 100, 256
+SEEDS, JUDGED_SEED = range(5), 100
 # "none": no gradient arrives even at the last hidden layer.
 CLASSES = ("vanishing", "healthy", "exploding", "none")
 # What is changed to see whether something is the cause. Without BatchNorm the scale that it hid has to be chosen.
@@ -64,18 +60,18 @@ def suite() -> list[dict[str, str]]:
     activations = ("relu", "tanh", "sigmoid", "gelu", "selu", "leaky_relu", "erf", "softplus")
     inits = ("pytorch", "he_normal", "xavier_normal", "lecun_normal", "orthogonal", "critical")
     for activation, init, depth in product(activations, inits, (5, 20, 40)):
-        cases.append(_case(activation, init, "none", depth, 100))
+        cases.append(deep(activation, init, "none", depth, 100))
     norms = ("batch_before", "batch_after", "layer_before", "layer_after")
     for activation, norm, depth, init in product(("relu", "tanh", "sigmoid"), norms, (10, 40), ("he_normal", "pytorch")):
-        cases.append(_case(activation, init, norm, depth, 100))
+        cases.append(deep(activation, init, norm, depth, 100))
     for width, depth in product((16, 50, 256, 400), (10, 35)):
-        cases.append(_case("relu", "he_normal", "none", depth, width))
-        cases.append(_case("tanh", "xavier_normal", "none", depth, width))
+        cases.append(deep("relu", "he_normal", "none", depth, width))
+        cases.append(deep("tanh", "xavier_normal", "none", depth, width))
     for std, depth in product((0.05, 0.1, 0.2, 0.3), (10, 30)):
-        cases.append(_case("tanh", "normal", "none", depth, 100) | {"init.std": str(std)})
-        cases.append(_case("relu", "normal", "none", depth, 100) | {"init.std": str(std)})
+        cases.append(deep("tanh", "normal", "none", depth, 100) | {"init.std": str(std)})
+        cases.append(deep("relu", "normal", "none", depth, 100) | {"init.std": str(std)})
     for activation, init in product(("relu", "tanh", "sigmoid"), ("zeros", "constant")):
-        cases.append(_case(activation, init, "none", 10, 64))
+        cases.append(deep(activation, init, "none", 10, 64))
     return cases
 
 
@@ -93,7 +89,7 @@ def true_class(case: dict[str, str]) -> tuple[str, float]:
     """The class of the median ratio over five seeds in float64, and that ratio."""
     ratios = []
     for seed in SEEDS:
-        delta = [row.delta for row in _profile(case, seed, torch.float64)[:-1]]
+        delta = [row.delta for row in drawn(case, seed, torch.float64)[1][:-1]]
         ratios.append(delta[0] / delta[-1] if delta[-1] else float("nan"))
     ratio = median(ratios)
     if isnan(ratio):
@@ -135,24 +131,6 @@ def table(scores: Sequence[Score]) -> Iterator[str]:
     yield f"findings on the {sum(not s.causes for s in scores)} healthy networks: {alarms}"
 
 
-def _case(activation: str, init: str, norm: str, depth: int, width: int) -> dict[str, str]:
-    deep = {"model": "deep", "model.depth": str(depth), "model.width": str(width)}
-    return {"activation": activation, "init": init, "norm": norm, **deep}
-
-
 def _judge(case: dict[str, str]) -> tuple[list[LayerFlow], dict[str, Any]]:
-    profile = _profile(case, JUDGED_SEED, torch.float32)
-    _, network, *_ = build_run(*_composed(tuple(case.items())))
+    network, profile, _ = drawn(case, JUDGED_SEED, torch.float32)
     return profile, verdict(profile, anatomy(network))
-
-
-def _profile(case: dict[str, str], seed: int, dtype: torch.dtype) -> list[LayerFlow]:
-    seed_everything(seed)
-    data, network, objective, _ = build_run(*_composed(tuple(case.items())))
-    batch = data.sample(SAMPLE)
-    return measure(network.to(dtype), objective, Batch(batch.inputs.to(dtype), batch.targets))
-
-
-@cache
-def _composed(case: tuple[tuple[str, str], ...]) -> tuple[dict[str, Any], dict[str, str]]:
-    return compose(*(f"{key}={value}" for key, value in case))

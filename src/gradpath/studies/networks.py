@@ -1,0 +1,36 @@
+"""The networks that studies at step 0 are made of: described by overrides, built and measured as a run would."""
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+import torch
+
+from gradpath.build import build_run
+from gradpath.cli import compose
+from gradpath.data.memory import Batch
+from gradpath.flow.profile import LayerFlow, measure
+from gradpath.inspection import SAMPLE
+from gradpath.network import MLP
+from gradpath.seeding import seed_everything
+
+
+def deep(activation: str, init: str, norm: str, depth: int, width: int) -> dict[str, str]:
+    """The overrides of a network of `depth` hidden layers of `width`."""
+    shape = {"model": "deep", "model.depth": str(depth), "model.width": str(width)}
+    return {"activation": activation, "init": init, "norm": norm, **shape}
+
+
+def drawn(case: Mapping[str, str], seed: int, dtype: torch.dtype) -> tuple[MLP, list[LayerFlow], Batch]:
+    """The network of `case` as drawn with `seed`, its profile, and the training samples that it was measured on."""
+    seed_everything(seed)
+    data, network, objective, _ = build_run(*_composed(tuple(case.items())))
+    batch = data.sample(SAMPLE)
+    batch = Batch(batch.inputs.to(dtype), batch.targets)
+    network = network.to(dtype)
+    return network, measure(network, objective, batch), batch
+
+
+@cache
+def _composed(case: tuple[tuple[str, str], ...]) -> tuple[dict[str, Any], dict[str, str]]:
+    return compose(*(f"{key}={value}" for key, value in case))
