@@ -80,7 +80,7 @@ def test_every_input_has_its_own_norm() -> None:
 
 
 def test_a_length_map_that_explodes() -> None:
-    found = predict(nn.SELU(), [(str(i), 1e9, 0.0) for i in range(60)], Inputs((1.0,), 0.0, 1.0))
+    found = predict(nn.SELU(), [(str(i), 1e9, 0.0) for i in range(60)], Inputs((1.0,)))
     assert found[-1].q == float("inf")
 
 

@@ -1,9 +1,9 @@
 """Theory's row for every row of a measured profile."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from math import inf, sqrt
+from math import exp, inf
 from typing import Literal, Protocol
 
 import numpy as np
@@ -12,13 +12,14 @@ import torch
 from torch import Tensor, nn
 
 from gradpath.network import MLP
-from gradpath.theory.moments import TINY
-from gradpath.theory.quadrature import Activation, derivatives, gaussian
+from gradpath.theory.batch import through_batch_norm
+from gradpath.theory.moments import both, mean
+from gradpath.theory.quadrature import Activation, Array
 
 # Of the inputs' norms: as many quantiles stand for all of them.
 QUANTILES = 9
-# Nodes of the integral over the units' means.
-OFFSETS = 16
+# Samples that stand for a batch behind BatchNorm.
+BATCH = 256
 
 
 @dataclass(frozen=True)
@@ -35,12 +36,11 @@ class Inputs:
     """What theory needs of a batch of inputs.
 
     norms: representative mean squares |x|^2 / n_0 of its samples.
-    offset, spread: over the features, the mean of the squared batch means and of the variances over the batch.
+    gram: (B, B), x_i x_j / n_0 of every two; what BatchNorm needs.
     """
 
     norms: tuple[float, ...]
-    offset: float
-    spread: float
+    gram: Array | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,8 @@ def inputs_of(inputs: Tensor) -> Inputs:
     # The middles of equal parts of the samples, scaled so that their mean is that of all.
     middles = norms.quantile((torch.arange(QUANTILES, dtype=torch.float64) + 0.5) / QUANTILES)
     scale = norms.mean() / middles.mean() if middles.mean() > 0 else 1.0
-    return Inputs(tuple((middles * scale).tolist()), x.mean(0).square().mean().item(), x.var(0, correction=0).mean().item())
+    some = x[:BATCH]
+    return Inputs(tuple((middles * scale).tolist()), (some @ some.T / x.shape[1]).cpu().numpy())
 
 
 def predict(
@@ -107,18 +108,17 @@ def predict(
         layers: (name, sigma_w^2, sigma_b^2) of every hidden layer.
     """
     if norm and norm.kind == "batch":
-        states = [(inputs.offset, inputs.spread)]
-        step: Callable[..., _Step] = _batch_layer
-    else:
-        states = [(moment, 0.0) for moment in inputs.norms]
-        step = _layer
-    paths = [_path(activation, layers, norm, state, step) for state in states]
+        assert inputs.gram is not None
+        scales = [(sigma_w2, sigma_b2) for _, sigma_w2, sigma_b2 in layers]
+        means, logs = through_batch_norm(activation, scales, inputs.gram, norm.placement)
+        return [LayerPrediction(name, q, exp(log / 2)) for (name, *_), q, log in zip(layers, means, logs, strict=True)]
+    paths = [_path(activation, layers, norm, moment) for moment in inputs.norms]
     q = np.mean([[at.q for at in path] for path in paths], axis=0)
     gains = np.array([[at.gain for at in path] for path in paths])
     # E|delta^l|^2 relative to the last layer's: the product of what lies between, averaged over the inputs.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        scales = np.array([*(sigma_w2 for _, sigma_w2, _ in layers[1:]), 1.0])
-        delta2 = np.cumprod((gains * scales)[:, ::-1], axis=1)[:, ::-1].mean(0)
+        factors = np.array([*(sigma_w2 for _, sigma_w2, _ in layers[1:]), 1.0])
+        delta2 = np.cumprod((gains * factors)[:, ::-1], axis=1)[:, ::-1].mean(0)
         delta = np.sqrt(delta2 / delta2[-1])
     return [LayerPrediction(name, float(a), float(b)) for (name, _, _), a, b in zip(layers, q, delta, strict=True)]
 
@@ -136,62 +136,35 @@ def lines(predicted: Sequence[LayerPrediction] | None, profile: Sequence[Measure
 
 @dataclass(frozen=True)
 class _Step:
-    """Of one layer: q; gain: of |delta|^2 on its way from the activations back to h; state: what its activations hand on."""
+    """Of one layer: q; gain: of |delta|^2 on its way from the activations back to h; moment: mean square handed on."""
 
     q: float
     gain: float
-    state: tuple[float, float]
+    moment: float
 
 
 def _path(
-    activation: Activation,
-    layers: Sequence[tuple[str, float, float]],
-    norm: Norm | None,
-    state: tuple[float, float],
-    step: Callable[..., _Step],
+    activation: Activation, layers: Sequence[tuple[str, float, float]], norm: Norm | None, moment: float
 ) -> list[_Step]:
     path = []
     for _, sigma_w2, sigma_b2 in layers:
-        path.append(step(activation, norm, sigma_w2, sigma_b2, state))
-        state = path[-1].state
+        path.append(_layer(activation, norm, sigma_w2 * moment + sigma_b2))
+        moment = path[-1].moment
     return path
 
 
-def _layer(activation: Activation, norm: Norm | None, sigma_w2: float, sigma_b2: float, state: tuple[float, float]) -> _Step:
-    """Without normalisation, or with LayerNorm; state: mean square of what comes in."""
-    q = sigma_w2 * state[0] + sigma_b2
+def _layer(activation: Activation, norm: Norm | None, q: float) -> _Step:
+    """Without normalisation, or with LayerNorm."""
     if not q < inf:
-        return _Step(q, inf, (inf, 0.0))
+        return _Step(q, inf, inf)
     if norm is None:
-        _, square, slopes = _moments(activation, 0.0, q)
-        return _Step(q, slopes, (square, 0.0))
-    mean, square, slopes = _moments(activation, 0.0, 1.0 if norm.placement == "before" else q)
+        square, slopes = both(activation, q)
+        return _Step(q, slopes, square)
     if norm.placement == "before":
-        return _Step(q, slopes / q if q else inf, (square, 0.0))
-    return _Step(q, slopes / (square - mean**2), (1.0, 0.0))
-
-
-def _batch_layer(activation: Activation, norm: Norm, sigma_w2: float, sigma_b2: float, state: tuple[float, float]) -> _Step:
-    """With BatchNorm; state: mean square of the units' means over the batch, mean of their variances."""
-    offset, spread = sigma_w2 * state[0] + sigma_b2, sigma_w2 * state[1]
-    if norm.placement == "before":
-        mean, square, slopes = _moments(activation, 0.0, 1.0)
-        return _Step(offset + spread, slopes / spread if spread else inf, (mean**2, square - mean**2))
-    # Units differ in their mean, and with it in what BatchNorm divides by.
-    z, weights = np.polynomial.hermite_e.hermegauss(OFFSETS if offset else 1)
-    gain = 0.0
-    for node, weight in zip(sqrt(offset) * z, weights / weights.sum(), strict=True):
-        mean, square, slopes = _moments(activation, float(node), spread)
-        variance = square - mean**2
-        gain += weight * slopes / variance if variance > 0 else 0.0
-    return _Step(offset + spread, float(gain), (0.0, 1.0))
-
-
-def _moments(activation: Activation, mean: float, q: float) -> tuple[float, float, float]:
-    """E phi(h), E phi(h)^2, E phi'(h)^2 for h ~ N(mean, q)."""
-    h, w = gaussian(activation, max(q, TINY), mean)
-    values, slopes = derivatives(activation, h, 1)
-    return float((w * values).sum()), float((w * values**2).sum()), float((w * slopes**2).sum())
+        square, slopes = both(activation, 1.0)
+        return _Step(q, slopes / q if q else inf, square)
+    square, slopes = both(activation, q)
+    return _Step(q, slopes / (square - mean(activation, q) ** 2), 1.0)
 
 
 def _norm_of(network: MLP) -> Norm | None:
