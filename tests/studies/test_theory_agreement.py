@@ -6,10 +6,8 @@ from gradpath.studies.theory_agreement import ACTIVATIONS, NORMS, agreement, slo
 
 CASES = [
     ("tanh", "he_normal", "none", 20),
-    ("sigmoid", "xavier_uniform", "none", 10),
-    ("gelu", "pytorch", "none", 10),
-    ("relu", "he_normal", "batch_before", 20),
-    ("tanh", "lecun_normal", "layer_after", 20),
+    ("relu", "he_normal", "batch_before", 10),
+    ("gelu", "pytorch", "layer_after", 10),
 ]
 
 
