@@ -4,28 +4,15 @@ Prints the slope of log |delta|^2 over depth, measured over five seeds and predi
 on two cores.
 """
 
-import sys
-
-from gradpath.cli import one_line_errors
-from gradpath.errors import ConfigError
+from gradpath.cli import without_arguments
 
 
 def main() -> None:
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(__doc__)
-        return
-    with one_line_errors():
-        if sys.argv[1:]:
-            raise ConfigError(f"{' '.join(sys.argv[1:])}: takes no arguments.")
-        from gradpath.studies.theory_agreement import agreement, suite, table
+    from gradpath.studies.networks import each
+    from gradpath.studies.theory_agreement import agreement, suite, table
 
-        found = []
-        for index, case in enumerate(suite(), 1):
-            found.append(agreement(*case))
-            print(f"\r{index} of {len(suite())}", end="", file=sys.stderr, flush=True)
-        print(file=sys.stderr)
-        print(*table(found), sep="\n")
+    print(*table(each(suite(), lambda case: agreement(*case))), sep="\n")
 
 
 if __name__ == "__main__":
-    main()
+    without_arguments(__doc__, main)

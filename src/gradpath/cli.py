@@ -77,6 +77,17 @@ def compose(*overrides: str) -> tuple[dict[str, Any], dict[str, str]]:
         return check_job(loader, parse(overrides))
 
 
+def without_arguments(doc: str | None, task: Callable[[], None]) -> None:
+    """A script that takes no arguments: --help prints `doc`, anything else is a wrong input."""
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(doc)
+        return
+    with one_line_errors():
+        if sys.argv[1:]:
+            raise ConfigError(f"{' '.join(sys.argv[1:])}: takes no arguments.")
+        task()
+
+
 @contextmanager
 def one_line_errors() -> Iterator[None]:
     """Turns the errors that a user can cause into one line on stderr and an exit code."""

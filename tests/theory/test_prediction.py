@@ -8,7 +8,7 @@ from torch import nn
 
 from gradpath.data.memory import Batch
 from gradpath.flow.profile import measure
-from gradpath.initialization import constant, normal
+from gradpath.initialization import constant, normal, zeros
 from gradpath.network import MLP
 from gradpath.objective import Objective, Task
 from gradpath.theory.prediction import Inputs, predict, predict_network
@@ -77,6 +77,18 @@ def test_every_input_has_its_own_norm() -> None:
         assert theory is not None
         ratios.append([row.delta / rows[2].delta / predicted.delta for row, predicted in zip(rows, theory, strict=False)])
     assert torch.tensor(ratios).mean(0).tolist() == pytest.approx([1.0] * 3, abs=0.06)
+
+
+@pytest.mark.parametrize(("norm", "placement"), NORMS)
+@pytest.mark.parametrize("phi", [nn.Sigmoid, nn.ReLU], ids=lambda p: p.__name__)
+def test_weights_of_zero(phi: type[nn.Module], norm: type[nn.Module], placement: str) -> None:
+    """Nothing to normalise: no prediction, or one of no gradient; never an exception or a warning."""
+    network, x = MLP(4, [5, 5, 5], 3, phi, norm, placement), torch.randn(8, 4)
+    zeros(network, x)
+    objective = Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 3)
+    rows = measure(network, objective, Batch(x, torch.zeros(8, dtype=torch.long)))
+    theory = predict_network(network, rows, x)
+    assert theory is None or [row.delta for row in theory] == [0, 0, 1]
 
 
 def test_a_length_map_that_explodes() -> None:

@@ -1,8 +1,9 @@
 """The networks that studies at step 0 are made of: described by overrides, built and measured as a run would."""
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -13,6 +14,9 @@ from gradpath.flow.profile import LayerFlow, measure
 from gradpath.inspection import SAMPLE
 from gradpath.network import MLP
 from gradpath.seeding import seed_everything
+
+Case = TypeVar("Case")
+Found = TypeVar("Found")
 
 
 def deep(activation: str, init: str, norm: str, depth: int, width: int) -> dict[str, str]:
@@ -29,6 +33,16 @@ def drawn(case: Mapping[str, str], seed: int, dtype: torch.dtype) -> tuple[MLP, 
     batch = Batch(batch.inputs.to(dtype), batch.targets)
     network = network.to(dtype)
     return network, measure(network, objective, batch), batch
+
+
+def each(cases: Sequence[Case], judge: Callable[[Case], Found]) -> list[Found]:
+    """`judge` of every case, with a count on stderr."""
+    found = []
+    for index, case in enumerate(cases, 1):
+        found.append(judge(case))
+        print(f"\r{index} of {len(cases)}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    return found
 
 
 @cache

@@ -48,9 +48,14 @@ def through_batch_norm(
         layers: (sigma_w^2, sigma_b^2) in order of depth.
         gram: (B, B), x_i x_j / n_0 of the inputs.
         placement: of BatchNorm, "before" or "after" the activation.
+
+    Raises:
+        ValueError: what is to be normalised does not vary: weights of zero, a constant activation.
     """
     path: list[_Layer] = []
     for sigma_w2, sigma_b2 in layers:
+        if not sigma_w2 > 0:
+            raise ValueError("through_batch_norm: weights of zero leave nothing to normalise")
         covariance = sigma_w2 * gram + sigma_b2
         q = float(np.trace(covariance)) / len(gram)
         if placement == "before":
@@ -108,7 +113,7 @@ def _normalised(covariance: Array) -> tuple[float, Array]:
     batch = len(covariance)
     variance = float(np.trace(covariance)) / batch
     if not variance > 0:
-        return np.inf, covariance
+        raise ValueError("through_batch_norm: a layer has nothing to normalise")
     similar = covariance / variance
     share = float((similar**2).sum()) / batch**2
     return (1 + 2 * share) / variance, similar * (1 + 2 * share) - 2 * similar @ similar / batch

@@ -72,14 +72,18 @@ class Measured(Protocol):
 def predict_network(network: MLP, layers: Sequence[Layer], inputs: Tensor) -> list[LayerPrediction] | None:
     """`predict` for a network as drawn: `layers` in order of depth, the output layer last; (batch, features) inputs.
 
-    None without hidden layers, and where theory has nothing to say: equal weights, another normalisation.
+    None without hidden layers, and where theory has nothing to say: equal weights, another normalisation, weights of zero
+    before a normalisation.
     """
     equal = any(bool(w.min() == w.max() != 0) for w in (linear.weight for linear in network.linears) if w.numel() > 1)
     norm = _norm_of(network)
     if network.activation is None or equal or (network.normalized and norm is None):
         return None
     hidden = [(row.layer, row.sigma_w2, row.sigma_b2) for row in layers[:-1]]
-    return predict(deepcopy(network.activation).double(), hidden, inputs_of(inputs), norm)
+    try:
+        return predict(deepcopy(network.activation).double().eval(), hidden, inputs_of(inputs), norm)
+    except ValueError:
+        return None
 
 
 def inputs_of(inputs: Tensor) -> Inputs:
@@ -106,6 +110,9 @@ def predict(
     Args:
         activation: in float64, for the integrals.
         layers: (name, sigma_w^2, sigma_b^2) of every hidden layer.
+
+    Raises:
+        ValueError: what is to be normalised does not vary.
     """
     if norm and norm.kind == "batch":
         assert inputs.gram is not None
@@ -160,11 +167,12 @@ def _layer(activation: Activation, norm: Norm | None, q: float) -> _Step:
     if norm is None:
         square, slopes = both(activation, q)
         return _Step(q, slopes, square)
-    if norm.placement == "before":
-        square, slopes = both(activation, 1.0)
-        return _Step(q, slopes / q if q else inf, square)
-    square, slopes = both(activation, q)
-    return _Step(q, slopes / (square - mean(activation, q) ** 2), 1.0)
+    square, slopes = both(activation, 1.0 if norm.placement == "before" else q)
+    # Of what LayerNorm divides by.
+    variance = q if norm.placement == "before" else square - mean(activation, q) ** 2
+    if not variance > 0:
+        raise ValueError("predict: a layer has nothing to normalise")
+    return _Step(q, slopes / variance, square if norm.placement == "before" else 1.0)
 
 
 def _norm_of(network: MLP) -> Norm | None:
