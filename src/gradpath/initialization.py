@@ -5,7 +5,6 @@
 """
 
 from collections.abc import Callable
-from copy import deepcopy
 from math import sqrt
 from typing import Literal
 
@@ -16,6 +15,7 @@ from gradpath.errors import ConfigError
 from gradpath.network import MLP
 from gradpath.theory.mean_field import critical_sigma_w2
 from gradpath.theory.moments import V
+from gradpath.theory.quadrature import in_float64
 
 # The activations for which `torch.nn.init.calculate_gain` has an entry.
 TORCH_GAINS: dict[type[nn.Module], Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]] = {
@@ -104,7 +104,7 @@ def critical(network: MLP, inputs: Tensor, sigma_b2: float = 0.0) -> None:
     if network.activation is not None:
         input_norm = inputs.double().square().mean().item()
         try:
-            sigma_w2 = critical_sigma_w2(_in_float64(network.activation), sigma_b2, input_norm, depth)
+            sigma_w2 = critical_sigma_w2(in_float64(network.activation), sigma_b2, input_norm, depth)
         except ValueError as error:
             raise ConfigError(f"init=critical: {error} with this activation; choose another init.") from None
     _fill(network, lambda weight: nn.init.normal_(weight, std=sqrt(sigma_w2 / weight.shape[1])), sigma_b2)
@@ -141,15 +141,10 @@ def resolve_gain(gain: float | str, activation: nn.Module | None) -> float:
     name = TORCH_GAINS.get(type(activation))
     if name is not None:
         return nn.init.calculate_gain(name, getattr(activation, "negative_slope", None))
-    second_moment = V(_in_float64(activation), 1.0)
+    second_moment = V(in_float64(activation), 1.0)
     if not 0 < second_moment < float("inf"):
         raise ConfigError("init.gain=auto: this activation's second moment is not a positive number; set init.gain.")
     return 1 / sqrt(second_moment)
-
-
-def _in_float64(activation: nn.Module) -> nn.Module:
-    """A copy for the integrals of theory; an activation may have parameters of its own (PReLU)."""
-    return deepcopy(activation).double()
 
 
 @torch.no_grad()

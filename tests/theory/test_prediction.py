@@ -7,8 +7,10 @@ import torch
 from torch import nn
 
 from gradpath.data.memory import Batch
+from gradpath.flow.findings import anatomy
 from gradpath.flow.profile import measure
-from gradpath.initialization import constant, normal, zeros
+from gradpath.flow.verdict import verdict
+from gradpath.initialization import constant, normal, resolve_gain, zeros
 from gradpath.network import MLP
 from gradpath.objective import Objective, Task
 from gradpath.theory.prediction import Inputs, predict, predict_network
@@ -102,3 +104,20 @@ def test_no_prediction_without_hidden_layers_or_with_another_normalisation() -> 
     for network in (MLP(4, [5, 5], 3, norm=nn.RMSNorm, placement="before"), MLP(4, [], 3)):
         rows = measure(network, objective, Batch(x, torch.tensor([0, 1, 2, 0, 1, 2, 0, 1])))
         assert predict_network(network, rows, x) is None
+
+
+def test_a_random_activation_draws_nothing_for_theory() -> None:
+    """RReLU's slopes come from torch's generator, which belongs to the run."""
+    network, x = MLP(4, [5, 5], 3, nn.RReLU), torch.randn(8, 4)
+    rows = measure(network, Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 3), Batch(x, torch.zeros(8, dtype=torch.long)))
+    before = torch.get_rng_state()
+    assert predict_network(network, rows, x) is not None
+    verdict(rows, anatomy(network))
+    resolve_gain("auto", network.activation)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_no_prediction_for_slopes_per_unit() -> None:
+    network, x = MLP(4, [5, 5], 3, lambda: nn.PReLU(5)), torch.randn(8, 4)
+    rows = measure(network, Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 3), Batch(x, torch.zeros(8, dtype=torch.long)))
+    assert predict_network(network, rows, x) is None

@@ -1,7 +1,6 @@
 """What is wrong with a network, why, and what to type: few words, the cause first."""
 
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from math import isfinite, log
 from typing import Protocol
@@ -13,6 +12,7 @@ from gradpath.flow.activation import is_activation
 from gradpath.network import Function
 from gradpath.theory.mean_field import critical_sigma_w2
 from gradpath.theory.prediction import Inputs, predict
+from gradpath.theory.quadrature import in_float64
 
 # A sick network gets at most this many findings.
 MOST = 3
@@ -92,13 +92,12 @@ def anatomy(model: nn.Module) -> Anatomy:
     if activation is None:
         return Anatomy(None, name, after)
     title = activation.name if isinstance(activation, Function) else type(activation).__name__
-    return Anatomy(_in_float64(activation), name, after, title)
+    return Anatomy(_for_theory(activation), name, after, title)
 
 
-def _in_float64(activation: nn.Module) -> nn.Module | None:
+def _for_theory(activation: nn.Module) -> nn.Module | None:
     """A copy for the integrals of theory, None where it does not take a vector of any length (PReLU per unit)."""
-    copy = deepcopy(activation).double().cpu()
-    copy.training = False
+    copy = in_float64(activation)
     try:
         copy(torch.zeros(3, dtype=torch.float64))
     except (RuntimeError, ValueError):

@@ -1,7 +1,6 @@
 """Theory's row for every row of a measured profile."""
 
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from math import exp, inf
 from typing import Literal, Protocol
@@ -14,7 +13,7 @@ from torch import Tensor, nn
 from gradpath.network import MLP
 from gradpath.theory.batch import through_batch_norm
 from gradpath.theory.moments import both, mean
-from gradpath.theory.quadrature import Activation, Array
+from gradpath.theory.quadrature import Activation, Array, in_float64
 
 # Of the inputs' norms: as many quantiles stand for all of them.
 QUANTILES = 9
@@ -73,7 +72,7 @@ def predict_network(network: MLP, layers: Sequence[Layer], inputs: Tensor) -> li
     """`predict` for a network as drawn: `layers` in order of depth, the output layer last; (batch, features) inputs.
 
     None without hidden layers, and where theory has nothing to say: equal weights, another normalisation, weights of zero
-    before a normalisation.
+    before a normalisation, an activation that takes no vector of any length (PReLU per unit).
     """
     equal = any(bool(w.min() == w.max() != 0) for w in (linear.weight for linear in network.linears) if w.numel() > 1)
     norm = _norm_of(network)
@@ -81,8 +80,8 @@ def predict_network(network: MLP, layers: Sequence[Layer], inputs: Tensor) -> li
         return None
     hidden = [(row.layer, row.sigma_w2, row.sigma_b2) for row in layers[:-1]]
     try:
-        return predict(deepcopy(network.activation).double().eval(), hidden, inputs_of(inputs), norm)
-    except ValueError:
+        return predict(in_float64(network.activation), hidden, inputs_of(inputs), norm)
+    except (ValueError, RuntimeError):
         return None
 
 

@@ -1,12 +1,13 @@
 """Expectations over Gaussians of functions of an activation, whatever its kinks."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from functools import cache, lru_cache
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Activation = Callable[[Tensor], Tensor]
 Array = npt.NDArray[np.float64]
@@ -22,6 +23,11 @@ NODES, NODES_2D = 24, 8
 REACH = 512.0
 # A jump of phi, phi' or phi'' that is smaller is none.
 SMALLEST_JUMP = 1e-6
+
+
+def in_float64(activation: nn.Module) -> nn.Module:
+    """A copy for the integrals; one with random slopes (RReLU) has their mean there, and leaves torch's generator alone."""
+    return deepcopy(activation).double().cpu().eval()
 
 
 def gaussian(activation: Activation, q: float, mean: float = 0.0) -> tuple[Tensor, Tensor]:
