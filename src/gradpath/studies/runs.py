@@ -3,22 +3,17 @@
 import contextlib
 import io
 import json
-import os
 import shutil
-import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
-
-import torch
 
 from gradpath.cli import compose
 from gradpath.config import PROJECT
 from gradpath.experiment import run
 from gradpath.report.result import FILE as RESULT
 from gradpath.report.result import write_result
+from gradpath.studies.parallel import in_parallel
 
 # Every study has a folder here.
 STUDIES = PROJECT / "logs/studies"
@@ -49,25 +44,15 @@ def train_all(study: str, cells: Mapping[str, Sequence[str]]) -> dict[str, dict[
 
     Args:
         study: its folder's name. cells: name of a folder -> overrides.
+
+    Raises:
+        ConfigError, RunFailed: as the first run that does; the others end with it.
     """
     jobs = {name: (STUDIES / study / name, tuple(overrides)) for name, overrides in cells.items()}
     results = {name: known for name, job in jobs.items() if (known := _made(*job))}
-    missing = [name for name in jobs if name not in results]
-    if not missing:
-        return {name: results[name] for name in cells}
-    # One thread each: small networks gain nothing from a second.
-    with ProcessPoolExecutor(
-        os.cpu_count(), mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,)
-    ) as pool:
-        futures = {pool.submit(trained, *jobs[name]): name for name in missing}
-        try:
-            for count, future in enumerate(as_completed(futures), 1):
-                results[futures[future]] = future.result()
-                print(f"\r{count} of {len(futures)}", end="", file=sys.stderr, flush=True)
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-    print(file=sys.stderr)
+    missing = {name: job for name, job in jobs.items() if name not in results}
+    if missing:
+        results |= in_parallel(trained, missing, known=len(results))
     return {name: results[name] for name in cells}
 
 

@@ -14,29 +14,37 @@ from functools import cache
 import numpy as np
 import torch
 
-from gradpath.theory.quadrature import LIMIT, NODES, Activation, Array, density, derivatives, gaussian, panels
+from gradpath.theory.quadrature import LIMIT, NODES, Activation, Array, density, derivatives, panels
 
 # Terms of the expansion in Hermite polynomials; similarities of distinct samples to this power are small.
 TERMS = 40
 STRIDE = 0.5
-# Nodes of the integral over the units' means.
-UNITS = 16
+# Nodes of the integral over the units' means, and the share of the variance below which these means count for nothing.
+UNITS, OFFSET = 12, 0.1
 
 
 @dataclass(frozen=True)
-class _Layer:
-    """q: mean square of h. sigma_w2: of its weights. shrink: E 1 / s^2, s what BatchNorm divides by.
+class _Units:
+    """Units whose mean over the batch is the same. share: of all units. shrink: E 1 / s^2, s what BatchNorm divides by.
 
     (B, B) each: normal, covariance of what BatchNorm gives; slopes, E phi'(u_i) phi'(u_j); turned, of BatchNorm before the
     activation, E u_i phi'(u_i) u_j phi'(u_j).
     """
 
-    q: float
-    sigma_w2: float
+    share: float
     shrink: float
     normal: Array
     slopes: Array
-    turned: Array | None
+    turned: Array | None = None
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """q: mean square of h. sigma_w2: of its weights."""
+
+    q: float
+    sigma_w2: float
+    units: Sequence[_Units]
 
 
 def through_batch_norm(
@@ -60,27 +68,22 @@ def through_batch_norm(
         q = float(np.trace(covariance)) / len(gram)
         if placement == "before":
             shrink, normal = _normalised(_centred(covariance))
-            values, slopes, turned = _duals(activation, normal)
-            gram = values
-            path.append(_Layer(q, sigma_w2, shrink, normal, slopes, turned))
+            duals = _Duals(activation, normal)
+            gram = duals.of(duals.values)
+            units = [_Units(1.0, shrink, normal, duals.of(duals.slopes), duals.of(duals.u * duals.slopes))]
         else:
-            values, slopes, _ = _duals(activation, covariance)
-            shrink, gram = _normalised(_centred(values))
-            shrink *= _of_units(activation, covariance)
-            path.append(_Layer(q, sigma_w2, shrink, gram, slopes, None))
+            units = _by_mean(activation, covariance)
+            gram = sum((unit.share * unit.normal for unit in units), np.zeros_like(gram))
+        path.append(_Layer(q, sigma_w2, units))
     return [layer.q for layer in path], _backward(path)
 
 
 def _backward(path: Sequence[_Layer]) -> list[float]:
     """log of the trace of the gradients' covariance at h, from independent gradients above the last layer."""
-    batch = len(path[0].normal)
+    batch = len(path[0].units[0].normal)
     gradient, log_trace, found = np.eye(batch) / batch, 0.0, []
     for layer in reversed(path):
-        if layer.turned is None:
-            passed = layer.slopes * (layer.shrink * _projected(_centred(gradient), layer.normal, None))
-        else:
-            removed = float((gradient * layer.turned).sum()) / batch
-            passed = layer.shrink * _projected(_centred(gradient * layer.slopes), layer.normal, removed)
+        passed = sum((unit.share * _through(unit, gradient) for unit in layer.units), np.zeros_like(gradient))
         trace = float(np.trace(passed))
         found.append(log_trace + np.log(trace))
         # Through W on its way to the layer below.
@@ -88,24 +91,48 @@ def _backward(path: Sequence[_Layer]) -> list[float]:
     return [value - found[0] for value in reversed(found)]
 
 
-def _of_units(activation: Activation, covariance: Array) -> float:
-    """E (D_m / Var_m) / (E D_m / E Var_m) over units of mean m over the batch.
+def _through(unit: _Units, gradient: Array) -> Array:
+    """The covariance of the gradient at h, from that above BatchNorm and the activation."""
+    if unit.turned is None:
+        after: Array = unit.slopes * (unit.shrink * _projected(_centred(gradient), unit.normal, None))
+        return after
+    removed = float((gradient * unit.turned).sum()) / len(gradient)
+    return unit.shrink * _projected(_centred(gradient * unit.slopes), unit.normal, removed)
 
-    The units that BatchNorm enlarges most are not those of the largest slopes.
+
+def _by_mean(activation: Activation, covariance: Array) -> list[_Units]:
+    """BatchNorm after the activation: units of every mean over the batch, each divided by its own deviation.
+
+    Given its mean m over the batch a unit's h is Gaussian still, about m r / o, with covariance K - r r^T / o: r the mean of
+    each row of K, o that of all of K.
     """
-    offset = float(covariance.mean())
-    spread = float(np.trace(covariance)) / len(covariance) - offset
-    if offset < 1e-6 * spread or not spread > 0:
-        return 1.0
+    rows = covariance.mean(1)
+    offset = float(rows.mean())
+    if offset < OFFSET * float(np.trace(covariance)) / len(covariance):
+        return [_units(activation, covariance, np.zeros_like(rows), 1.0)]
     z, weights = np.polynomial.hermite_e.hermegauss(UNITS)
-    found = []
-    for mean in np.sqrt(offset) * z:
-        h, w = gaussian(activation, spread, float(mean))
-        values, slopes = derivatives(activation, h, 1)
-        found.append([float((w * f).sum()) for f in (slopes**2, values**2, values)])
-    slopes2, squares, means = np.array(found).T
-    variances, weights = np.maximum(squares - means**2, 1e-300), weights / weights.sum()
-    return float((weights @ (slopes2 / variances)) / ((weights @ slopes2) / (weights @ variances)))
+    within = covariance - np.outer(rows, rows) / offset
+    means = np.sqrt(offset) * np.outer(z, rows / offset)
+    shares = weights / weights.sum()
+    return [
+        _units(activation, within, mean, float(share)) for mean, share in zip(means, shares, strict=True) if share > 1e-6
+    ]
+
+
+def _units(activation: Activation, covariance: Array, mean: Array, share: float) -> _Units:
+    """Units of one mean. Those whose variance over the batch is small by chance have small slopes, too: E phi'^2 / s^2 is
+    taken to first order in the variance of s^2 and in its covariance with phi'^2."""
+    batch = len(covariance)
+    duals = _Duals(activation, covariance, mean)
+    slopes, values = duals.of(duals.slopes), _centred(duals.of(duals.values))
+    variance, slope = float(np.trace(values)) / batch, float(np.trace(slopes)) / batch
+    if not variance > 0 or not slope > 0:
+        raise ValueError("through_batch_norm: a layer has nothing to normalise")
+    distances = (duals.values - duals.mean(duals.values)[:, None]) ** 2
+    spread = duals.mean_covariance(distances, distances) / variance**2
+    shared = duals.mean_covariance(duals.slopes**2, distances) / (variance * slope)
+    # Bounded, for units that few samples reach.
+    return _Units(share, (1 + spread) / (1 + shared) / variance, _normalised(values)[1], slopes)
 
 
 def _normalised(covariance: Array) -> tuple[float, Array]:
@@ -136,24 +163,43 @@ def _centred(matrix: Array) -> Array:
     return centred
 
 
-def _duals(activation: Activation, covariance: Array) -> tuple[Array, Array, Array]:
-    """E f(u_i) f(u_j) of phi, phi' and u phi' for u ~ N(0, covariance), by Mehler's formula; exact on the diagonal."""
-    variances = np.diag(covariance).clip(1e-12)
-    root = np.sqrt(variances)
-    similar = (covariance / np.outer(root, root)).clip(-1, 1)
-    z, weights, polynomials = _hermite()
-    u = torch.from_numpy(root[:, None] * z)
-    values, slopes = (part.numpy() for part in derivatives(activation, u, 1))
-    functions = [values, slopes, u.numpy() * slopes]
-    coefficients = [(function * weights) @ polynomials.T for function in functions]
-    duals, power = [np.zeros_like(similar) for _ in functions], np.ones_like(similar)
-    for n in range(TERMS):
-        for dual, coefficient in zip(duals, coefficients, strict=True):
-            dual += np.outer(coefficient[:, n], coefficient[:, n]) * power
-        power = power * similar
-    for dual, function in zip(duals, functions, strict=True):
-        np.fill_diagonal(dual, function**2 @ weights)
-    return duals[0], duals[1], duals[2]
+class _Duals:
+    """E f(u_i) g(u_j) for u ~ N(mean, covariance) by Mehler's formula; exact on the diagonal.
+
+    u: (B, nodes), where f and g are given. values, slopes: phi and phi' there.
+    """
+
+    def __init__(self, activation: Activation, covariance: Array, mean: Array | float = 0.0) -> None:
+        root = np.sqrt(np.diag(covariance).clip(1e-12))
+        self.similar = (covariance / np.outer(root, root)).clip(-1, 1)
+        z, self.weights, self.polynomials = _hermite()
+        self.u = np.reshape(mean, (-1, 1)) + root[:, None] * z
+        self.values, self.slopes = (part.numpy() for part in derivatives(activation, torch.from_numpy(self.u), 1))
+
+    def mean(self, f: Array) -> Array:
+        """E f(u_i), (B,)."""
+        means: Array = f @ self.weights
+        return means
+
+    def of(self, f: Array) -> Array:
+        """E f(u_i) f(u_j), (B, B)."""
+        coefficients = (f * self.weights) @ self.polynomials.T
+        dual, power = np.zeros_like(self.similar), np.ones_like(self.similar)
+        for coefficient in coefficients.T:
+            dual += np.outer(coefficient, coefficient) * power
+            power = power * self.similar
+        np.fill_diagonal(dual, self.mean(f**2))
+        return dual
+
+    def mean_covariance(self, f: Array, g: Array) -> float:
+        """The covariance of f(u_i) and g(u_j), averaged over all i and j."""
+        a, b = ((function * self.weights) @ self.polynomials.T for function in (f, g))
+        total, power = 0.0, np.ones_like(self.similar)
+        for n in range(1, TERMS):
+            power = power * self.similar
+            # The diagonal follows below, exactly.
+            total += float(a[:, n] @ power @ b[:, n] - a[:, n] @ b[:, n])
+        return (total + float((self.mean(f * g) - self.mean(f) * self.mean(g)).sum())) / len(f) ** 2
 
 
 @cache
