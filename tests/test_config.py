@@ -95,7 +95,6 @@ def test_nearest_is_silent_when_nothing_is_near() -> None:
         (("activation=sigmoid",), "derived for ReLU"),
         (("init=zeros",), "stay equal"),
         (("activation=selu",), "lecun_normal"),
-        (("activation=sigmoid", "model=deep", "init=xavier_normal"), "factor of about four"),
     ],
 )
 def test_risky_choices_are_named(overrides: tuple[str, ...], word: str) -> None:

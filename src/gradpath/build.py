@@ -1,6 +1,6 @@
 """From the configuration to real objects: data, network, objective, module, trainer."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -108,6 +108,17 @@ def build_run(config: Node, choices: Mapping[str, str]) -> tuple[MemoryDataModul
     module = GradpathModule(network, objective, optimizer, schedule)
     module.save_hyperparameters(_hyperparameters(config, choices))
     return data, network, objective, module
+
+
+def redrawn(config: Node, data: MemoryDataModule, count: int) -> Iterator[MLP]:
+    """`count` networks that `config` describes, with the seeds that follow its own; torch's generator is left alone."""
+    allowed = config["allowed_targets"]
+    for seed in range(config["seed"] + 1, config["seed"] + 1 + count):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            network = build_network(config["model"], config["activation"], config["norm"], data, allowed)
+            initialize(network, config["init"], data, allowed)
+        yield network
 
 
 def _hyperparameters(config: Node, choices: Mapping[str, str]) -> dict[str, str | int | float]:

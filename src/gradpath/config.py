@@ -44,11 +44,6 @@ def risks(config: Mapping[str, Any], choices: Mapping[str, str]) -> list[str]:
         )
     if activation == "selu" and init != "lecun_normal" and norm == "none":
         found.append("activation=selu normalises itself only with init=lecun_normal")
-    if activation == "sigmoid" and len(hidden) >= 8 and norm == "none" and init != "critical":
-        found.append(
-            f"{len(hidden)} sigmoid layers lose a factor of about four of the gradient each: try init=critical, "
-            "norm=batch_before or activation=relu"
-        )
     if len(hidden) < 2 and choices["optimizer"] == "muon":
         found.append("optimizer=muon has no hidden matrix to work on here: every parameter goes to its AdamW")
     if norm != "none" and "batch" in choices["norm"] and config["trainer"]["devices"] not in (1, "auto"):

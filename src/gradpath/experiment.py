@@ -21,7 +21,7 @@ from gradpath.files import write_text
 from gradpath.flow import divergence
 from gradpath.flow.callback import Start
 from gradpath.flow.profile import measure
-from gradpath.inspection import inspect
+from gradpath.inspection import how_to_inspect, inspect
 from gradpath.judge import judge
 from gradpath.module import GradpathModule
 from gradpath.network import count_parameters
@@ -30,7 +30,7 @@ from gradpath.report import console
 from gradpath.report.metrics import MetricsFile, collect
 from gradpath.report.result import FILE as RESULT
 from gradpath.report.result import command, new_result, write_result
-from gradpath.report.summary import relative, show_result, show_start, show_verdict
+from gradpath.report.summary import relative, show_outlook, show_result, show_start, show_verdict
 from gradpath.report.tensorboard import RunLogger
 from gradpath.runs import CONFIG, OVERRIDES, read_config
 from gradpath.schema import GROUPS
@@ -60,7 +60,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     with clock("build"):
         data, network, objective, module = build_run(config, choices)
     with clock("inspect"):
-        found = inspect(network, objective, data, config["probe"].get("jacobian", False))
+        found = inspect(network, objective, data, **how_to_inspect(config, network, data))
     # A run that was killed before its first checkpoint starts again from its seed.
     resumes = bool(config["resume"]) and (folder / LAST).is_file()
     step = load_checkpoint(folder / LAST, network)["global_step"] if resumes else None
@@ -72,7 +72,8 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
     for sentence in risks(config, choices):
         console.warn(sentence)
-    show_verdict("start", found.verdict, found.profile, found.theory)
+    show_outlook(found.outlook, choices)
+    show_verdict("start", found.verdict, found.profile, found.theory, found.draws)
 
     device = str(trainer.strategy.root_device)
     result = new_result(choices, config["seed"], count_parameters(network), found.as_dict(), clock.seconds, device)

@@ -4,7 +4,9 @@
 `init` option names with `_target_` has this signature, a user's own too. sigma_w^2 = fan_in * Var(W).
 """
 
+import pickle
 from collections.abc import Callable
+from functools import lru_cache
 from math import sqrt
 from typing import Literal
 
@@ -104,7 +106,7 @@ def critical(network: MLP, inputs: Tensor, sigma_b2: float = 0.0) -> None:
     if network.activation is not None:
         input_norm = inputs.double().square().mean().item()
         try:
-            sigma_w2 = critical_sigma_w2(in_float64(network.activation), sigma_b2, input_norm, depth)
+            sigma_w2 = _critical_sigma_w2(network.activation, sigma_b2, input_norm, depth)
         except ValueError as error:
             raise ConfigError(f"init=critical: {error} with this activation; choose another init.") from None
     _fill(network, lambda weight: nn.init.normal_(weight, std=sqrt(sigma_w2 / weight.shape[1])), sigma_b2)
@@ -152,6 +154,20 @@ def _fill(network: MLP, weight_: Callable[[Tensor], object], sigma_b2: float) ->
     for linear in network.linears:
         weight_(linear.weight)
         nn.init.normal_(linear.bias, std=sqrt(sigma_b2)) if sigma_b2 else nn.init.zeros_(linear.bias)
+
+
+def _critical_sigma_w2(activation: nn.Module, sigma_b2: float, input_norm: float, depth: int) -> float:
+    """Remembered, for networks that are drawn again with another seed: it takes up to a second."""
+    try:
+        # Two activations are the same when they are the same in writing.
+        return _remembered(pickle.dumps(activation), sigma_b2, input_norm, depth)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return critical_sigma_w2(in_float64(activation), sigma_b2, input_norm, depth)
+
+
+@lru_cache(maxsize=64)
+def _remembered(activation: bytes, sigma_b2: float, input_norm: float, depth: int) -> float:
+    return critical_sigma_w2(in_float64(pickle.loads(activation)), sigma_b2, input_norm, depth)
 
 
 def _uniform(weight: Tensor, variance: float) -> Tensor:

@@ -1,7 +1,7 @@
 """A look at a network before it trains: what a run begins with, and all that `scripts/probe.py` does."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from gradpath.build import build_run
+from gradpath.build import build_run, redrawn
 from gradpath.config import check, risks
 from gradpath.data.memory import Batch, MemoryDataModule
 from gradpath.errors import ConfigError
 from gradpath.files import write_text
+from gradpath.flow.deviation import deviation
 from gradpath.flow.findings import anatomy
 from gradpath.flow.profile import LayerFlow, measure
 from gradpath.flow.record import Matrix, Record
@@ -24,50 +25,106 @@ from gradpath.objective import Objective
 from gradpath.report import console
 from gradpath.report.result import FILE as RESULT
 from gradpath.report.result import new_result, write_result
-from gradpath.report.summary import relative, show_look, show_look_line, show_verdict
+from gradpath.report.summary import relative, show_look, show_look_line, show_outlook, show_verdict
 from gradpath.runs import CONFIG, OVERRIDES
 from gradpath.seeding import seed_everything
-from gradpath.theory.prediction import LayerPrediction, lines, predict_network
+from gradpath.theory.prediction import Prediction, lines, predict_network
+from gradpath.theory.quadrature import in_float64
+from gradpath.theory.trainability import Outlook, outlook
 
 # Training samples on which a network is measured.
 SAMPLE = 256
+# Networks of other seeds that are drawn for the spread, up to so many parameters.
+OTHERS, SMALL = 4, 6_000_000
 
 
 @dataclass(frozen=True)
 class Inspection:
     """The batch looked at, and what it showed.
 
+    draws: |delta| of this network and of others drawn alike, relative to the last hidden layer, (draws, hidden layers).
     jacobian: singular values of the input-output Jacobian at four samples, (4, min(out, in)), where asked for.
     """
 
     batch: Batch
     profile: list[LayerFlow]
-    theory: list[LayerPrediction] | None
+    draws: Matrix
+    theory: Prediction | None
+    outlook: Outlook | None
     verdict: dict[str, Any]
     jacobian: Matrix | None
 
     @property
     def lines(self) -> dict[str, Matrix]:
-        """Theory's lines for the record, (L,) per quantity."""
-        return lines(self.theory, self.profile)
+        """Lines for the record: theory's, and the band over the draws, which meets this network at the last hidden layer."""
+        named = {f"theory_{name}": values for name, values in lines(self.theory, self.profile).items()}
+        if len(self.draws) > 1 and self.draws.shape[1]:
+            anchored = np.stack([self.draws.min(0), self.draws.max(0)]) * self.profile[-2].delta
+            named["seeds_delta_band"] = np.concatenate([anchored, np.full((2, 1), np.nan)], axis=1)
+        return named
 
     def as_dict(self) -> dict[str, Any]:
         """Its part of `result.json`."""
         return {
             "verdict": self.verdict,
+            "outlook": self.outlook and {**asdict(self.outlook), "trains": self.outlook.trains},
             "profile": [asdict(row) for row in self.profile],
-            "theory": self.theory and [asdict(row) for row in self.theory],
+            "seeds": {"draws": len(self.draws), "low": self.draws.min(0).tolist(), "high": self.draws.max(0).tolist()},
+            "theory": self.theory and [asdict(row) for row in self.theory.layers],
             "jacobian": None if self.jacobian is None else self.jacobian.tolist(),
         }
 
 
-def inspect(network: MLP, objective: Objective, data: MemoryDataModule, jacobian: bool = False) -> Inspection:
-    """Measures `network` as it stands, predicts it and reads it; nothing is changed."""
+def inspect(
+    network: MLP,
+    objective: Objective,
+    data: MemoryDataModule,
+    others: Iterable[MLP] = (),
+    adaptive: bool = False,
+    jacobian: bool = False,
+) -> Inspection:
+    """Measures `network` as it stands, predicts it and reads it; nothing is changed.
+
+    Args:
+        others: networks drawn alike with other seeds, for the spread of what is measured.
+        adaptive: the optimiser to come divides gradients by their size, as Adam does.
+    """
     batch = data.sample(SAMPLE)
     profile = measure(network, objective, batch)
     theory = predict_network(network, profile, batch.inputs)
+    draws = [[row.delta for row in rows[:-1]] for rows in (profile, *(measure(one, objective, batch) for one in others))]
+    found = deviation(draws, theory) if theory else None
+    said = verdict(profile, anatomy(network)) | {"deviation": found and found.as_dict()}
     spectrum = jacobian_singular_values(network, batch.inputs) if jacobian else None
-    return Inspection(batch, profile, theory, verdict(profile, anatomy(network)), spectrum)
+    ahead = _outlook(network, profile, batch, adaptive) if theory else None
+    return Inspection(batch, profile, _relative(draws), theory, ahead, said, spectrum)
+
+
+def _outlook(network: MLP, profile: Sequence[LayerFlow], batch: Batch, adaptive: bool) -> Outlook | None:
+    """None with a normalisation, for whose networks there is no such depth."""
+    if network.normalized or network.activation is None:
+        return None
+    input_norm = batch.inputs.double().square().mean().item()
+    return outlook(in_float64(network.activation), profile[:-1], input_norm, adaptive)
+
+
+def how_to_inspect(config: Mapping[str, Any], network: MLP, data: MemoryDataModule) -> dict[str, Any]:
+    """The further arguments of `inspect` that a configuration means. No other seeds where the user would have to wait."""
+    others = OTHERS if count_parameters(network) <= SMALL and config["model"]["hidden"] else 0
+    return {
+        "others": redrawn(config, data, others),
+        # What divides by the gradient's size needs an eps.
+        "adaptive": "eps" in config["optimizer"],
+        "jacobian": config["probe"].get("jacobian", False),
+    }
+
+
+def _relative(draws: Sequence[Sequence[float]]) -> Matrix:
+    """To the last hidden layer; NaN where nothing arrives there."""
+    deltas = np.array(draws, dtype=np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative_: Matrix = deltas / deltas[:, -1:]
+    return relative_
 
 
 def look(
@@ -91,7 +148,7 @@ def look(
     console.quiet()
     seed_everything(config["seed"])
     data, network, objective, _ = build_run(config, choices)
-    found = inspect(network, objective, data, config["probe"].get("jacobian", False))
+    found = inspect(network, objective, data, **how_to_inspect(config, network, data))
     durations = {"look": time.perf_counter() - begun}
     result = new_result(choices, config["seed"], count_parameters(network), found.as_dict(), durations, "cpu")
     folder.mkdir(parents=True, exist_ok=True)
@@ -104,7 +161,8 @@ def look(
     show_look(config["seed"], choices, count_parameters(network), folder)
     for sentence in risks(config, choices):
         console.warn(sentence)
-    show_verdict("start", found.verdict, found.profile, found.theory)
+    show_outlook(found.outlook, choices)
+    show_verdict("start", found.verdict, found.profile, found.theory, found.draws)
     return result
 
 
@@ -114,5 +172,5 @@ def _record(found: Inspection) -> Record:
     names += ["activation_mean", "activation_variance", "saturated", "dead", "correlation"]
     record = Record([row.layer for row in found.profile], names)
     record.add(0, np.array([[getattr(row, name) for row in found.profile] for name in names], dtype=np.float64))
-    record.theory, record.verdict = found.lines, found.verdict
+    record.lines, record.verdict = found.lines, found.verdict
     return record

@@ -48,7 +48,7 @@ def test_clusters_explode_faster(phi: type[nn.Module], placement: str) -> None:
         theory = predict_network(network, rows, x)
         assert theory is not None
         measured.append(2 * log(rows[1].delta / rows[5].delta) / 4)
-        predicted.append(2 * log(theory[1].delta / theory[5].delta) / 4)
+        predicted.append(2 * log(theory.layers[1].delta / theory.layers[5].delta) / 4)
     found, expected = np.mean(measured), np.mean(predicted)
     large = log(batch_norm_rate(phi(), placement, 1.0))
     assert found > large + 0.02

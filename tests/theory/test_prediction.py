@@ -13,6 +13,7 @@ from gradpath.flow.verdict import verdict
 from gradpath.initialization import constant, normal, resolve_gain, zeros
 from gradpath.network import MLP
 from gradpath.objective import Objective, Task
+from gradpath.theory.layers import Scale
 from gradpath.theory.prediction import Inputs, predict, predict_network
 
 
@@ -29,9 +30,9 @@ def test_measured_and_predicted_agree_in_a_wide_network(phi: type[nn.Module]) ->
         rows = measure(network, Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 10), Batch(x, y))
         theory = predict_network(network, rows, x)
         assert theory is not None
-        assert [row.layer for row in theory] == ["hidden_01", "hidden_02", "hidden_03", "hidden_04"]
-        q.append([row.q / predicted.q for row, predicted in zip(rows, theory, strict=False)])
-        delta.append([row.delta / rows[3].delta / predicted.delta for row, predicted in zip(rows, theory, strict=False)])
+        assert [row.layer for row in theory.layers] == ["hidden_01", "hidden_02", "hidden_03", "hidden_04"]
+        q.append([row.q / predicted.q for row, predicted in zip(rows, theory.layers, strict=False)])
+        delta.append([row.delta / rows[3].delta / predicted.delta for row, predicted in zip(rows, theory.layers, strict=False)])
     # Finite width: about 5 % per draw.
     assert torch.tensor(q).mean(0).tolist() == pytest.approx([1.0] * 4, abs=0.06)
     assert torch.tensor(delta).mean(0).tolist() == pytest.approx([1.0] * 4, abs=0.06)
@@ -60,8 +61,8 @@ def test_with_normalisation(phi: type[nn.Module], norm: type[nn.Module], placeme
         rows = measure(network, Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 10), Batch(x, y))
         theory = predict_network(network, rows, x)
         assert theory is not None
-        q.append([row.q / predicted.q for row, predicted in zip(rows, theory, strict=False)])
-        delta.append([row.delta / rows[4].delta / predicted.delta for row, predicted in zip(rows, theory, strict=False)])
+        q.append([row.q / predicted.q for row, predicted in zip(rows, theory.layers, strict=False)])
+        delta.append([row.delta / rows[4].delta / predicted.delta for row, predicted in zip(rows, theory.layers, strict=False)])
     assert torch.tensor(q).mean(0).tolist() == pytest.approx([1.0] * 5, abs=0.06)
     assert torch.tensor(delta).mean(0).tolist() == pytest.approx([1.0] * 5, abs=0.06)
 
@@ -77,7 +78,7 @@ def test_every_input_has_its_own_norm() -> None:
         rows = measure(network, Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 10), Batch(x, torch.randint(10, (128,))))
         theory = predict_network(network, rows, x)
         assert theory is not None
-        ratios.append([row.delta / rows[2].delta / predicted.delta for row, predicted in zip(rows, theory, strict=False)])
+        ratios.append([row.delta / rows[2].delta / predicted.delta for row, predicted in zip(rows, theory.layers, strict=False)])
     assert torch.tensor(ratios).mean(0).tolist() == pytest.approx([1.0] * 3, abs=0.06)
 
 
@@ -90,11 +91,11 @@ def test_weights_of_zero(phi: type[nn.Module], norm: type[nn.Module], placement:
     objective = Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 3)
     rows = measure(network, objective, Batch(x, torch.zeros(8, dtype=torch.long)))
     theory = predict_network(network, rows, x)
-    assert theory is None or [row.delta for row in theory] == [0, 0, 1]
+    assert theory is None or [row.delta for row in theory.layers] == [0, 0, 1]
 
 
 def test_a_length_map_that_explodes() -> None:
-    found = predict(nn.SELU(), [(str(i), 1e9, 0.0) for i in range(60)], Inputs((1.0,)))
+    found = predict(nn.SELU(), [Scale(str(i), 100, 1e9, 0.0) for i in range(60)], Inputs((1.0,))).layers
     assert found[-1].q == float("inf")
 
 

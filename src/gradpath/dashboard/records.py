@@ -105,7 +105,8 @@ def read(path: Path, version: str, quantity: str) -> str:
     """One quantity of a record, as JSON; `version` is what makes the cache forget.
 
     `layers` (L,); `steps` (T,), T <= STEPS of the `recorded` steps, first and last among them; `quantities`, the names of
-    all; `values` (T, L), or null where the record does not hold `quantity`; `theory` (L,) or null; `verdict` or null.
+    all; `values` (T, L), or null where the record does not hold `quantity`; `theory` (L,), `theory_band` (2, L) and
+    `seeds_band` (2, L), null where there are none; `verdict` or null.
     NaN is null, the infinities are "inf" and "-inf".
 
     Raises:
@@ -132,7 +133,7 @@ def _content(archive: zipfile.ZipFile, quantity: str) -> dict[str, Any]:
         raise RecordError("is damaged: `step` must be increasing integers.")
     shape = (len(steps), len(layers))
     rows = np.arange(len(steps))
-    matrix, theory = None, None
+    matrix = None
     if f"{quantity}.npy" in archive.namelist():
         matrix = _numbers(archive, quantity, shape)
         if quantity not in GRADIENTS:
@@ -141,17 +142,22 @@ def _content(archive: zipfile.ZipFile, quantity: str) -> dict[str, Any]:
     kept = rows[sample(len(rows), min(STEPS, max(2, CELLS // len(layers))))]
     if matrix is not None:
         matrix = matrix[kept]
-        if f"theory_{quantity}.npy" in archive.namelist():
-            theory = _encoded(_numbers(archive, f"theory_{quantity}", shape[1:]))
     return {
         "layers": layers.tolist(),
         "steps": steps[kept].tolist(),
         "recorded": len(rows),
         "quantities": [name for name in _names(archive) if _fits(archive, name, shape)],
         "values": None if matrix is None else _encoded(matrix),
-        "theory": theory,
+        "theory": _line(archive, f"theory_{quantity}", shape[1:]),
+        "theory_band": _line(archive, f"theory_{quantity}_band", (2, *shape[1:])),
+        "seeds_band": _line(archive, f"seeds_{quantity}_band", (2, *shape[1:])),
         "verdict": _verdict(archive),
     }
+
+
+def _line(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> list[Any] | None:
+    """What is drawn beside a measured quantity, where the record has it."""
+    return _encoded(_numbers(archive, name, shape)) if f"{name}.npy" in archive.namelist() else None
 
 
 def sample(count: int, limit: int) -> npt.NDArray[np.int64]:
@@ -161,7 +167,9 @@ def sample(count: int, limit: int) -> npt.NDArray[np.int64]:
 
 def _names(archive: zipfile.ZipFile) -> list[str]:
     names = [name.removesuffix(".npy") for name in archive.namelist() if name.endswith(".npy")]
-    return [name for name in names if name not in ("layer", "step", "verdict") and not name.startswith("theory_")]
+    return [
+        name for name in names if name not in ("layer", "step", "verdict") and not name.startswith(("theory_", "seeds_"))
+    ]
 
 
 def _fits(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> bool:
@@ -220,6 +228,7 @@ def _verdict(archive: zipfile.ZipFile) -> dict[str, Any] | None:
             **_judgement(content),
             "end": _judgement(content["end"]) if isinstance(content.get("end"), dict) else None,
             "findings": [{key: _text(finding.get(key)) for key in texts} for finding in findings],
+            "deviation": _text((content.get("deviation") or {}).get("sentence")),
         }
     except Exception:  # a verdict we cannot read is no reason to hide the matrix
         return None

@@ -44,10 +44,10 @@ class Board(Protocol):
 
 @dataclass(frozen=True)
 class Start:
-    """What is known of a run before its first step: fixed inputs to follow, theory's lines per quantity, the verdict."""
+    """What is known of a run before its first step: fixed inputs to follow, the record's lines, the verdict."""
 
     inputs: Tensor | None = None
-    theory: Mapping[str, Matrix] = field(default_factory=dict)
+    lines: Mapping[str, Matrix] = field(default_factory=dict)
     verdict: Mapping[str, Any] | None = None
 
 
@@ -89,7 +89,7 @@ class FlowCallback(pl.Callback):
         )
         layers = len(pl_module.network.linears)
         record = Record([layer_name(i, layers) for i in range(layers)], self.probe.ledger.quantities)
-        record.theory, record.verdict = dict(self.start.theory), self.start.verdict
+        record.lines, record.verdict = dict(self.start.lines), self.start.verdict
         record.continue_from(self.folder, trainer.global_step)
         self.probe.kept = record
         if self.window:

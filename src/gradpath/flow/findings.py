@@ -182,9 +182,8 @@ def _critical(hidden: Sequence[Layer], activation: nn.Module) -> float | None:
 
 def _theory_agrees(kind: str, hidden: Sequence[Layer], activation: nn.Module) -> bool:
     """A wide network of these scales would be as sick, within a factor of 10 of the limits: it is not bad luck."""
-    layers = [(row.layer, row.sigma_w2, row.sigma_b2) for row in hidden]
     try:
-        ratio = predict(activation, layers, Inputs((_input_norm(hidden[0]),)))[0].delta
+        ratio = predict(activation, hidden, Inputs((_input_norm(hidden[0]),))).layers[0].delta
     except (RuntimeError, OverflowError):
         return True
     return ratio < 1e-1 if kind == "vanishing" else not ratio <= 1e1

@@ -19,14 +19,15 @@ class Record:
 
     `flow.npz`, readable with numpy alone: `layer` (L,) names, first hidden layer first; `step` (S,) optimiser steps done
     before the measurement; a float64 matrix (S, L) per quantity, NaN where it was not measured, inf where it was not finite;
-    `theory_<quantity>` (L,) what theory predicts of step 0; `verdict`, a JSON text.
+    `theory_<quantity>` (L,) and `theory_<quantity>_band` (2, L), what theory predicts of step 0; `seeds_<quantity>_band`
+    (2, L), lowest and highest at step 0 over networks of other seeds; `verdict`, a JSON text.
     """
 
     def __init__(self, layers: list[str], quantities: list[str]) -> None:
         self.layers, self.quantities = layers, quantities
         self.steps: list[int] = []
         self.rows: list[Matrix] = []
-        self.theory: dict[str, Matrix] = {}
+        self.lines: dict[str, Matrix] = {}
         self.verdict: Mapping[str, Any] | None = None
 
     def add(self, step: int, values: Matrix) -> None:
@@ -48,7 +49,7 @@ class Record:
         block = np.array(self.rows).reshape(len(self.steps), len(self.quantities), len(self.layers))
         content: dict[str, npt.NDArray[Any]] = {"layer": np.array(self.layers), "step": np.array(self.steps, dtype=np.int64)}
         content |= {name: block[:, index] for index, name in enumerate(self.quantities)}
-        content |= {f"theory_{name}": values for name, values in self.theory.items()}
+        content |= self.lines
         if self.verdict is not None:
             content["verdict"] = np.array(json.dumps(self.verdict))
         write_atomically(folder / FILE, lambda file: np.savez(file, **content))  # type: ignore[arg-type]

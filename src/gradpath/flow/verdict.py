@@ -61,14 +61,18 @@ def slope_of(heights: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, flo
     which the textbook's interval would be far too narrow. The slope is a weighted sum of the steps, and its variance that
     of a step times the sum of the squared weights.
     """
-    depth = np.arange(len(heights)) - (len(heights) - 1) / 2
-    weights = depth / (depth @ depth)
-    steps = np.diff(heights)
-    of_steps = weights[::-1].cumsum()[::-1][1:]
+    steps, of_steps = np.diff(heights), step_weights(len(heights))
     slope = float(of_steps @ steps)
     if len(steps) < 2:
         return slope, float("inf")
     return slope, student_t(len(steps) - 1) * float(steps.std(ddof=1) * np.linalg.norm(of_steps))
+
+
+def step_weights(points: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """How much each of the `points` - 1 steps counts for the slope of the least-squares line through all points."""
+    depth = np.arange(points) - (points - 1) / 2
+    weights: np.ndarray[Any, np.dtype[np.float64]] = (depth / (depth @ depth))[::-1].cumsum()[::-1][1:]
+    return weights
 
 
 def student_t(degrees: int) -> float:

@@ -1,17 +1,20 @@
 """What the terminal says at the start and at the end of a run."""
 
 from collections.abc import Mapping, Sequence
-from math import sqrt
+from math import inf, sqrt
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 
+from gradpath.flow.findings import STANDARD_SCALE
 from gradpath.flow.profile import LayerFlow
+from gradpath.flow.record import Matrix as Draws
 from gradpath.flow.verdict import read
 from gradpath.network import MLP, count_parameters
 from gradpath.report import console
-from gradpath.theory.prediction import LayerPrediction
+from gradpath.theory.prediction import LayerPrediction, Prediction
+from gradpath.theory.trainability import Outlook
 
 # Shown in the start panel only when they are not the usual ones.
 USUAL = {"loss": "auto", "norm": "none", "probe": "light", "trainer": "auto"}
@@ -19,8 +22,9 @@ USUAL = {"loss": "auto", "norm": "none", "probe": "light", "trainer": "auto"}
 
 # The groups that a look without training depends on.
 LOOKED_AT = ("data", "model", "activation", "init", "norm", "loss", "experiment")
-# Of the table over the layers; phi is the activation.
-HEADER = ("layer", "|delta|", "/ last", "theory", "|dW|", "phi mean", "std", "saturated", "dead")
+# Of the table over the layers; phi is the activation. seeds, band: how far |delta| / last lies off, as a factor, in
+# networks of other seeds and in 95 of 100 by theory.
+HEADER = ("layer", "|delta|", "/ last", "seeds", "theory", "band", "|dW|", "std phi", "sat.", "dead")
 
 
 def show_start(
@@ -74,11 +78,31 @@ def show_result(result: Mapping[str, Any], folder: Path) -> None:
     console.show("result", rows)
 
 
+def show_outlook(ahead: Outlook | None, choices: Mapping[str, str]) -> None:
+    """A warning where theory says that it will not train."""
+    if ahead is None or ahead.trains:
+        return
+    limit = int(ahead.limit)
+    if ahead.xi_c is not None:
+        reason = f"depth {ahead.depth} is past {ahead.scales:g} xi = {limit}"
+    else:
+        reason = f"depth {ahead.depth} is past {limit}, where |delta|^2 has changed by e^{ahead.scales:g}"
+    where = f"{choices['activation']} at sigma_w^2 = {ahead.sigma_w2:.3g}, sigma_b^2 = {ahead.sigma_b2:.2g}"
+    if choices["init"] == "critical":
+        remedy = f"at most {limit} hidden layers"
+    elif ahead.critical is None or ahead.critical > STANDARD_SCALE:
+        remedy = "activation=relu init=he_normal"
+    else:
+        remedy = f"init=critical, sigma_w^2 = {ahead.critical:.2f}"
+    console.warn(f"{reason} ({where}): theory says that it will hardly train; use {remedy}")
+
+
 def show_verdict(
     when: str,
     verdict: Mapping[str, Any],
     profile: Sequence[LayerFlow] | None,
-    theory: Sequence[LayerPrediction] | None = None,
+    theory: Prediction | None = None,
+    draws: Draws | None = None,
 ) -> None:
     """The gradient's way through depth: a table over the layers, what it amounts to, and what to do about it.
 
@@ -86,16 +110,23 @@ def show_verdict(
         when: "start" or "end", whose reading is shown.
         profile: the table's rows, None to leave it out.
         theory: what a wide network would do, a row per hidden layer.
+        draws: |delta| relative to the last hidden layer of networks of several seeds, (draws, hidden layers).
     """
     reading = verdict if when == "start" else verdict.get("end")
+    predicted = theory.layers if theory else []
     if profile:
-        predicted = [f"{row.delta:.3g}" for row in theory or ()]
-        predicted += [""] * (len(profile) - len(predicted))
-        cells = [_cells(row, words, profile) for row, words in zip(profile, predicted, strict=True)]
-        console.show_table(HEADER, console.shortened(cells, len(HEADER)))
+        cells = []
+        for k, row in enumerate(profile):
+            spread = _factor(draws[:, k].min(), draws[:, k].max()) if draws is not None and k < draws.shape[1] else ""
+            cells.append(_cells(row, spread, predicted[k] if k < len(predicted) else None, profile))
+        shown = [k for k in range(len(HEADER)) if any(row[k] for row in cells)]
+        table = [tuple(row[k] for k in shown) for row in console.shortened(cells, len(HEADER))]
+        console.show_table(tuple(HEADER[k] for k in shown), table)
     rows = [(f"gradient at the {when}", _sentence(reading))] if reading else []
-    if theory and len(theory) > 1:
-        rows.append(("theory of a wide network", _sentence(read([row.delta for row in theory]).as_dict())))
+    if len(predicted) > 1:
+        rows.append(("theory of a wide network", _sentence(read([row.delta for row in predicted]).as_dict())))
+    if when == "start" and verdict.get("deviation"):
+        rows.append(("measurement and theory", verdict["deviation"]["sentence"]))
     for finding in verdict["findings"]:
         where = f" in {finding['layer']}" if finding["layer"] else ""
         rows.append((finding["kind"].replace("_", " ") + where, finding["message"]))
@@ -113,20 +144,28 @@ def _sentence(reading: Mapping[str, Any]) -> str:
     return f"{reading['class']}, |delta| first / last hidden layer = {reading['ratio']:.3g}{pace}"
 
 
-def _cells(row: LayerFlow, predicted: str, profile: Sequence[LayerFlow]) -> tuple[str, ...]:
+def _cells(row: LayerFlow, spread: str, predicted: LayerPrediction | None, profile: Sequence[LayerFlow]) -> tuple[str, ...]:
     last = profile[-2].delta if len(profile) > 1 else 0
-    relative_ = f"{row.delta / last:.3g}" if last and row is not profile[-1] else ""
-    spread = None if row.activation_variance is None else sqrt(row.activation_variance)
-    silent = [row.saturated, row.dead]
+    deviation = None if row.activation_variance is None else sqrt(row.activation_variance)
     return (
         row.layer,
         f"{row.delta:.3g}",
-        relative_,
-        predicted,
+        f"{row.delta / last:.3g}" if last and row is not profile[-1] else "",
+        spread,
+        f"{predicted.delta:.3g}" if predicted else "",
+        _factor(predicted.low, predicted.high) if predicted else "",
         f"{row.weight_grad_norm:.3g}",
-        *("" if value is None else f"{value:.3g}" for value in (row.activation_mean, spread)),
-        *("" if value is None else f"{value:.0%}" for value in silent),
+        "" if deviation is None else f"{deviation:.3g}",
+        *("" if value is None else f"{value:.0%}" for value in (row.saturated, row.dead)),
     )
+
+
+def _factor(low: float | None, high: float | None) -> str:
+    """Half the way from low to high, as a factor."""
+    if low is None or high is None or not 0 < low < high < inf:
+        return ""
+    factor = sqrt(high / low)
+    return f"x{factor:.2f}" if factor < 9.995 else f"x{factor:.2g}"
 
 
 def relative(folder: Path) -> str:

@@ -77,7 +77,7 @@ def agreement(activation: str, init: str, norm: str, depth: int, width: int = WI
         theory = predict_network(network, profile, batch.inputs)
         assert theory is not None
         measured.append(slope([row.delta for row in profile[:-1]]))
-        predicted.append(slope([row.delta for row in theory]))
+        predicted.append(slope([row.delta for row in theory.layers]))
     return Agreement(activation, init, norm, depth, mean(measured), stdev(measured), mean(predicted))
 
 

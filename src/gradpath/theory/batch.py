@@ -9,16 +9,15 @@ eigenvalues.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import torch
 
-from gradpath.theory.quadrature import LIMIT, NODES, Activation, Array, density, derivatives, panels
+from gradpath.theory.fluctuations import Site, typical_cosine
+from gradpath.theory.hermite import TERMS, coefficients, nodes
+from gradpath.theory.layers import Layer, Norm
+from gradpath.theory.quadrature import Activation, Array, derivatives
 
-# Terms of the expansion in Hermite polynomials; similarities of distinct samples to this power are small.
-TERMS = 40
-STRIDE = 0.5
 # Nodes of the integral over the units' means, and the share of the variance below which these means count for nothing.
 UNITS, OFFSET = 12, 0.1
 
@@ -40,17 +39,19 @@ class _Units:
 
 @dataclass(frozen=True)
 class _Layer:
-    """q: mean square of h. sigma_w2: of its weights."""
+    """covariance: of h over the batch, (B, B). sigma_w2: of its weights."""
 
-    q: float
+    covariance: Array
     sigma_w2: float
     units: Sequence[_Units]
 
 
 def through_batch_norm(
     activation: Activation, layers: Sequence[tuple[float, float]], gram: Array, placement: str
-) -> tuple[list[float], list[float]]:
-    """q and log sum_i |delta_i|^2 of every hidden layer, the last one's 0, in the limit of infinite width.
+) -> tuple[list[Array], list[float]]:
+    """Covariance of h over the batch, (B, B), and log sum_i |delta_i|^2 of every hidden layer, the last one's 0.
+
+    In the limit of infinite width.
 
     Args:
         layers: (sigma_w^2, sigma_b^2) in order of depth.
@@ -65,7 +66,6 @@ def through_batch_norm(
         if not sigma_w2 > 0:
             raise ValueError("through_batch_norm: weights of zero leave nothing to normalise")
         covariance = sigma_w2 * gram + sigma_b2
-        q = float(np.trace(covariance)) / len(gram)
         if placement == "before":
             shrink, normal = _normalised(_centred(covariance))
             duals = _Duals(activation, normal)
@@ -74,8 +74,18 @@ def through_batch_norm(
         else:
             units = _by_mean(activation, covariance)
             gram = sum((unit.share * unit.normal for unit in units), np.zeros_like(gram))
-        path.append(_Layer(q, sigma_w2, units))
-    return [layer.q for layer in path], _backward(path)
+        path.append(_Layer(covariance, sigma_w2, units))
+    return [layer.covariance for layer in path], _backward(path)
+
+
+def batch_sites(layers: Sequence[Layer], covariances: Sequence[Array], norm: Norm) -> list[Site]:
+    """The layers as a typical pair of samples meets them: of every layer the covariance of h over the batch."""
+    sites = []
+    for layer, covariance in zip(layers, covariances, strict=True):
+        given = _centred(covariance) if norm.placement == "before" else covariance
+        q = 1.0 if norm.placement == "before" else float(np.trace(covariance)) / len(covariance)
+        sites.append(Site(q, typical_cosine(given), layer.width, 1.0, resets=True))
+    return sites
 
 
 def _backward(path: Sequence[_Layer]) -> list[float]:
@@ -172,7 +182,7 @@ class _Duals:
     def __init__(self, activation: Activation, covariance: Array, mean: Array | float = 0.0) -> None:
         root = np.sqrt(np.diag(covariance).clip(1e-12))
         self.similar = (covariance / np.outer(root, root)).clip(-1, 1)
-        z, self.weights, self.polynomials = _hermite()
+        z, self.weights, _ = nodes()
         self.u = np.reshape(mean, (-1, 1)) + root[:, None] * z
         self.values, self.slopes = (part.numpy() for part in derivatives(activation, torch.from_numpy(self.u), 1))
 
@@ -183,9 +193,8 @@ class _Duals:
 
     def of(self, f: Array) -> Array:
         """E f(u_i) f(u_j), (B, B)."""
-        coefficients = (f * self.weights) @ self.polynomials.T
         dual, power = np.zeros_like(self.similar), np.ones_like(self.similar)
-        for coefficient in coefficients.T:
+        for coefficient in coefficients(f).T:
             dual += np.outer(coefficient, coefficient) * power
             power = power * self.similar
         np.fill_diagonal(dual, self.mean(f**2))
@@ -193,20 +202,10 @@ class _Duals:
 
     def mean_covariance(self, f: Array, g: Array) -> float:
         """The covariance of f(u_i) and g(u_j), averaged over all i and j."""
-        a, b = ((function * self.weights) @ self.polynomials.T for function in (f, g))
+        a, b = coefficients(f), coefficients(g)
         total, power = 0.0, np.ones_like(self.similar)
         for n in range(1, TERMS):
             power = power * self.similar
             # The diagonal follows below, exactly.
             total += float(a[:, n] @ power @ b[:, n] - a[:, n] @ b[:, n])
         return (total + float((self.mean(f * g) - self.mean(f) * self.mean(g)).sum())) / len(f) ** 2
-
-
-@cache
-def _hermite() -> tuple[Array, Array, Array]:
-    """Nodes, weights for E f(z), and the normalised Hermite polynomials there, (TERMS, nodes)."""
-    z, w = panels(np.arange(-LIMIT / 2, LIMIT / 2 + STRIDE, STRIDE), NODES)
-    rows = [np.ones_like(z), z]
-    for n in range(1, TERMS - 1):
-        rows.append((z * rows[n] - np.sqrt(n) * rows[n - 1]) / np.sqrt(n + 1))
-    return z, w * density(z), np.array(rows)

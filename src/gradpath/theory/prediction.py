@@ -1,33 +1,59 @@
 """Theory's row for every row of a measured profile."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import exp, inf
+from math import exp, inf, nan
 from typing import Literal, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 from gradpath.network import MLP
-from gradpath.theory.batch import through_batch_norm
+from gradpath.theory.batch import batch_sites, through_batch_norm
+from gradpath.theory.fluctuations import Site, step_covariance, typical_cosine
+from gradpath.theory.layers import Layer, Norm
+from gradpath.theory.mean_field import LARGEST_Q, SMALLEST_Q
 from gradpath.theory.moments import both, mean
+from gradpath.theory.pairs import pair_path
 from gradpath.theory.quadrature import Activation, Array, in_float64
 
 # Of the inputs' norms: as many quantiles stand for all of them.
 QUANTILES = 9
 # Samples that stand for a batch behind BatchNorm.
 BATCH = 256
+# Of n times a step's mean: the order 1 / n, which theory leaves out, is covered by this much on 68 networks of width 128 and
+# 512 (docs/theory.md).
+SHIFT = 2.0
 
 
 @dataclass(frozen=True)
 class LayerPrediction:
-    """q: mean square of the pre-activations. delta: root mean square |delta| relative to the last hidden layer."""
+    """q: mean square of the pre-activations. correlation: of those of the first two inputs, None where only norms are known.
+
+    delta: root mean square |delta| relative to the last hidden layer. low, high: where 95 of 100 networks of this width have
+    it; None where q is not finite.
+    """
 
     layer: str
     q: float
     delta: float
+    correlation: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Rows, a hidden layer each, and how much their steps vary from one network to the next.
+
+    steps: covariance of the L - 1 steps of log |delta|^2 between neighbouring layers; None where q is not finite.
+    shifts: (L - 1,), by which a step's mean may differ from the limit of infinite width.
+    """
+
+    layers: list[LayerPrediction]
+    steps: Array | None
+    shifts: Array
 
 
 @dataclass(frozen=True)
@@ -35,30 +61,11 @@ class Inputs:
     """What theory needs of a batch of inputs.
 
     norms: representative mean squares |x|^2 / n_0 of its samples.
-    gram: (B, B), x_i x_j / n_0 of every two; what BatchNorm needs.
+    gram: (B, B), x_i x_j / n_0 of every two; what BatchNorm needs. Without it the inputs count as one.
     """
 
     norms: tuple[float, ...]
     gram: Array | None = None
-
-
-@dataclass(frozen=True)
-class Norm:
-    """A normalisation without gain and shift: over the batch, or over the units of a layer."""
-
-    kind: Literal["batch", "layer"]
-    placement: Literal["before", "after"]
-
-
-class Layer(Protocol):
-    """What theory needs of a layer: its name and its scales."""
-
-    @property
-    def layer(self) -> str: ...
-    @property
-    def sigma_w2(self) -> float: ...
-    @property
-    def sigma_b2(self) -> float: ...
 
 
 class Measured(Protocol):
@@ -68,19 +75,18 @@ class Measured(Protocol):
     def delta(self) -> float: ...
 
 
-def predict_network(network: MLP, layers: Sequence[Layer], inputs: Tensor) -> list[LayerPrediction] | None:
+def predict_network(network: MLP, layers: Sequence[Layer], inputs: Tensor) -> Prediction | None:
     """`predict` for a network as drawn: `layers` in order of depth, the output layer last; (batch, features) inputs.
 
     None without hidden layers, and where theory has nothing to say: equal weights, another normalisation, weights of zero
     before a normalisation, an activation that takes no vector of any length (PReLU per unit).
     """
     equal = any(bool(w.min() == w.max() != 0) for w in (linear.weight for linear in network.linears) if w.numel() > 1)
-    norm = _norm_of(network)
+    norm = norm_of(network)
     if network.activation is None or equal or (network.normalized and norm is None):
         return None
-    hidden = [(row.layer, row.sigma_w2, row.sigma_b2) for row in layers[:-1]]
     try:
-        return predict(in_float64(network.activation), hidden, inputs_of(inputs), norm)
+        return predict(in_float64(network.activation), layers[:-1], inputs_of(inputs), norm, layers[-1].width)
     except (ValueError, RuntimeError):
         return None
 
@@ -97,47 +103,122 @@ def inputs_of(inputs: Tensor) -> Inputs:
 
 
 def predict(
-    activation: Activation, layers: Sequence[tuple[str, float, float]], inputs: Inputs, norm: Norm | None = None
-) -> list[LayerPrediction]:
+    activation: Activation, layers: Sequence[Layer], inputs: Inputs, norm: Norm | None = None, outputs: int = 1
+) -> Prediction:
     """What a wide network does at initialisation, hidden layers in order of depth.
 
     Without normalisation q^(l+1) = sigma_w^2 V(q^l) + sigma_b^2 and E|delta^l|^2 = sigma_w,(l+1)^2 D(q^l) E|delta^(l+1)|^2,
     layer by layer and for every input's own norm (Poole et al. 2016, eq. 3; Schoenholz et al. 2016, eq. 8). BatchNorm
     divides the gradient by each unit's standard deviation over the batch (Yang et al. 2019), LayerNorm by each sample's over
-    the units.
+    the units. The band: `fluctuations`.
 
     Args:
         activation: in float64, for the integrals.
-        layers: (name, sigma_w^2, sigma_b^2) of every hidden layer.
+        outputs: of the network; what makes the gradients of two samples differ. 1 gives the band of a single input.
 
     Raises:
         ValueError: what is to be normalised does not vary.
     """
     if norm and norm.kind == "batch":
         assert inputs.gram is not None
-        scales = [(sigma_w2, sigma_b2) for _, sigma_w2, sigma_b2 in layers]
-        means, logs = through_batch_norm(activation, scales, inputs.gram, norm.placement)
-        return [LayerPrediction(name, q, exp(log / 2)) for (name, *_), q, log in zip(layers, means, logs, strict=True)]
+        scales = [(layer.sigma_w2, layer.sigma_b2) for layer in layers]
+        covariances, logs = through_batch_norm(activation, scales, inputs.gram, norm.placement)
+        q = [float(np.trace(covariance)) / len(covariance) for covariance in covariances]
+        delta = [exp(log / 2) for log in logs]
+        correlation = [_cosine(covariance) for covariance in covariances]
+        sites = batch_sites(layers, covariances, norm)
+    else:
+        q, delta = _means(activation, layers, inputs, norm)
+        correlation = _correlation(activation, layers, inputs, norm)
+        sites = _sites(activation, layers, inputs, norm)
+    shifts = SHIFT / np.array([layer.width for layer in layers[:-1]], dtype=np.float64)
+    finite = all(SMALLEST_Q < site.q < LARGEST_Q for site in sites)
+    alike = 1.0 if inputs.gram is None else 1 / max(1, outputs - 1)
+    steps = step_covariance(activation, sites, _samples(inputs), alike) if finite else None
+    rows = zip(layers, q, delta, correlation, _factors(steps, shifts, len(layers)), strict=True)
+    return Prediction(
+        [
+            LayerPrediction(layer.layer, float(a), float(b), c, factor and float(b) / factor, factor and float(b) * factor)
+            for layer, a, b, c, factor in rows
+        ],
+        steps,
+        shifts,
+    )
+
+
+def lines(predicted: Prediction | None, profile: Sequence[Measured]) -> dict[str, Array]:
+    """Theory's lines to draw beside what is measured, NaN where it says nothing (the output layer).
+
+    delta, (L,): scaled so that prediction and `profile` agree at the last hidden layer, where the prediction begins.
+    delta_band, (2, L): low and high, likewise. correlation, (L,).
+    """
+    if not predicted:
+        return {}
+    anchor = profile[len(predicted.layers) - 1].delta
+    rest = [nan] * (len(profile) - len(predicted.layers))
+
+    def line(values: Iterable[float | None], scale: float = 1.0) -> Array:
+        return np.array([*(nan if value is None else value * scale for value in values), *rest])
+
+    rows = predicted.layers
+    return {
+        "delta": line((row.delta for row in rows), anchor),
+        "delta_band": np.stack([line((row.low for row in rows), anchor), line((row.high for row in rows), anchor)]),
+        "correlation": line(row.correlation for row in rows),
+    }
+
+
+def _means(
+    activation: Activation, layers: Sequence[Layer], inputs: Inputs, norm: Norm | None
+) -> tuple[list[float], list[float]]:
+    """q and delta of every layer, averaged over the inputs."""
     paths = [_path(activation, layers, norm, moment) for moment in inputs.norms]
     q = np.mean([[at.q for at in path] for path in paths], axis=0)
     gains = np.array([[at.gain for at in path] for path in paths])
     # E|delta^l|^2 relative to the last layer's: the product of what lies between, averaged over the inputs.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        factors = np.array([*(sigma_w2 for _, sigma_w2, _ in layers[1:]), 1.0])
+        factors = np.array([*(layer.sigma_w2 for layer in layers[1:]), 1.0])
         delta2 = np.cumprod((gains * factors)[:, ::-1], axis=1)[:, ::-1].mean(0)
         delta = np.sqrt(delta2 / delta2[-1])
-    return [LayerPrediction(name, float(a), float(b)) for (name, _, _), a, b in zip(layers, q, delta, strict=True)]
+    return q.tolist(), delta.tolist()
 
 
-def lines(predicted: Sequence[LayerPrediction] | None, profile: Sequence[Measured]) -> dict[str, npt.NDArray[np.float64]]:
-    """Theory's lines to draw beside what is measured, (L,) each, NaN where it says nothing (the output layer).
+def _correlation(activation: Activation, layers: Sequence[Layer], inputs: Inputs, norm: Norm | None) -> list[float | None]:
+    """Of the first two inputs."""
+    if inputs.gram is None or len(inputs.gram) < 2:
+        return [None] * len(layers)
+    gram = inputs.gram
+    return [at.c for at in pair_path(activation, layers, norm, gram[0, 0], gram[1, 1], gram[0, 1])]
 
-    delta: scaled so that prediction and `profile` agree at the last hidden layer, where the prediction begins.
-    """
-    if not predicted:
-        return {}
-    anchor = profile[len(predicted) - 1].delta
-    return {"delta": np.array([row.delta * anchor for row in predicted] + [np.nan] * (len(profile) - len(predicted)))}
+
+def _cosine(covariance: Array) -> float | None:
+    scale = (covariance[0, 0] * covariance[1, 1]) ** 0.5 if len(covariance) > 1 else 0.0
+    return float(covariance[0, 1] / scale) if scale > 0 else None
+
+
+def _sites(activation: Activation, layers: Sequence[Layer], inputs: Inputs, norm: Norm | None) -> list[Site]:
+    """The layers as two typical inputs meet them."""
+    moment = float(np.mean(inputs.norms))
+    alike = 1.0 if inputs.gram is None else typical_cosine(inputs.gram)
+    path = pair_path(activation, layers, norm, moment, moment, alike * moment)
+    sites = []
+    for layer, at in zip(layers, path, strict=True):
+        response = 1 - layer.sigma_b2 / at.qa if at.qa > 0 else 0.0
+        given = 1.0 if norm and norm.placement == "before" else at.qa
+        sites.append(Site(given, at.c, layer.width, response, norm is not None, norm.placement if norm else None))
+    return sites
+
+
+def _samples(inputs: Inputs) -> int:
+    return 1 if inputs.gram is None else len(inputs.gram)
+
+
+def _factors(steps: Array | None, shifts: Array, layers: int) -> list[float | None]:
+    """By which |delta| of each layer, relative to the last one's, may lie off: 95 % of the networks, both sides."""
+    if steps is None:
+        return [None] * layers
+    spans = [1.96 * float(steps[k:, k:].sum()) ** 0.5 + float(shifts[k:].sum()) for k in range(layers)]
+    return [exp(min(span / 2, 300.0)) for span in spans]
 
 
 @dataclass(frozen=True)
@@ -149,12 +230,10 @@ class _Step:
     moment: float
 
 
-def _path(
-    activation: Activation, layers: Sequence[tuple[str, float, float]], norm: Norm | None, moment: float
-) -> list[_Step]:
+def _path(activation: Activation, layers: Sequence[Layer], norm: Norm | None, moment: float) -> list[_Step]:
     path = []
-    for _, sigma_w2, sigma_b2 in layers:
-        path.append(_layer(activation, norm, sigma_w2 * moment + sigma_b2))
+    for layer in layers:
+        path.append(_layer(activation, norm, layer.sigma_w2 * moment + layer.sigma_b2))
         moment = path[-1].moment
     return path
 
@@ -174,7 +253,7 @@ def _layer(activation: Activation, norm: Norm | None, q: float) -> _Step:
     return _Step(q, slopes / variance, square if norm.placement == "before" else 1.0)
 
 
-def _norm_of(network: MLP) -> Norm | None:
+def norm_of(network: MLP) -> Norm | None:
     """The normalisation of the hidden layers, None where there is none that theory knows."""
     kinds: dict[type[nn.Module], Literal["batch", "layer"]] = {nn.BatchNorm1d: "batch", nn.LayerNorm: "layer"}
     parts = dict(network.blocks[0].named_children())

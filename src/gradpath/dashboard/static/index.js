@@ -198,6 +198,7 @@ async function loadRun({ name, version }) {
     const record = await ask(`record?${query}`);
     record.values = record.values?.map((row) => row.map(number));
     record.theory = record.theory?.map(number);
+    for (const band of ["theory_band", "seeds_band"]) record[band] = record[band]?.map((row) => row.map(number));
     if (quantity === state.quantity) Object.assign(entry, { key, record, error: null });
   } catch (error) {
     if (!(error instanceof Refusal)) throw error;
@@ -274,6 +275,8 @@ function makeView([name, { slot, record }]) {
   return {
     name, record, relative, colour: RUN_COLOURS[slot], layers: record.layers, steps: record.steps, reference,
     values: record.values.map(against), theory: record.theory && against(record.theory),
+    bands: [["of-theory", record.theory_band], ["of-seeds", record.seeds_band]].flatMap(([kind, rows]) =>
+      rows ? [{ kind, rows: rows.map(against) }] : []),
   };
 }
 
@@ -434,7 +437,8 @@ function drawVerdict(verdict) {
   ];
   const title = "The gradient at the first hidden layer over that at the last, and its factor per layer towards the input";
   const lines = verdict.end ? [...line(verdict, "start"), ...line(verdict.end, "end")] : line(verdict, "gradient");
-  return html("div", { class: "verdict", title }, ...lines);
+  const deviation = verdict.deviation ? html("p", { class: "soft deviation" }, `At step 0 ${verdict.deviation}`) : null;
+  return html("div", {}, html("div", { class: "verdict", title }, ...lines), deviation);
 }
 
 function drawFindings(entries) {
@@ -635,11 +639,18 @@ function drawProfile() {
     const joined = layer > 0 && scale.special(values[layer - 1]) === null;
     return `${joined ? "L" : "M"}${across(layer).toFixed(1)} ${up(value).toFixed(1)}`;
   }).join("");
+  // The layers where both edges have a place on the scale: all up to the last hidden one.
+  const area = ([low, high]) => {
+    const layers = low.map((_, layer) => layer).filter((layer) => [low, high].every((row) => scale.special(row[layer]) === null));
+    const points = (row, order) => order.map((layer) => `${across(layer).toFixed(1)} ${up(row[layer]).toFixed(1)}`).join("L");
+    return layers.length > 1 ? `M${points(low, layers)}L${points(high, layers.toReversed())}Z` : "";
+  };
   const curves = state.views.flatMap((view) => {
     const values = view.values[columnOf(view)];
     const dots = names.length > 60 ? [] : values.map((value, layer) => scale.special(value) === null
       ? svg("circle", { class: "dot", cx: across(layer), cy: up(value), r: 3.5, fill: view.colour }) : null);
     return [
+      ...view.bands.map(({ kind, rows }) => svg("path", { class: `band ${kind}`, d: area(rows), fill: view.colour })),
       view.theory ? svg("path", { class: "theory", d: path(view.theory), stroke: view.colour }) : null,
       svg("path", { class: "measured", "data-run": view.name, d: path(values), stroke: view.colour }),
       ...dots, ...values.map((value, layer) => offScale(scale.special(value), across(layer), top, height, view.colour)),
@@ -678,7 +689,10 @@ function drawLegend() {
     return html("span", {}, html("i", { style: `border-color: ${view.colour}` }), brief(view.name), own);
   });
   const theory = state.views.some((view) => view.theory);
-  page.legend.replaceChildren(...runs, ...(theory ? [html("span", {}, html("i", { class: "dashed" }), "theory at initialisation")] : []));
+  const shaded = (kind) => state.views.some((view) => view.bands.some((band) => band.kind === kind));
+  page.legend.replaceChildren(...runs,
+    theory ? html("span", {}, html("i", { class: "dashed" }), `theory at step 0${shaded("of-theory") ? ", band: 95 % of networks this wide" : ""}`) : "",
+    shaded("of-seeds") ? html("span", {}, html("i", { class: "shaded" }), "other seeds at step 0") : "");
 }
 
 // A value without a place on the scale is marked at the scale's end: 0 below, infinity above, a cross for NaN.

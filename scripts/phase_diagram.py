@@ -1,0 +1,30 @@
+"""The plane of sigma_w^2 and sigma_b^2 for any activation: order, chaos, the edge between them, the depth scale, and where
+the standard initialisations lie.
+
+    python scripts/phase_diagram.py tanh
+
+Writes logs/studies/phase_diagram_<activation>.png in half a minute on two cores.
+"""
+
+from gradpath.config import PROJECT
+from gradpath.studies.script import Arguments, checked_place, one_line_ends, save
+
+
+def main() -> None:
+    parser = Arguments(__doc__)
+    parser.add_argument("activation", nargs="?", default="tanh", help="an option of the activation group; default tanh")
+    chosen = parser.read()
+    place = checked_place(chosen.out, PROJECT / f"logs/studies/phase_diagram_{chosen.activation}.png")
+
+    from gradpath.report.phase_diagram import phase_diagram
+    from gradpath.studies.phase_diagram import plane, standard_initialisations
+
+    marks = standard_initialisations(chosen.activation)
+    found = plane(chosen.activation)
+    theory = (found.sigma_w2, found.sigma_b2, found.chi_1, found.xi_c, found.edge)
+    save(phase_diagram(chosen.activation, *theory, marks), place)
+
+
+if __name__ == "__main__":
+    with one_line_ends("nothing was written."):
+        main()

@@ -1,0 +1,116 @@
+"""The picture of the plane of sigma_w^2 and sigma_b^2: order, chaos, and where initialisations lie."""
+
+from collections.abc import Mapping
+from itertools import chain
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.colors import LogNorm
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.patheffects import withStroke
+
+from gradpath.theory.quadrature import Array
+
+# Depth scales in layers: colours change from the first to the last.
+TICKS = (1, 3, 10, 30, 100)
+MARKERS = "osD^v"
+# A phase as wide as this share of the axis is described, a narrower one only named, sideways; the narrowest is left alone.
+NARROW, NARROWEST = 0.2, 0.06
+
+
+def phase_diagram(
+    name: str,
+    sigma_w2: Array,
+    sigma_b2: Array,
+    chi_1: Array,
+    xi_c: Array,
+    edge: Array,
+    marks: Mapping[str, tuple[float, float]],
+) -> Figure:
+    """Colour: xi_c. Black line: chi_1 = 1. Hatched: no fixed point.
+
+    Args:
+        sigma_w2: (W,), in equal steps or equal ratios. sigma_b2: (B,), ascending.
+        chi_1, xi_c: (B, W); xi_c in layers, NaN where the length map has no finite fixed point.
+        edge: (B,), sigma_w^2 where chi_1 = 1, or NaN.
+        marks: name -> (sigma_w^2, sigma_b^2).
+    """
+    figure = Figure(figsize=(7.6, 5.6), dpi=140, layout="constrained")
+    axes = figure.subplots()
+    logarithmic = not np.isclose(sigma_w2[1] - sigma_w2[0], sigma_w2[-1] - sigma_w2[-2])
+    axes.set(xscale="log" if logarithmic else "linear", xlim=sigma_w2[[0, -1]], ylim=sigma_b2[[0, -1]])
+    colours = LogNorm(TICKS[0], TICKS[-1])
+    drawn = axes.pcolormesh(sigma_w2, sigma_b2, xi_c, cmap="viridis", norm=colours, shading="nearest")
+    bar = figure.colorbar(drawn, ax=axes, extend="both", ticks=TICKS, format="%g")
+    bar.minorticks_off()
+    bar.set_label(r"depth scale $\xi_c$ in layers", fontsize=13)
+    bar.ax.tick_params(labelsize=12)
+    handles = [*_hatch(axes, np.isnan(xi_c)), *_edge(axes, edge, sigma_b2), *_marks(axes, marks)]
+    grows, endless = chi_1 >= 1, np.isnan(xi_c)
+    for text, where in (
+        ("ordered\ngradients vanish", ~grows & ~endless),
+        ("chaotic\ngradients explode", grows & ~endless),
+        ("unbounded\ngradients explode", grows & endless),
+    ):
+        _label(axes, text, sigma_w2, sigma_b2, where)
+    axes.set_xlabel(r"$\sigma_w^2$, variance of the weights times fan-in", fontsize=13)
+    axes.set_ylabel(r"$\sigma_b^2$, variance of the biases", fontsize=13)
+    axes.tick_params(labelsize=12)
+    figure.suptitle(f"{name}: order and chaos at initialisation", fontsize=16)
+    figure.legend(handles=handles, loc="outside lower center", ncols=2, fontsize=11, frameon=False)
+    return figure
+
+
+def _hatch(axes: Axes, nowhere: npt.NDArray[np.bool_]) -> list[Patch]:
+    """Marks what the colours leave out; nothing where they leave out nothing."""
+    if not nowhere.any():
+        return []
+    axes.set_facecolor("0.85")
+    axes.patch.set(hatch="//", edgecolor="0.6")
+    return [Patch(facecolor="0.85", edgecolor="0.6", hatch="//", label=r"no fixed point: $q^* = \infty$")]
+
+
+def _edge(axes: Axes, edge: Array, sigma_b2: Array) -> list[Artist]:
+    if np.isnan(edge).all():
+        return []
+    label = r"edge of chaos, $\chi_1 = 1$"
+    return [*axes.plot(edge, sigma_b2, color="black", linewidth=3.5, label=label)]
+
+
+def _marks(axes: Axes, marks: Mapping[str, tuple[float, float]]) -> list[Artist]:
+    """A symbol for every initialisation; most lie on the axis itself, half outside."""
+    return [
+        *chain.from_iterable(
+            axes.plot(
+                *place, marker, color="white", markeredgecolor="black", markersize=11, clip_on=False, zorder=5, label=name
+            )
+            for marker, (name, place) in zip(MARKERS, marks.items(), strict=False)
+        )
+    ]
+
+
+def _label(axes: Axes, text: str, sigma_w2: Array, sigma_b2: Array, phase: npt.NDArray[np.bool_]) -> None:
+    """Names a phase in the middle of a wide row, away from the plane's upper and lower border."""
+    share = phase.mean(1)
+    share[: len(phase) // 4] = share[-(len(phase) // 4) :] = 0
+    if share.max() < NARROWEST:
+        return
+    wide = np.flatnonzero(share > 0.8 * share.max())
+    row = wide[len(wide) // 2]
+    columns = np.flatnonzero(phase[row])
+    place = sigma_w2[columns[len(columns) // 2]], sigma_b2[row]
+    narrow = share[row] < NARROW
+    axes.text(
+        *place,
+        text.partition("\n")[0] if narrow else text,
+        rotation=90 if narrow else 0,
+        color="white",
+        fontsize=14,
+        fontweight="bold",
+        ha="center",
+        va="center",
+        path_effects=[withStroke(linewidth=3, foreground="black")],
+    )

@@ -1,0 +1,81 @@
+"""How deep a network still trains: MNIST over depth and sigma_w^2, beside theory (Schoenholz et al. 2016, fig. 5)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from math import nan, sqrt
+
+import numpy as np
+
+from gradpath.studies.phase_diagram import edge_of_chaos
+from gradpath.studies.runs import train_all
+from gradpath.targets import activation_named
+from gradpath.theory.mean_field import mean_field, trainable_depth
+from gradpath.theory.quadrature import Array
+
+ACTIVATION, SIGMA_B2 = "tanh", 0.05
+# Pixels in [-.5, .5] and 200 steps of plain SGD, as in the paper.
+SETTING = (
+    "data.mean=0.5",
+    "data.std=1",
+    "optimizer=sgd",
+    "optimizer.lr=0.001",
+    "schedule=constant",
+    "data.batch_size=256",
+    "trainer.limit_train_batches=200",
+    "trainer.max_epochs=1",
+    "probe=none",
+    "trainer=cpu",
+)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The networks of a map: one of every depth at every sigma_w^2, each hidden layer `width` units wide."""
+
+    width: int
+    depths: tuple[int, ...]
+    sigma_w2: tuple[float, ...]
+
+
+# Depths a factor sqrt(2) apart.
+FULL = Grid(200, (5, 7, 10, 14, 20, 28, 40, 56, 80, 112), tuple(1 + 0.25 * i for i in range(13)))
+QUICK = Grid(100, (5, 14, 40), (1.0, 1.75, 4.0))
+
+
+def accuracies(grid: Grid, study: str = "trainability") -> Array:
+    """Test accuracy, (depths, sigma_w^2), one seed each; NaN where training diverged. What was trained before is read.
+
+    Raises:
+        ConfigError, RunFailed: as a run.
+    """
+    # The deepest first: no core is left alone with them at the end.
+    named = {(depth, s): f"{grid.width}x{depth}_{s:g}" for depth in sorted(grid.depths, reverse=True) for s in grid.sigma_w2}
+    results = train_all(study, {name: overrides(grid.width, *cell) for cell, name in named.items()})
+    found = [[results[named[depth, s]]["metrics"].get("test/accuracy", nan) for s in grid.sigma_w2] for depth in grid.depths]
+    return np.array(found, dtype=np.float64)
+
+
+def overrides(width: int, depth: int, sigma_w2: float) -> tuple[str, ...]:
+    """Of one network."""
+    shape = ("model=deep", f"model.width={width}", f"model.depth={depth}", f"activation={ACTIVATION}")
+    return (*shape, "init=he_normal", f"init.gain={sqrt(sigma_w2)}", f"init.sigma_b2={SIGMA_B2}", *SETTING)
+
+
+def depth_limits(sigma_w2: Sequence[float]) -> Array:
+    """6 xi_c, the depth up to which theory expects a network to train; inf on the edge of chaos."""
+    phi = activation_named(ACTIVATION)
+    return np.array([trainable_depth(mean_field(phi, s, SIGMA_B2)) for s in sigma_w2])
+
+
+def critical() -> float:
+    """sigma_w^2 of the edge of chaos."""
+    return edge_of_chaos(activation_named(ACTIVATION), SIGMA_B2, 1.0, 4.0)
+
+
+def table(grid: Grid, accuracy: Array) -> Iterator[str]:
+    """The numbers behind the picture, as lines of CSV."""
+    yield "sigma_w2,depth,test_accuracy,six_xi_c"
+    limits = depth_limits(grid.sigma_w2)
+    for row, depth in enumerate(grid.depths):
+        for column, s in enumerate(grid.sigma_w2):
+            yield f"{s:g},{depth},{accuracy[row, column]:.4f},{limits[column]:.2f}"

@@ -1,0 +1,35 @@
+"""What theory needs to know of a network's layers."""
+
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+
+class Layer(Protocol):
+    """A hidden layer, as a row of a measured profile or a `Scale` has it."""
+
+    @property
+    def layer(self) -> str: ...
+    @property
+    def width(self) -> int: ...
+    @property
+    def sigma_w2(self) -> float: ...
+    @property
+    def sigma_b2(self) -> float: ...
+
+
+@dataclass(frozen=True)
+class Scale:
+    """A layer that is not drawn yet: its name, units, sigma_w^2 and sigma_b^2."""
+
+    layer: str
+    width: int
+    sigma_w2: float
+    sigma_b2: float
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A normalisation without gain and shift: over the batch, or over the units of a layer."""
+
+    kind: Literal["batch", "layer"]
+    placement: Literal["before", "after"]
