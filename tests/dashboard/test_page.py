@@ -130,6 +130,8 @@ def test_two_runs_share_the_colours(tab: Tab) -> None:
     assert tab.pixel("healthy", 0.5, 12.5 / 13) != alone, "a narrower scale shows more of a healthy run"
     assert tab.frame.locator("path.measured").count() == 2
     assert tab.frame.locator("path.theory").count() == 2
+    for band in ("of-theory", "of-seeds"):
+        assert tab.frame.locator(f"path.{band}").count() == 2
 
 
 def test_the_slider_moves_the_profile(tab: Tab) -> None:
@@ -198,6 +200,7 @@ def test_the_verdict_and_its_remedy(tab: Tab) -> None:
         "start vanishing first / last 1.4 × 10⁻⁷ per layer 0.24 end vanishing first / last 3.9 × 10⁻⁶ per layer 0.32"
     )
     first = VANISHING["findings"][0]
+    assert VANISHING["deviation"]["sentence"] in tab.frame.locator(".deviation").first.inner_text()
     headings = [" ".join(heading.split()) for heading in tab.frame.locator(".finding h3").all_inner_texts()]
     assert headings == ["vanishing activation, hidden_01", "correlation collapse activation"]
     assert tab.text(".finding p") == first["message"]

@@ -71,6 +71,7 @@ DAMAGED = {
     ),
     "texts": (npz(**GOOD | {"delta": np.full((6, 4), "a")}), "`delta`"),
     "short_theory": (npz(**GOOD | {"theory_delta": np.zeros(3)}), "`theory_delta`"),
+    "flat_band": (npz(**GOOD | {"seeds_delta_band": np.zeros(4)}), "`seeds_delta_band`"),
     "no_layer": (without("layer"), "holds no `layer`"),
     "no_step": (without("step"), "holds no `step`"),
     "no_layers": (npz(**GOOD | {"layer": np.array([], dtype="U1")}), "`layer`"),
@@ -151,14 +152,15 @@ def test_every_record_is_listed_once_and_the_newest_first(server: str, logs: Pat
     assert times == sorted(times, reverse=True)
 
 
-@pytest.mark.parametrize("quantity", [name for name in GOOD if name not in ("layer", "step", "theory_delta")])
+@pytest.mark.parametrize("quantity", [name for name in GOOD if not name.startswith(("layer", "step", "theory", "seeds"))])
 def test_a_matrix_is_what_was_written(server: str, quantity: str) -> None:
     answer = record(server, "good", quantity)
     assert answer["layers"] == GOOD["layer"].tolist()
     assert answer["steps"] == GOOD["step"].tolist()
     assert np.array_equal(decoded(answer["values"]), GOOD[quantity])
     assert answer["quantity"] == quantity
-    assert (answer["theory"] is not None) == (quantity == "delta")
+    for line in ("theory", "theory_band", "seeds_band"):
+        assert (answer[line] is not None) == (quantity == "delta")
 
 
 def test_zero_nan_and_infinity_stay_apart(server: str) -> None:
@@ -171,7 +173,9 @@ def test_zero_nan_and_infinity_stay_apart(server: str) -> None:
 def test_unknown_quantities_are_offered_by_name(server: str) -> None:
     offered = record(server, "odd")["quantities"]
     assert "my own" in offered
-    assert not {"not a matrix", "layer", "step", "theory_delta", "verdict"} & set(offered)
+    assert not {"not a matrix", "layer", "step", "theory_delta", "theory_delta_band", "seeds_delta_band", "verdict"} & set(
+        offered
+    )
     assert record(server, "odd", "my own")["values"] == ODD["my own"].tolist()
     assert record(server, "odd", "dead")["values"] is None
 
@@ -197,7 +201,7 @@ def test_a_sample_keeps_both_ends(count: int, limit: int) -> None:
 
 
 def test_the_verdict(server: str) -> None:
-    assert record(server, "good")["verdict"] == VANISHING
+    assert record(server, "good")["verdict"] == VANISHING | {"deviation": VANISHING["deviation"]["sentence"]}
     assert record(server, "odd")["verdict"] is None
 
 

@@ -32,7 +32,9 @@ def test_measured_and_predicted_agree_in_a_wide_network(phi: type[nn.Module]) ->
         assert theory is not None
         assert [row.layer for row in theory.layers] == ["hidden_01", "hidden_02", "hidden_03", "hidden_04"]
         q.append([row.q / predicted.q for row, predicted in zip(rows, theory.layers, strict=False)])
-        delta.append([row.delta / rows[3].delta / predicted.delta for row, predicted in zip(rows, theory.layers, strict=False)])
+        delta.append(
+            [row.delta / rows[3].delta / predicted.delta for row, predicted in zip(rows, theory.layers, strict=False)]
+        )
     # Finite width: about 5 % per draw.
     assert torch.tensor(q).mean(0).tolist() == pytest.approx([1.0] * 4, abs=0.06)
     assert torch.tensor(delta).mean(0).tolist() == pytest.approx([1.0] * 4, abs=0.06)
@@ -62,7 +64,9 @@ def test_with_normalisation(phi: type[nn.Module], norm: type[nn.Module], placeme
         theory = predict_network(network, rows, x)
         assert theory is not None
         q.append([row.q / predicted.q for row, predicted in zip(rows, theory.layers, strict=False)])
-        delta.append([row.delta / rows[4].delta / predicted.delta for row, predicted in zip(rows, theory.layers, strict=False)])
+        delta.append(
+            [row.delta / rows[4].delta / predicted.delta for row, predicted in zip(rows, theory.layers, strict=False)]
+        )
     assert torch.tensor(q).mean(0).tolist() == pytest.approx([1.0] * 5, abs=0.06)
     assert torch.tensor(delta).mean(0).tolist() == pytest.approx([1.0] * 5, abs=0.06)
 
@@ -78,7 +82,9 @@ def test_every_input_has_its_own_norm() -> None:
         rows = measure(network, Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 10), Batch(x, torch.randint(10, (128,))))
         theory = predict_network(network, rows, x)
         assert theory is not None
-        ratios.append([row.delta / rows[2].delta / predicted.delta for row, predicted in zip(rows, theory.layers, strict=False)])
+        ratios.append(
+            [row.delta / rows[2].delta / predicted.delta for row, predicted in zip(rows, theory.layers, strict=False)]
+        )
     assert torch.tensor(ratios).mean(0).tolist() == pytest.approx([1.0] * 3, abs=0.06)
 
 

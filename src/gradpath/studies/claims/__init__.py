@@ -1,0 +1,1 @@
+"""The published claims about gradients that this project stands on, each computed by the project's own code."""
