@@ -156,7 +156,7 @@ def look(
     _record(found).save(folder)
     write_result(folder, result)
     if brief:
-        show_look_line(found.verdict, overrides)
+        show_look_line(found.verdict, found.theory, found.outlook, overrides)
         return result
     show_look(config["seed"], choices, count_parameters(network), folder)
     for sentence in risks(config, choices):

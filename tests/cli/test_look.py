@@ -1,6 +1,7 @@
 """`scripts/probe.py`: step 0 without training."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,10 @@ def test_a_look_at_one_network(command, project: Path) -> None:
     assert done.stderr == ""
     assert "gradient at the start: vanishing" in done.stdout
     assert "cause, remedy: activation: try activation=relu init=he_normal" in done.stdout
+    assert re.search(
+        r"measured 0\.23\d* per layer \(0\.23\d* to 0\.2\d+ over 5 seeds\), theory 0\.23\d* to 0\.2\d+: inside", done.stdout
+    )
+    assert "warning: depth 12 is past 24 xi = 8 (sigmoid at sigma_w^2 = 1, sigma_b^2 = 0)" in done.stdout
     folder = project / "logs/probes/one"
     assert {path.name for path in folder.iterdir()} == {"config.yaml", "flow.npz", "result.json"}
     result = json.loads((folder / "result.json").read_text())
@@ -29,7 +34,9 @@ def test_a_look_at_one_network(command, project: Path) -> None:
                       "data.limit=640", "trainer.max_epochs=1", "hydra.run.dir=logs/runs/after_the_look")  # fmt: skip
     assert trained.returncode == 0, trained.stderr
     begun = json.loads((project / "logs/runs/after_the_look/result.json").read_text())
-    assert begun["profile"] == result["profile"]
+    for key in ("profile", "seeds", "theory", "outlook"):
+        assert begun[key] == result[key]
+    assert begun["verdict"]["deviation"] == result["verdict"]["deviation"]
     # A folder is not written twice, and a look is not a run to continue.
     before = tree(project / "logs")
     for arguments in (["hydra.run.dir=logs/probes/one"], ["resume=logs/runs/after_the_look"]):
@@ -46,6 +53,12 @@ def test_a_grid_in_one_line_each(command, project: Path) -> None:
     assert len(lines) == 4
     assert lines[0].split()[0] == "vanishing"
     assert [line.split()[0] for line in lines[1:]] == ["healthy"] * 3
+    # Measured and predicted beside each other, with the deviation test and the outlook.
+    for line, outlook in zip(lines, ("depth 20 > 8", "trains", "trains", "trains"), strict=True):
+        _, measured, predicted, deviation, *rest = line.split()
+        assert float(measured) == pytest.approx(float(predicted), rel=0.5)
+        assert deviation == "inside"
+        assert " ".join(rest).startswith(outlook)
     assert lines[0].endswith("activation=sigmoid init=xavier_normal model=deep model.width=64")
     results = [json.loads(path.read_text()) for path in (project / "logs/probes/grid").glob("*/result.json")]
     assert sorted(result["verdict"]["class"] for result in results) == ["healthy"] * 3 + ["vanishing"]
@@ -58,3 +71,24 @@ def test_wrong_input(command, project: Path, typed: str) -> None:
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert done.stderr.startswith(f"error: {typed}")
     assert tree(project) == before
+
+
+def test_the_warning_before_training(command, project: Path) -> None:
+    """Schoenholz et al. 2016's example: tanh at sigma_w^2 = 1, sigma_b^2 = .05, 40 layers; and the remedy it names."""
+    network = ("activation=tanh", "init=he_normal", "init.gain=1", "init.sigma_b2=0.05", "model=deep", "model.depth=40")
+    short = ("data.limit=256", "trainer.max_epochs=1", "model.width=100")
+    done = command("train.py", *network, "optimizer=sgd", *short, "hydra.run.dir=logs/runs/past")
+    assert done.returncode == 0, done.stderr
+    assert "warning: depth 40 is past 6 xi = 2" in done.stdout
+    assert re.search(r"theory says that it will hardly train; use init=critical, sigma_w\^2 = 1\.\d\d\n", done.stdout)
+    result = json.loads((project / "logs/runs/past/result.json").read_text())
+    assert (result["status"], result["outlook"]["trains"]) == ("ok", False)
+    for better in (["init=critical"], ["init.gain=1.327"], ["model.depth=15"], ["optimizer=adam"]):
+        typed = [text for text in network if text.split("=")[0] not in [other.split("=")[0] for other in better]]
+        if better == ["init=critical"]:
+            typed.remove("init.gain=1")
+        looked = command(
+            "scripts/probe.py", *typed, *([] if "adam" in better[0] else ["optimizer=sgd"]), "model.width=100", *better
+        )
+        assert looked.returncode == 0, looked.stderr
+        assert "hardly train" not in looked.stdout, better

@@ -59,7 +59,7 @@ def test_a_single_input_strays_as_far_as_predicted(phi: type[nn.Module]) -> None
 @pytest.mark.parametrize("norm", [nn.BatchNorm1d, nn.LayerNorm], ids=lambda n: n.__name__)
 @pytest.mark.parametrize("phi", [nn.ReLU, nn.Tanh, nn.Sigmoid], ids=lambda p: p.__name__)
 def test_the_band_holds_most_networks(phi: type[nn.Module], norm: type[nn.Module], placement: str) -> None:
-    """24 networks of width 100: the first layer's |delta| is in the band in at least 18, and the band is not far too wide."""
+    """24 networks of width 100: the first layer's |delta| is in the band in 18 or more, and the band not far too wide."""
     if placement == "none" and norm is nn.LayerNorm:
         pytest.skip("one network without normalisation is enough")
     inside, offsets, spans = 0, [], []

@@ -25,6 +25,8 @@ LOOKED_AT = ("data", "model", "activation", "init", "norm", "loss", "experiment"
 # Of the table over the layers; phi is the activation. seeds, band: how far |delta| / last lies off, as a factor, in
 # networks of other seeds and in 95 of 100 by theory.
 HEADER = ("layer", "|delta|", "/ last", "seeds", "theory", "band", "|dW|", "std phi", "sat.", "dead")
+# Widths of a grid's columns: class, measured, predicted, deviation, outlook.
+LOOK = (12, 9, 9, 9, 14)
 
 
 def show_start(
@@ -55,11 +57,20 @@ def show_look(seed: int, choices: Mapping[str, str], parameters: int, folder: Pa
     )
 
 
-def show_look_line(verdict: Mapping[str, Any], overrides: Sequence[str]) -> None:
-    """One look among many: class, ratio, cause, what was typed."""
-    ratio = "" if verdict["ratio"] is None else f"{verdict['ratio']:.2g}"
-    cause = verdict["findings"][0]["cause"] if verdict["findings"] else ""
-    print(f"{verdict['class'] or 'too shallow':<12}{ratio:>9}  {cause:<14} {' '.join(overrides)}", flush=True)
+def show_look_line(
+    verdict: Mapping[str, Any], theory: Prediction | None, ahead: Outlook | None, overrides: Sequence[str]
+) -> None:
+    """One look among many: class, |delta| first / last hidden layer as measured and as predicted, whether the rates agree,
+    whether theory says that it trains, what was typed."""
+    cells = [verdict["class"] or "too shallow", _shown(verdict["ratio"]), _shown(theory.layers[0].delta if theory else None)]
+    deviation = verdict["deviation"]
+    cells.append("" if deviation is None else "outside" if deviation["outside"] else "inside")
+    cells.append("" if ahead is None else "trains" if ahead.trains else f"depth {ahead.depth} > {int(ahead.limit)}")
+    print("".join(f"{cell:<{width}}" for cell, width in zip(cells, LOOK, strict=True)) + " ".join(overrides), flush=True)
+
+
+def _shown(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2g}"
 
 
 def show_result(result: Mapping[str, Any], folder: Path) -> None:
