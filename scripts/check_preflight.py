@@ -3,8 +3,8 @@
     python scripts/check_preflight.py          # plain SGD, as in Schoenholz et al. 2016
     python scripts/check_preflight.py adam
 
-Trains 100 networks with two learning rates each, in about an hour on two cores, and prints a Markdown table. Stopped and
-started again, it goes on where it was.
+Trains 100 networks (60 with Adam) with two learning rates each, in about an hour on two cores, and prints a Markdown table.
+Stopped and started again, it goes on where it was.
 """
 
 from gradpath.studies.script import Arguments, one_line_ends
