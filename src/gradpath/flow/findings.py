@@ -10,6 +10,7 @@ from torch import nn
 
 from gradpath.flow.activation import is_activation
 from gradpath.network import Function
+from gradpath.theory import layers
 from gradpath.theory.mean_field import critical_sigma_w2
 from gradpath.theory.prediction import Inputs, predict
 from gradpath.theory.quadrature import in_float64
@@ -42,17 +43,9 @@ class Finding:
     remedy: str
 
 
-class Layer(Protocol):
+class Layer(layers.Layer, Protocol):
     """What is asked of a row of a profile, as `LayerFlow` has it."""
 
-    @property
-    def layer(self) -> str: ...
-    @property
-    def width(self) -> int: ...
-    @property
-    def sigma_w2(self) -> float: ...
-    @property
-    def sigma_b2(self) -> float: ...
     @property
     def q(self) -> float: ...
     @property

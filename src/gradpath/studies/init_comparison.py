@@ -8,7 +8,7 @@ from typing import Any
 
 from gradpath.flow.verdict import EXPLODING, VANISHING
 from gradpath.studies.preflight import TRAINED
-from gradpath.studies.runs import train_all
+from gradpath.studies.runs import ONE_EPOCH, train_all
 
 WIDTH, DEPTHS, SEEDS = 100, (10, 20, 50), (0, 1)
 INITS = (
@@ -41,15 +41,7 @@ ACTIVATIONS = (
     "selu",
     "softplus",
 )
-SETTING = (
-    "optimizer=sgd",
-    "optimizer.lr=0.01",
-    "schedule=constant",
-    "data.batch_size=256",
-    "trainer.max_epochs=1",
-    "probe=none",
-    "trainer=cpu",
-)
+SETTING = ("optimizer=sgd", "optimizer.lr=0.01", *ONE_EPOCH)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
-from gradpath.studies.runs import train_all
+from gradpath.studies.runs import ONE_EPOCH, train_all
 
 ACTIVATIONS = ("tanh", "relu", "gelu", "selu", "sigmoid")
 INITS = ("pytorch", "lecun_normal", "he_normal", "critical")
@@ -16,13 +16,6 @@ WIDTH = 300
 RATES = {"sgd": (0.001, 0.01), "adam": (0.0001, 0.001)}
 # Twice chance, after one epoch of 214 steps.
 TRAINED = 0.2
-SETTING = (
-    "schedule=constant",
-    "data.batch_size=256",
-    "trainer.max_epochs=1",
-    "probe=none",
-    "trainer=cpu",
-)
 
 
 @dataclass(frozen=True)
@@ -59,7 +52,7 @@ def cells(optimizer: str, study: str = "preflight") -> list[Cell]:
 def overrides(optimizer: str, depth: int, activation: str, init: str, lr: float) -> tuple[str, ...]:
     """Of one run."""
     shape = ("model=deep", f"model.width={WIDTH}", f"model.depth={depth}", f"activation={activation}", f"init={init}")
-    return (*shape, f"optimizer={optimizer}", f"optimizer.lr={lr}", *SETTING)
+    return (*shape, f"optimizer={optimizer}", f"optimizer.lr={lr}", *ONE_EPOCH)
 
 
 def table(found: Sequence[Cell]) -> Iterator[str]:

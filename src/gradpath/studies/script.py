@@ -2,7 +2,7 @@
 
 import os
 from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NoReturn, Protocol
@@ -35,9 +35,9 @@ class Arguments(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         fail(f"{message}; --help shows what is allowed.")
 
-    def read(self) -> Namespace:
-        """What was typed."""
-        chosen, unknown = self.parse_known_args()
+    def read(self, typed: Sequence[str] | None = None) -> Namespace:
+        """What was typed, on the command line unless it is given."""
+        chosen, unknown = self.parse_known_args(typed)
         if unknown:
             options = [name for action in self._actions for name in action.option_strings]
             allowed = " ".join(self.format_usage().split()[2:])

@@ -1,21 +1,13 @@
 """The command line of `scripts/verify_science.py`; nothing heavy is imported before it has been read."""
 
-from argparse import ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from typing import NoReturn
+from argparse import Namespace
 
-from gradpath.cli import fail
-from gradpath.errors import ConfigError, nearest
+from gradpath.errors import ConfigError
+from gradpath.studies.script import Arguments
 
 COUNT = 20
 # Take longer than all others together: training to depth 60, the edge of stability.
 SLOW = (3, 15)
-
-
-class _Parser(ArgumentParser):
-    """Answers a mistake in one line."""
-
-    def error(self, message: str) -> NoReturn:
-        fail(f"{message}; --help shows what is allowed.")
 
 
 def read(doc: str | None, arguments: list[str]) -> Namespace:
@@ -24,15 +16,12 @@ def read(doc: str | None, arguments: list[str]) -> Namespace:
     Raises:
         ConfigError: what was typed, and what is allowed.
     """
-    parser = _Parser(description=doc, formatter_class=RawDescriptionHelpFormatter, allow_abbrev=False)
+    parser = Arguments(doc, picture=False)
     parser.add_argument("--only", metavar="N[,N]", help=f"these claims of the {COUNT}: every number of each is shown")
     parser.add_argument("--seeds", metavar="N", help="seeds of each random claim, in place of those stated")
     slow = " and ".join(map(str, SLOW))
     parser.add_argument("--quick", action="store_true", help=f"leave out {slow}, which take longest")
-    typed, unknown = parser.parse_known_args(arguments)
-    if unknown:
-        options = [name for action in parser._actions for name in action.option_strings]
-        raise ConfigError(f"{unknown[0]}: not understood.{nearest(unknown[0], options)} There are {', '.join(options[1:])}.")
+    typed = parser.read(arguments)
     if typed.only is not None and typed.quick:
         raise ConfigError("--only and --quick: choose one of them.")
     every = [n for n in range(1, COUNT + 1) if not (typed.quick and n in SLOW)]
