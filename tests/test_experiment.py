@@ -24,7 +24,7 @@ SMALL = (
 )
 KEYS = {
     "status", "error", "choices", "seed", "parameters", "metrics", "verdict", "profile", "profile_end", "jacobian",
-    "theory", "durations", "environment", "command",
+    "seeds", "theory", "outlook", "durations", "environment", "command",
 }  # fmt: skip
 
 
@@ -41,13 +41,17 @@ def test_the_folder_is_complete(run_here) -> None:
     assert saved["seed"] == 3
     assert saved["choices"]["activation"] == "relu"
     assert saved["parameters"] == 784 * 32 + 32 + 32 * 16 + 16 + 16 * 10 + 10
-    assert set(saved["verdict"]) == {"class", "ratio", "rate_per_layer", "interval", "findings", "end"}
+    assert set(saved["verdict"]) == {"class", "ratio", "rate_per_layer", "interval", "findings", "deviation", "end"}
     assert (saved["verdict"]["class"], saved["verdict"]["findings"]) == ("healthy", [])
     assert saved["verdict"]["end"]["class"] == "healthy"
     assert [row["layer"] for row in saved["profile_end"]] == ["hidden_01", "hidden_02", "output"]
     assert saved["profile_end"][0]["delta"] != saved["profile"][0]["delta"]
     assert [row["layer"] for row in saved["profile"]] == ["hidden_01", "hidden_02", "output"]
     assert [row["layer"] for row in saved["theory"]] == ["hidden_01", "hidden_02"]
+    assert saved["seeds"]["draws"] == 5
+    assert all(0 < low <= high for low, high in zip(saved["seeds"]["low"], saved["seeds"]["high"], strict=True))
+    assert saved["verdict"]["deviation"]["outside"] is False
+    assert (saved["outlook"]["trains"], saved["outlook"]["limit"]) == (True, None)
     assert set(saved["metrics"]) == {
         "train/loss", "train/accuracy", "val/loss", "val/accuracy", "test/loss", "test/accuracy", "best_epoch", "last_epoch",
     }  # fmt: skip

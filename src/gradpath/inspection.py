@@ -67,7 +67,7 @@ class Inspection:
         """Its part of `result.json`."""
         return {
             "verdict": self.verdict,
-            "outlook": self.outlook and {**asdict(self.outlook), "trains": self.outlook.trains},
+            "outlook": self.outlook and self.outlook.as_dict(),
             "profile": [asdict(row) for row in self.profile],
             "seeds": {"draws": len(self.draws), "low": self.draws.min(0).tolist(), "high": self.draws.max(0).tolist()},
             "theory": self.theory and [asdict(row) for row in self.theory.layers],

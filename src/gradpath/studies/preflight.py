@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
+from math import inf
 from typing import Any
 
 from gradpath.studies.runs import ONE_EPOCH, train_all
@@ -75,4 +76,5 @@ def table(found: Sequence[Cell]) -> Iterator[str]:
 def _cell(optimizer: str, depth: int, activation: str, init: str, results: Sequence[dict[str, Any]]) -> Cell:
     ahead = results[0]["outlook"]
     accuracy = max(result["metrics"].get("test/accuracy", 0.0) for result in results)
-    return Cell(optimizer, activation, init, depth, float(ahead["limit"]), ahead["trains"], accuracy)
+    limit = inf if ahead["limit"] is None else float(ahead["limit"])
+    return Cell(optimizer, activation, init, depth, limit, ahead["trains"], accuracy)

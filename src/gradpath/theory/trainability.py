@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import pairwise
 from math import exp, inf, log
 from statistics import fmean
@@ -38,6 +38,11 @@ class Outlook:
     @property
     def trains(self) -> bool:
         return self.depth <= self.limit
+
+    def as_dict(self) -> dict[str, float | bool | None]:
+        """As `result.json` has it: None for what is infinite."""
+        values = {name: None if value == inf else value for name, value in asdict(self).items()}
+        return {**values, "trains": self.trains}
 
 
 def outlook(activation: Activation, layers: Sequence[Layer], input_norm: float, adaptive: bool) -> Outlook | None:

@@ -437,8 +437,7 @@ function drawVerdict(verdict) {
   ];
   const title = "The gradient at the first hidden layer over that at the last, and its factor per layer towards the input";
   const lines = verdict.end ? [...line(verdict, "start"), ...line(verdict.end, "end")] : line(verdict, "gradient");
-  const deviation = verdict.deviation ? html("p", { class: "soft deviation" }, `At step 0 ${verdict.deviation}`) : null;
-  return html("div", {}, html("div", { class: "verdict", title }, ...lines), deviation);
+  return html("div", { class: "verdict", title }, ...lines);
 }
 
 function drawFindings(entries) {
@@ -449,7 +448,11 @@ function drawFindings(entries) {
       html("span", { class: "soft" }, [finding.cause, finding.layer].filter(Boolean).join(", "))),
     html("p", {}, finding.message ?? ""),
     finding.remedy ? remedy(finding.remedy) : null));
-  page.findings.replaceChildren(...(found.length ? found : [html("p", { class: "soft" }, "Nothing found to repair.")]));
+  const deviations = entries.filter(([, { record }]) => record?.verdict?.deviation).map(([name, { record, slot }]) =>
+    html("p", { class: "soft deviation" }, entries.length > 1 ? swatch(RUN_COLOURS[slot], name) : null,
+      ` At step 0 ${record.verdict.deviation}.`));
+  page.findings.replaceChildren(
+    ...(found.length ? found : [html("p", { class: "soft" }, "Nothing found to repair.")]), ...deviations);
 }
 
 function remedy(text) {
