@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,11 @@ def build_optimizer(node: Node, precision: str, allowed: list[str]) -> MakeOptim
     build = targets.resolve("optimizer", node, allowed)
     targets.make("optimizer", Optimizer, build, [nn.Parameter(nn.Linear(1, 1).weight.detach())])
     return build
+
+
+def divides_by_size(node: Node, allowed: list[str]) -> bool:
+    """Whether the optimiser divides gradients by their size: what does needs an eps."""
+    return "eps" in signature(targets.resolve("optimizer", node, allowed)).parameters
 
 
 def build_schedule(node: Node, allowed: list[str]) -> MakeSchedule:

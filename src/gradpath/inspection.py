@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from gradpath.build import build_run, redrawn
+from gradpath.build import build_run, divides_by_size, redrawn
 from gradpath.config import check, risks
 from gradpath.data.memory import Batch, MemoryDataModule
 from gradpath.errors import ConfigError
@@ -81,6 +81,7 @@ def inspect(
     data: MemoryDataModule,
     others: Iterable[MLP] = (),
     adaptive: bool = False,
+    critical_sigma_b2: float = 0.0,
     jacobian: bool = False,
 ) -> Inspection:
     """Measures `network` as it stands, predicts it and reads it; nothing is changed.
@@ -88,6 +89,7 @@ def inspect(
     Args:
         others: networks drawn alike with other seeds, for the spread of what is measured.
         adaptive: the optimiser to come divides gradients by their size, as Adam does.
+        critical_sigma_b2: of the biases that `init=critical` would draw in its place.
     """
     batch = data.sample(SAMPLE)
     profile = measure(network, objective, batch)
@@ -96,16 +98,18 @@ def inspect(
     found = deviation(draws, theory) if theory else None
     said = verdict(profile, anatomy(network)) | {"deviation": found and found.as_dict()}
     spectrum = jacobian_singular_values(network, batch.inputs) if jacobian else None
-    ahead = _outlook(network, profile, batch, adaptive) if theory else None
+    ahead = _outlook(network, profile, batch, adaptive, critical_sigma_b2) if theory else None
     return Inspection(batch, profile, _relative(draws), theory, ahead, said, spectrum)
 
 
-def _outlook(network: MLP, profile: Sequence[LayerFlow], batch: Batch, adaptive: bool) -> Outlook | None:
+def _outlook(
+    network: MLP, profile: Sequence[LayerFlow], batch: Batch, adaptive: bool, critical_sigma_b2: float
+) -> Outlook | None:
     """None with a normalisation, for whose networks there is no such depth."""
     if network.normalized or network.activation is None:
         return None
     input_norm = batch.inputs.double().square().mean().item()
-    return outlook(in_float64(network.activation), profile[:-1], input_norm, adaptive)
+    return outlook(in_float64(network.activation), profile[:-1], input_norm, adaptive, critical_sigma_b2)
 
 
 def how_to_inspect(config: Mapping[str, Any], network: MLP, data: MemoryDataModule) -> dict[str, Any]:
@@ -113,8 +117,8 @@ def how_to_inspect(config: Mapping[str, Any], network: MLP, data: MemoryDataModu
     others = OTHERS if count_parameters(network) <= SMALL and config["model"]["hidden"] else 0
     return {
         "others": redrawn(config, data, others),
-        # What divides by the gradient's size needs an eps.
-        "adaptive": "eps" in config["optimizer"],
+        "adaptive": divides_by_size(config["optimizer"], config["allowed_targets"]),
+        "critical_sigma_b2": config["init"].get("sigma_b2", 0.0),
         "jacobian": config["probe"].get("jacobian", False),
     }
 

@@ -26,7 +26,7 @@ def test_six_depth_scales_of_tanh(sigma_w2: float, xi_c: float) -> None:
 
 
 def test_what_does_not_train_is_told_its_critical_scale() -> None:
-    found = outlook(nn.Tanh(), network(40, 1.0, 0.05), 1.0, adaptive=False)
+    found = outlook(nn.Tanh(), network(40, 1.0, 0.05), 1.0, adaptive=False, critical_sigma_b2=0.05)
     assert found is not None
     assert found.critical == pytest.approx(critical_sigma_w2(nn.Tanh(), 0.05, 1.0, 40))
 
@@ -46,6 +46,21 @@ def test_he_trains_at_any_depth() -> None:
     assert found is not None
     assert found.trains
     assert found.limit == inf
+
+
+def test_no_remedy_that_is_none() -> None:
+    """GELU's lengths are unstable where its gradient is balanced: 200 critical layers do not train either."""
+    found = outlook(nn.GELU(), network(200, 2.35), 1.0, adaptive=False)
+    assert found is not None
+    assert not found.trains
+    assert found.critical is None
+
+
+@pytest.mark.parametrize("depth", [5, 20, 80])
+def test_the_limit_does_not_depend_on_where_the_network_ends(depth: int) -> None:
+    found = outlook(nn.ReLU(), network(depth, 1.8), 1.0, adaptive=False)
+    assert found is not None
+    assert found.limit == pytest.approx(6 / abs(log(0.9)), abs=1)
 
 
 def test_nothing_to_say_of_one_layer_or_of_zeros() -> None:

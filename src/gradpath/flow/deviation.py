@@ -17,7 +17,7 @@ LARGEST = 2.0
 class Deviation:
     """Factor of |delta| per layer towards the input, measured and predicted.
 
-    measured: geometric mean over the draws; lowest, highest: of them. theory: where 95 of 100 networks of this width are.
+    measured: geometric mean over the draws; lowest, highest: of them. theory: where at least 95 of 100 networks are.
     outside: the mean is not there.
     """
 

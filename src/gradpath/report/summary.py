@@ -26,7 +26,7 @@ LOOKED_AT = ("data", "model", "activation", "init", "norm", "loss", "experiment"
 # networks of other seeds and in 95 of 100 by theory.
 HEADER = ("layer", "|delta|", "/ last", "seeds", "theory", "band", "|dW|", "std phi", "sat.", "dead")
 # Widths of a grid's columns: class, measured, predicted, deviation, outlook.
-LOOK = (12, 9, 9, 9, 14)
+LOOK = (11, 8, 8, 8, 15)
 
 
 def show_start(
@@ -66,7 +66,7 @@ def show_look_line(
     deviation = verdict["deviation"]
     cells.append("" if deviation is None else "outside" if deviation["outside"] else "inside")
     cells.append("" if ahead is None else "trains" if ahead.trains else f"depth {ahead.depth} > {int(ahead.limit)}")
-    print("".join(f"{cell:<{width}}" for cell, width in zip(cells, LOOK, strict=True)) + " ".join(overrides), flush=True)
+    print("".join(f"{cell:<{width}} " for cell, width in zip(cells, LOOK, strict=True)) + " ".join(overrides), flush=True)
 
 
 def _shown(ratio: float | None) -> str:
@@ -99,8 +99,8 @@ def show_outlook(ahead: Outlook | None, choices: Mapping[str, str]) -> None:
     else:
         reason = f"depth {ahead.depth} is past {limit}, where |delta|^2 has changed by e^{ahead.scales:g}"
     where = f"{choices['activation']} at sigma_w^2 = {ahead.sigma_w2:.3g}, sigma_b^2 = {ahead.sigma_b2:.2g}"
-    if choices["init"] == "critical":
-        remedy = f"at most {limit} hidden layers"
+    if choices["init"] == "critical" or (choices["activation"] == "relu" and ahead.critical is None):
+        remedy = f"at most {max(limit, 1)} hidden layers"
     elif ahead.critical is None or ahead.critical > STANDARD_SCALE:
         remedy = "activation=relu init=he_normal"
     else:

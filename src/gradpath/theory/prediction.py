@@ -31,8 +31,8 @@ SHIFT = 2.0
 class LayerPrediction:
     """q: mean square of the pre-activations. correlation: of those of the first two inputs, None where only norms are known.
 
-    delta: root mean square |delta| relative to the last hidden layer. low, high: where 95 of 100 networks of this width have
-    it; None where q is not finite.
+    delta: root mean square |delta| relative to the last hidden layer. low, high: where at least 95 of 100 networks of
+    independent weights and this width have it; None where q is not finite.
     """
 
     layer: str
