@@ -58,9 +58,9 @@ def overrides(optimizer: str, depth: int, activation: str, init: str, lr: float)
 
 def table(found: Sequence[Cell]) -> Iterator[str]:
     """In Markdown."""
-    yield "| optimizer | activation | init | depth | limit | theory | accuracy | trains | |\n" + "|---" * 9 + "|"
+    yield "| optimizer | activation | init | depth | past | theory | accuracy | trains | |\n" + "|---" * 9 + "|"
     for cell in found:
-        limit = "> 1000" if cell.limit > 1000 else f"{cell.limit:.0f}"
+        limit = "" if cell.trains else f"{cell.limit:.0f}"
         words = ("yes" if cell.trains else "no", f"{cell.accuracy:.2f}", "yes" if cell.accuracy > TRAINED else "no")
         kind = (cell.optimizer, cell.activation, cell.init, str(cell.depth), limit)
         yield "| " + " | ".join((*kind, *words, "" if cell.right else "wrong")) + " |"
