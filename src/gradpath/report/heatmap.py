@@ -41,6 +41,12 @@ def heatmap(record: Record) -> Figure:
         right.plot(
             relative[place], layers, marker="." if len(layers) < 40 else None, color=color, label=f"step {steps[place]}"
         )
+    predicted = record.lines.get("theory_delta", np.zeros(len(layers)))[: len(layers)]
+    if predicted[-1] > 0:
+        # The mean-field line, and where at least 95 of 100 networks start.
+        low, high = record.lines["theory_delta_band"][:, : len(layers)] / predicted[-1]
+        right.fill_betweenx(layers, low, high, color="tab:orange", alpha=0.25, linewidth=0)
+        right.plot(predicted / predicted[-1], layers, "--", color="tab:orange", label="theory")
     for limit in (VANISHING, EXPLODING):
         right.axvline(limit, color="0.8", linewidth=1, linestyle="--")
     right.set(xscale="log", xlabel="ratio", title="over depth", xlim=(1 / reach / 2, reach * 2))
