@@ -26,7 +26,15 @@ def test_theory_over_depth() -> None:
     assert (extent.x0, extent.x1) == pytest.approx((0.18, 1.25))
 
 
-@pytest.mark.parametrize("lines", [{}, {"theory_delta": np.zeros(4), "theory_delta_band": np.zeros((2, 4))}])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        {},
+        {"theory_delta": np.zeros(4), "theory_delta_band": np.zeros((2, 4))},
+        {"theory_delta": np.full(4, np.inf), "theory_delta_band": np.full((2, 4), np.inf)},
+    ],
+    ids=["no theory", "no gradient", "not finite"],
+)
 def test_no_line_where_theory_says_nothing(lines: dict[str, np.ndarray]) -> None:
     _, right, *_ = heatmap(record(**lines)).axes
     assert "theory" not in [line.get_label() for line in right.lines]

@@ -42,7 +42,7 @@ def heatmap(record: Record) -> Figure:
             relative[place], layers, marker="." if len(layers) < 40 else None, color=color, label=f"step {steps[place]}"
         )
     predicted = record.lines.get("theory_delta", np.zeros(len(layers)))[: len(layers)]
-    if predicted[-1] > 0:
+    if 0 < predicted[-1] < np.inf:
         # The mean-field line, and where at least 95 of 100 networks start.
         low, high = record.lines["theory_delta_band"][:, : len(layers)] / predicted[-1]
         right.fill_betweenx(layers, low, high, color="tab:orange", alpha=0.25, linewidth=0)

@@ -82,7 +82,7 @@ def predict_network(network: MLP, layers: Sequence[Layer], inputs: Tensor) -> Pr
     before a normalisation, an activation that takes no vector of any length (PReLU per unit).
     """
     equal = any(bool(w.min() == w.max() != 0) for w in (linear.weight for linear in network.linears) if w.numel() > 1)
-    norm = norm_of(network)
+    norm = _norm_of(network)
     if network.activation is None or equal or (network.normalized and norm is None):
         return None
     try:
@@ -253,7 +253,7 @@ def _layer(activation: Activation, norm: Norm | None, q: float) -> _Step:
     return _Step(q, slopes / variance, square if norm.placement == "before" else 1.0)
 
 
-def norm_of(network: MLP) -> Norm | None:
+def _norm_of(network: MLP) -> Norm | None:
     """The normalisation of the hidden layers, None where there is none that theory knows."""
     kinds: dict[type[nn.Module], Literal["batch", "layer"]] = {nn.BatchNorm1d: "batch", nn.LayerNorm: "layer"}
     parts = dict(network.blocks[0].named_children())
