@@ -3,7 +3,7 @@
 
     python scripts/trainability.py
 
-Trains 130 networks in about fifteen minutes on two cores; --quick trains 9 in half a minute. Stopped and started again, it
+Trains 130 networks in about ten minutes on two cores; --quick trains 9 in half a minute. Stopped and started again, it
 goes on where it was. Writes logs/studies/trainability.png and the numbers beside it, as CSV.
 """
 

@@ -21,6 +21,7 @@ from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError
 from gradpath.flow.callback import FlowCallback, Start
 from gradpath.flow.divergence import DivergenceGuard
+from gradpath.interrupt import StopBetweenBatches
 from gradpath.module import GradpathModule, MakeOptimizer, MakeSchedule
 from gradpath.network import MLP
 from gradpath.objective import Objective, build_objective
@@ -159,6 +160,7 @@ def build_trainer(
         DivergenceGuard(folder, log_every),
         *_checkpoints(folder, metric),
         EpochLines(),
+        StopBetweenBatches(),
     ]
     trainer = new_trainer(
         **config["trainer"],
