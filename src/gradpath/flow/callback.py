@@ -93,7 +93,7 @@ class FlowCallback(pl.Callback):
         record.continue_from(self.folder, trainer.global_step)
         self.probe.kept = record
         if self.window:
-            self.probe.silent = {int(layer): (idle.numpy(), seen) for layer, (idle, seen) in self.window.items()}
+            self.probe.silence.go_on(self.window)
         self.probe.open()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -113,8 +113,7 @@ class FlowCallback(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """How long each unit has been silent: a resumed run counts on."""
-        silent = self.probe.silent if self.probe else {}
-        return {str(layer): (torch.from_numpy(idle), seen) for layer, (idle, seen) in silent.items()}
+        return self.probe.silence.state() if self.probe else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.window = state_dict

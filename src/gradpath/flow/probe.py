@@ -1,31 +1,27 @@
 """The probe: per layer and measured step, what the gradient, the weights and the activations did."""
 
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
-from torch.nn.parallel import DistributedDataParallel
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.diagnosis import Layer, diagnose
+from gradpath.flow.gradients import GradientSquares
 from gradpath.flow.norms import Scalar, gather, square_sum, square_sums
 from gradpath.flow.profile import rows_are_equal, scales_of
 from gradpath.flow.quantities import SEEN, SHARED, Ledger, Step
 from gradpath.flow.record import FILE, Record, set_verdict
+from gradpath.flow.silence import Silence
 from gradpath.flow.spectrum import cosines, ranks
 from gradpath.flow.watch import Meter, Watch
-
-# A unit is dead when it was zero on this many samples in a row (all of them, before so many were seen).
-WINDOW = 1024
+from gradpath.flow.wrappers import anything_compiled, is_compiled, is_distributed, unwrapped
 
 
 class Scaler(Protocol):
@@ -101,15 +97,17 @@ class Probe:
         self.distributed, self.step, self.on_row = distributed, first_step, on_row
         self.device = next(model.parameters()).device
         self.slow_every, self.slow = slow_every, False
-        # Compiled from outside, or by `module.compile()`. Only then: forcing eager execution slows every call down.
-        self.compiled = self.model is not model or any(module._compiled_call_impl is not None for module in model.modules())
-        self.watch = Watch(self.model, keep, self._on_backward)
+        # Only then: forcing eager execution slows every call down.
+        self.compiled = is_compiled(model)
+        self.watch = Watch(self.model, keep)
         # A weight that is computed from others (spectral norm) is no parameter, and is not read.
         weights = [meter.linear.weight for meter in self.watch.meters]
         self.weights: Sequence[Tensor | None] = [w if isinstance(w, nn.Parameter) else None for w in weights]
-        self.biases: Sequence[Tensor | None] = [meter.linear.bias for meter in self.watch.meters]
-        # Small, and cheaper all at once when the step is done; but by then they have been clipped or unscaled.
-        self.hooks_on_biases = clipping or scaler is not None or distributed
+        biases = [meter.linear.bias for meter in self.watch.meters]
+        late = not clipping and scaler is None
+        self.gradients = GradientSquares(self.weights, biases, late, distributed)
+        self.watch.on_backward = self.gradients.on_backward
+        self.silence = Silence([meter.linear.out_features for meter in self.watch.meters], distributed)
         self.owned = {id(parameter) for parameter in model.parameters()}
         # sigma_w^2, sigma_b^2 and whether all units are the same, as the probe found them.
         self.scales: dict[Meter, tuple[float, float, bool]] = {}
@@ -118,15 +116,9 @@ class Probe:
         self.columns: list[Meter] = []
         asked = {"clipped": clipping, "activations": activations, "correlation": inputs is not None, "rank": rank}
         self.ledger = Ledger([name for name, wanted in asked.items() if wanted])
-        self.grad_hooks: list[RemovableHandle] = []
-        self.unread = [float("nan")] * len(self.weights)
-        self.grad_squares: list[Scalar] = [*self.unread, *self.unread]
-        self.last_squares = self.grad_squares
         self.weight_squares: list[Scalar] = []
         self.before: list[Tensor] = []
         self.moved: set[int] = set()
-        # Of each layer with an activation: samples since each unit was last positive, samples seen.
-        self.silent: dict[int, tuple[npt.NDArray[np.int64], int]] = {}
         self.hooks: list[RemovableHandle] = []
         # The optimiser in the middle of a step: one that is made of others calls theirs from its own.
         self.stepping: Optimizer | None = None
@@ -146,7 +138,7 @@ class Probe:
 
     def open(self) -> None:
         """Begins to measure."""
-        self.compiled = self.compiled or _anything_compiled()
+        self.compiled = self.compiled or anything_compiled()
         if not self.scales:
             self.scales = {meter: scales_of(meter.linear) for meter in self.watch.meters}
         self.hooks = [
@@ -193,37 +185,13 @@ class Probe:
             torch.compiler.set_stance("force_eager" if measured else "default")
         if measured:
             self.watch.attach()
-            self._attach_to_gradients()
+            self.gradients.attach()
         else:
             self._detach()
 
     def _detach(self) -> None:
         self.watch.detach()
-        for hook in self.grad_hooks:
-            hook.remove()
-        self.grad_hooks = []
-
-    def _attach_to_gradients(self) -> None:
-        """|dW| and |db| are measured where they are made, while they are in the cache; the latest of a step counts."""
-        if self.distributed:
-            return
-        for index, parameter in enumerate([*self.weights, *(self.biases if self.hooks_on_biases else [])]):
-            if parameter is not None and parameter.requires_grad:
-                hook = partial(self._on_gradient, index)
-                self.grad_hooks.append(parameter.register_post_accumulate_grad_hook(hook))  # type: ignore[no-untyped-call]
-
-    def _on_gradient(self, index: int, parameter: Tensor) -> None:
-        if parameter.grad is not None:
-            self.grad_squares[index] = square_sum(parameter.grad, self.last_squares[index])
-
-    def _on_backward(self) -> None:
-        if self.distributed:
-            # At the end of the whole backward pass, when DDP has averaged: its callback is queued before this one's.
-            queue = torch.autograd.Variable._execution_engine.queue_callback
-            queue(lambda: queue(self._measure_gradients))
-
-    def _measure_gradients(self) -> None:
-        self.grad_squares = square_sums([None if p is None else p.grad for p in [*self.weights, *self.biases]])
+        self.gradients.detach()
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self.stepping not in (None, optimizer) or not self._holds(optimizer):
@@ -274,19 +242,16 @@ class Probe:
     def _finish(self) -> None:
         """Enters a step's numbers as they are into the ledger."""
         watch, meters, ledger = self.watch, self.watch.meters, self.ledger
-        if not self.hooks_on_biases:
-            self.grad_squares[len(meters) :] = square_sums([None if bias is None else bias.grad for bias in self.biases])
         scalars = [
             *[meter.delta for meter in meters],
             *[meter.samples for meter in meters],
             *[meter.entries for meter in meters],
-            *self.grad_squares,
+            *self.gradients.take(),
         ]
         if self.clipping:
             scalars += square_sums([None if weight is None else weight.grad for weight in self.weights])
         if self.slow:
             scalars += self._slow_numbers()
-        self.grad_squares, self.last_squares = [*self.unread, *self.unread], self.grad_squares
         scale = 1 / self.scaler.get_scale() if self.scaler else 1.0
         self._look_at_symmetry()
         uses = [meter.uses / watch.passes for meter in meters]
@@ -354,48 +319,10 @@ class Probe:
         self.ledger.settle(self.kept, [position[m] for m in self.columns], [m.shape.centre for m in meters])
 
     def _dead(self) -> list[float]:
-        """The fraction of each layer's units that were silent for WINDOW samples; NaN without an activation."""
+        """The fraction of each layer's units that have long been silent; NaN without an activation."""
         meters = self.watch.meters
-        seen = [meter.activations for meter in meters]
-        sizes = [len(a.peak) if a else meter.linear.out_features for a, meter in zip(seen, meters, strict=True)]
-        # -1 where this process saw nothing: another may have. One transfer for all layers.
-        peaks = torch.cat(
-            [a.peak if a else torch.full((n,), -1.0, device=self.device) for a, n in zip(seen, sizes, strict=True)]
-        )
         samples = max((m.samples * self.watch.passes // m.uses for m in meters if m.activations), default=0)
-        if self.distributed:
-            torch.distributed.all_reduce(peaks, torch.distributed.ReduceOp.MAX)
-            samples *= torch.distributed.get_world_size()
-        found = []
-        for index, peak in enumerate(np.split(peaks.cpu().numpy(), np.cumsum(sizes)[:-1])):
-            if peak.max(initial=-1) < 0:
-                found.append(float("nan"))
-                continue
-            idle, before = self.silent.get(index, (np.zeros(len(peak), dtype=np.int64), 0))
-            idle = np.where(peak > 0, 0, idle + samples)
-            self.silent[index] = idle, before + samples
-            found.append(float(np.mean(idle >= min(before + samples, WINDOW))))
-        return found
-
-
-def unwrapped(model: nn.Module) -> nn.Module:
-    """The module inside `torch.compile`'s and DistributedDataParallel's wrappers."""
-    while True:
-        inner = model.module if isinstance(model, DistributedDataParallel) else getattr(model, "_orig_mod", None)
-        if not isinstance(inner, nn.Module):
-            return model
-        model = inner
-
-
-def _anything_compiled() -> bool:
-    """Dynamo has compiled something in this process: it may be what calls the model."""
-    dynamo = sys.modules.get("torch._dynamo.utils")
-    return bool(dynamo and sum(dynamo.counters["frames"].values()))
-
-
-def _is_distributed(model: nn.Module) -> bool:
-    """DistributedDataParallel itself, or inside `torch.compile`'s wrapper."""
-    return isinstance(getattr(model, "_orig_mod", model), DistributedDataParallel)
+        return self.silence.dead([m.activations.peak if m.activations else None for m in meters], samples, self.device)
 
 
 @contextmanager
@@ -415,7 +342,7 @@ def probe(model: nn.Module, folder: str | Path | None = None, **options: Any) ->
         raise ValueError(f"probe: folder={folder}: holds a record already; choose another")
     if place is not None:
         place.mkdir(parents=True, exist_ok=True)
-    measuring = Probe(model, **{"distributed": _is_distributed(model), **options})
+    measuring = Probe(model, **{"distributed": is_distributed(model), **options})
     measuring.open()
     try:
         yield measuring

@@ -1,0 +1,59 @@
+"""Which units have been silent for long."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+# A unit is dead when it was zero on this many samples in a row (all of them, before so many were seen).
+WINDOW = 1024
+
+
+class Silence:
+    """Counts, for each unit of each layer, the samples since it was last positive.
+
+    Args:
+        units: of each layer. distributed: processes share the batches.
+    """
+
+    def __init__(self, units: Sequence[int], distributed: bool) -> None:
+        self.units, self.distributed = units, distributed
+        # Of each layer that was seen: samples since each unit was last positive, samples seen.
+        self.idle: dict[int, tuple[npt.NDArray[np.int64], int]] = {}
+
+    def dead(self, peaks: Sequence[Tensor | None], samples: int, device: torch.device) -> list[float]:
+        """The fraction of each layer's units that were silent for WINDOW samples; NaN where nothing has been seen.
+
+        Args:
+            peaks: of each layer (units,), positive for a unit that was not zero on all of the step's samples; None where
+                nothing was seen.
+            samples: of the step, in this process.
+        """
+        sizes = [n if peak is None else len(peak) for peak, n in zip(peaks, self.units, strict=True)]
+        # -1 where this process saw nothing: another may have. One transfer for all layers.
+        all_peaks = torch.cat(
+            [torch.full((n,), -1.0, device=device) if p is None else p for p, n in zip(peaks, sizes, strict=True)]
+        )
+        if self.distributed:
+            torch.distributed.all_reduce(all_peaks, torch.distributed.ReduceOp.MAX)
+            samples *= torch.distributed.get_world_size()
+        parts = np.split(all_peaks.cpu().numpy(), np.cumsum(sizes)[:-1])
+        return [self._dead(index, peak, samples) for index, peak in enumerate(parts)]
+
+    def state(self) -> dict[str, tuple[Tensor, int]]:
+        """For a checkpoint."""
+        return {str(layer): (torch.from_numpy(idle), seen) for layer, (idle, seen) in self.idle.items()}
+
+    def go_on(self, state: Mapping[str, tuple[Tensor, int]]) -> None:
+        """Counts on from a checkpoint's state."""
+        self.idle = {int(layer): (idle.numpy(), seen) for layer, (idle, seen) in state.items()}
+
+    def _dead(self, layer: int, peak: npt.NDArray[np.float32], samples: int) -> float:
+        if peak.max(initial=-1) < 0:
+            return float("nan")
+        idle, before = self.idle.get(layer, (np.zeros(len(peak), dtype=np.int64), 0))
+        idle, seen = np.where(peak > 0, 0, idle + samples), before + samples
+        self.idle[layer] = idle, seen
+        return float(np.mean(idle >= min(seen, WINDOW)))

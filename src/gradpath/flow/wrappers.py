@@ -1,0 +1,31 @@
+"""What stands around a model: compiled code, processes that share its batches."""
+
+import sys
+
+from torch import nn
+from torch.nn.parallel import DistributedDataParallel
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The module inside `torch.compile`'s and DistributedDataParallel's wrappers."""
+    while True:
+        inner = model.module if isinstance(model, DistributedDataParallel) else getattr(model, "_orig_mod", None)
+        if not isinstance(inner, nn.Module):
+            return model
+        model = inner
+
+
+def is_compiled(model: nn.Module) -> bool:
+    """From outside, or by `module.compile()`."""
+    return unwrapped(model) is not model or any(module._compiled_call_impl is not None for module in model.modules())
+
+
+def anything_compiled() -> bool:
+    """Dynamo has compiled something in this process: it may be what calls the model."""
+    dynamo = sys.modules.get("torch._dynamo.utils")
+    return bool(dynamo and sum(dynamo.counters["frames"].values()))
+
+
+def is_distributed(model: nn.Module) -> bool:
+    """DistributedDataParallel itself, or inside `torch.compile`'s wrapper."""
+    return isinstance(getattr(model, "_orig_mod", model), DistributedDataParallel)

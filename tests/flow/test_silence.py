@@ -1,0 +1,26 @@
+"""Dead units, by the samples since they last spoke."""
+
+import pytest
+import torch
+
+from gradpath.flow.probe import probe
+from gradpath.flow.silence import WINDOW
+from gradpath.network import MLP
+
+
+def test_dead_units_are_silent_for_a_whole_window() -> None:
+    """A unit that last spoke WINDOW samples ago is dead, one that spoke a sample later is not."""
+    network = MLP(1, [3], 1).double()
+    with torch.no_grad():
+        network.linears[0].weight.copy_(torch.tensor([[1.0], [-1.0], [0.0]]))
+        network.linears[0].bias.zero_()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.0)
+    size, shares = WINDOW // 4, []
+    with probe(network) as p:
+        for sign in (1, -1, 1, 1, 1, 1, -1):
+            optimizer.zero_grad()
+            network(sign * torch.ones(size, 1, dtype=torch.float64)).mean().backward()
+            optimizer.step()
+            shares.append(p.record.row(-1)["dead"][0])
+    # The third unit never speaks; the second has been silent for four batches at the sixth step.
+    assert shares == pytest.approx([2 / 3, 1 / 3, 1 / 3, 1 / 3, 1 / 3, 2 / 3, 1 / 3])
