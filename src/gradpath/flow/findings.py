@@ -11,8 +11,8 @@ from torch import nn
 from gradpath.flow.activation import is_activation
 from gradpath.network import Function
 from gradpath.theory import layers
+from gradpath.theory.lengths import average_path
 from gradpath.theory.mean_field import critical_sigma_w2
-from gradpath.theory.prediction import Inputs, predict
 from gradpath.theory.quadrature import in_float64
 
 # A sick network gets at most this many findings.
@@ -176,7 +176,7 @@ def _critical(hidden: Sequence[Layer], activation: nn.Module) -> float | None:
 def _theory_agrees(kind: str, hidden: Sequence[Layer], activation: nn.Module) -> bool:
     """A wide network of these scales would be as sick, within a factor of 10 of the limits: it is not bad luck."""
     try:
-        ratio = predict(activation, hidden, Inputs((_input_norm(hidden[0]),))).layers[0].delta
+        _, (ratio, *_) = average_path(activation, hidden, [_input_norm(hidden[0])])
     except (RuntimeError, OverflowError):
         return True
     return ratio < 1e-1 if kind == "vanishing" else not ratio <= 1e1

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from math import exp, inf, nan
+from math import exp, nan
 from typing import Literal, Protocol
 
 import numpy as np
@@ -13,8 +13,8 @@ from gradpath.network import MLP
 from gradpath.theory.batch import batch_sites, through_batch_norm
 from gradpath.theory.fluctuations import Site, step_covariance, typical_cosine
 from gradpath.theory.layers import Layer, Norm
+from gradpath.theory.lengths import average_path
 from gradpath.theory.mean_field import LARGEST_Q, SMALLEST_Q
-from gradpath.theory.moments import both, mean
 from gradpath.theory.pairs import pair_path
 from gradpath.theory.quadrature import Activation, Array, in_float64
 
@@ -128,7 +128,7 @@ def predict(
         correlation = [_cosine(covariance) for covariance in covariances]
         sites = batch_sites(layers, covariances, norm)
     else:
-        q, delta = _means(activation, layers, inputs, norm)
+        q, delta = average_path(activation, layers, inputs.norms, norm)
         correlation = _correlation(activation, layers, inputs, norm)
         sites = _sites(activation, layers, inputs, norm)
     shifts = SHIFT / np.array([layer.width for layer in layers[:-1]], dtype=np.float64)
@@ -168,21 +168,6 @@ def lines(predicted: Prediction | None, profile: Sequence[Measured]) -> dict[str
     }
 
 
-def _means(
-    activation: Activation, layers: Sequence[Layer], inputs: Inputs, norm: Norm | None
-) -> tuple[list[float], list[float]]:
-    """q and delta of every layer, averaged over the inputs."""
-    paths = [_path(activation, layers, norm, moment) for moment in inputs.norms]
-    q = np.mean([[at.q for at in path] for path in paths], axis=0)
-    gains = np.array([[at.gain for at in path] for path in paths])
-    # E|delta^l|^2 relative to the last layer's: the product of what lies between, averaged over the inputs.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        factors = np.array([*(layer.sigma_w2 for layer in layers[1:]), 1.0])
-        delta2 = np.cumprod((gains * factors)[:, ::-1], axis=1)[:, ::-1].mean(0)
-        delta = np.sqrt(delta2 / delta2[-1])
-    return q.tolist(), delta.tolist()
-
-
 def _correlation(activation: Activation, layers: Sequence[Layer], inputs: Inputs, norm: Norm | None) -> list[float | None]:
     """Of the first two inputs."""
     if inputs.gram is None or len(inputs.gram) < 2:
@@ -219,38 +204,6 @@ def _factors(steps: Array | None, shifts: Array, layers: int) -> list[float | No
         return [None] * layers
     spans = [1.96 * float(steps[k:, k:].sum()) ** 0.5 + float(shifts[k:].sum()) for k in range(layers)]
     return [exp(min(span / 2, 300.0)) for span in spans]
-
-
-@dataclass(frozen=True)
-class _Step:
-    """Of one layer: q; gain: of |delta|^2 on its way from the activations back to h; moment: mean square handed on."""
-
-    q: float
-    gain: float
-    moment: float
-
-
-def _path(activation: Activation, layers: Sequence[Layer], norm: Norm | None, moment: float) -> list[_Step]:
-    path = []
-    for layer in layers:
-        path.append(_layer(activation, norm, layer.sigma_w2 * moment + layer.sigma_b2))
-        moment = path[-1].moment
-    return path
-
-
-def _layer(activation: Activation, norm: Norm | None, q: float) -> _Step:
-    """Without normalisation, or with LayerNorm."""
-    if not q < inf:
-        return _Step(q, inf, inf)
-    if norm is None:
-        square, slopes = both(activation, q)
-        return _Step(q, slopes, square)
-    square, slopes = both(activation, 1.0 if norm.placement == "before" else q)
-    # Of what LayerNorm divides by.
-    variance = q if norm.placement == "before" else square - mean(activation, q) ** 2
-    if not variance > 0:
-        raise ValueError("predict: a layer has nothing to normalise")
-    return _Step(q, slopes / variance, square if norm.placement == "before" else 1.0)
 
 
 def _norm_of(network: MLP) -> Norm | None:
