@@ -45,7 +45,7 @@ class Objective:
 
     def loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The mean loss of a batch, a scalar. `outputs`: (batch, outputs)."""
-        loss: Tensor = self.criterion(*self._matched(outputs, targets))
+        loss: Tensor = self.criterion(*self.matched(outputs, targets))
         return loss
 
     def prediction(self, outputs: Tensor) -> Tensor:
@@ -77,7 +77,8 @@ class Objective:
         # Logits are cut at 0; a squared error fits the class number itself.
         return 0.0 if isinstance(self.criterion, nn.BCEWithLogitsLoss) else 0.5
 
-    def _matched(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    def matched(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        """What the criterion takes: classes as they are, or numbers in the shape of the outputs."""
         if isinstance(self.criterion, CLASS_LOSSES):
             return outputs, targets
         if self.task == Task.MULTICLASS:

@@ -1,0 +1,134 @@
+"""The operations of a network, each with its value, the gradient that it hands on, and those of its own parameters."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from gradpath.byhand.activations import Activation
+
+# What an entry of the input reaches in the output: the entry in its own place, the units of its sample, or its unit in every
+# sample.
+Reach = Literal["entry", "sample", "unit"]
+
+
+class Operation(ABC):
+    """One step of a network on a batch, (B, n) -> (B, m).
+
+    Args:
+        name: of what comes out. formula: how it is computed from what comes in. derivative: how dL/d(what comes in) is.
+        parameters: by short name, changed in place by training.
+
+    gradients: dL/dparameter, by the same names, after `backward`.
+    """
+
+    reach: Reach
+
+    def __init__(self, name: str, formula: str, derivative: str, parameters: Mapping[str, Tensor] | None = None) -> None:
+        self.name, self.formula, self.derivative, self.parameters = name, formula, derivative, parameters or {}
+        self.gradients: dict[str, Tensor] = {}
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """Keeps what `backward` needs."""
+
+    @abstractmethod
+    def backward(self, grad: Tensor) -> Tensor:
+        """From dL/d(output) to dL/d(input)."""
+
+
+class Linear(Operation):
+    """h_i = sum_j W_ij x_j + b_i for each sample (Rumelhart et al. 1986).
+
+    dL/dx = W^T dL/dh, dL/dW = sum over the samples of dL/dh x^T, dL/db = sum over the samples of dL/dh.
+    """
+
+    reach = "sample"
+
+    def __init__(self, name: str, given: str, weight: Tensor, bias: Tensor) -> None:
+        number = name[1:]
+        formula, derivative = f"W{number} {given} + b{number}", f"W{number}^T dL/d{name}"
+        super().__init__(name, formula, derivative, {"weight": weight, "bias": bias})
+        self.weight, self.bias = weight, bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.x = x
+        return x @ self.weight.T + self.bias
+
+    def backward(self, grad: Tensor) -> Tensor:
+        self.gradients = {"weight": grad.T @ self.x, "bias": grad.sum(0)}
+        return grad @ self.weight
+
+
+class Elementwise(Operation):
+    """An activation, or a sigmoid at the output: dL/dx = dL/dy * phi'(x)."""
+
+    reach = "entry"
+
+    def __init__(self, name: str, given: str, activation: Activation) -> None:
+        super().__init__(name, f"{activation.name}({given})", f"dL/d{name} * {activation.name}'({given})")
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.x = x
+        return self.activation.value(x)
+
+    def backward(self, grad: Tensor) -> Tensor:
+        return grad * self.activation.slope(self.x)
+
+
+class Normalization(Operation):
+    """y = gamma z + beta with z = (x - mean) / s, s = sqrt(var + eps): mean and variance over the batch for each unit
+    (BatchNorm, Ioffe & Szegedy 2015) or over the units for each sample (LayerNorm, Ba et al. 2016).
+
+    With g = gamma dL/dy: dL/dx = (g - mean(g) - z mean(g z)) / s, the means over the same entries.
+
+    Args:
+        over: "batch" or "layer".
+    """
+
+    def __init__(
+        self, name: str, given: str, gamma: Tensor, beta: Tensor, eps: float, over: Literal["batch", "layer"]
+    ) -> None:
+        label = "BatchNorm" if over == "batch" else "LayerNorm"
+        derivative = f"(g - mean(g) - z mean(g z)) / s, g = gamma dL/d{name}"
+        super().__init__(name, f"{label}({given})", derivative, {"weight": gamma, "bias": beta})
+        self.gamma, self.beta, self.eps = gamma, beta, eps
+        self.dim = 0 if over == "batch" else 1
+        self.reach = "unit" if over == "batch" else "sample"
+
+    def forward(self, x: Tensor) -> Tensor:
+        centred = x - x.mean(self.dim, keepdim=True)
+        self.scale = ((centred**2).mean(self.dim, keepdim=True) + self.eps) ** 0.5
+        self.z = centred / self.scale
+        return self.gamma * self.z + self.beta
+
+    def backward(self, grad: Tensor) -> Tensor:
+        self.gradients = {"weight": (grad * self.z).sum(0), "bias": grad.sum(0)}
+        g = self.gamma * grad
+        mean, along = g.mean(self.dim, keepdim=True), (g * self.z).mean(self.dim, keepdim=True)
+        return (g - mean - self.z * along) / self.scale
+
+
+class Softmax(Operation):
+    """p_i = e^(x_i) / sum_j e^(x_j) for each sample; dL/dx = p (dL/dp - sum_j p_j dL/dp_j)."""
+
+    reach = "sample"
+
+    def __init__(self, name: str, given: str) -> None:
+        super().__init__(name, f"softmax({given})", f"p (dL/d{name} - sum p dL/d{name})")
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.p = softmax(x)
+        return self.p
+
+    def backward(self, grad: Tensor) -> Tensor:
+        return self.p * (grad - (self.p * grad).sum(1, keepdim=True))
+
+
+def softmax(x: Tensor) -> Tensor:
+    """Over the classes of each sample, without overflow."""
+    e = torch.exp(x - x.amax(1, keepdim=True))
+    return e / e.sum(1, keepdim=True)

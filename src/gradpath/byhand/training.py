@@ -1,0 +1,33 @@
+"""A training without torch.optim and without autograd."""
+
+from collections.abc import Iterable, Iterator
+
+import torch
+
+from gradpath.byhand.losses import of_objective
+from gradpath.byhand.network import Network, Pass, by_hand
+from gradpath.byhand.optimizers import Memory, of_optimizer
+from gradpath.data.memory import Batch
+from gradpath.objective import Objective
+
+
+@torch.no_grad()
+def train(
+    network: Network, objective: Objective, optimizer: torch.optim.Optimizer, batches: Iterable[Batch]
+) -> Iterator[Pass]:
+    """One step for each batch, changing the network's parameters; yields what was computed for it.
+
+    Args:
+        optimizer: whose kind and keys are followed; it takes no step itself.
+
+    Raises:
+        ConfigError: a loss or an optimiser for which nothing is written out.
+    """
+    loss, parameters = of_objective(objective), network.parameters
+    steps = of_optimizer(optimizer, parameters)
+    memories: dict[str, Memory] = {name: {} for name in parameters}
+    for inputs, targets in batches:
+        done = by_hand(network, loss, inputs, targets)
+        for name, gradient in done.parameters.items():
+            steps[name](parameters[name], gradient, memories[name])
+        yield done
