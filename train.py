@@ -2,12 +2,13 @@
 
 from omegaconf import DictConfig
 
-from gradpath.cli import launch
+from gradpath.cli import launch, undisturbed
 
 
 def main(config: DictConfig) -> None:
     # Heavy imports wait until there is a run: --help and mistakes answer at once.
-    from gradpath.experiment import run_from_hydra
+    with undisturbed():
+        from gradpath.experiment import run_from_hydra
 
     run_from_hydra(config)
 

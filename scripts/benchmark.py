@@ -171,6 +171,9 @@ def options(arguments: list[str]) -> dict[str, int]:
 
 
 def main() -> None:
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(__doc__)
+        return
     with one_line_errors():
         chosen = options(sys.argv[1:])
     quiet()

@@ -11,15 +11,18 @@ from functools import partial
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from gradpath.cli import launch
+from gradpath.cli import launch, undisturbed
 
 
 def main(config: DictConfig) -> None:
     # Heavy imports wait until the command line has been found right.
-    from gradpath.experiment import run_from_hydra
-    from gradpath.inspection import look
+    with undisturbed():
+        from gradpath.experiment import run_from_hydra
+        from gradpath.inspection import look
 
-    run_from_hydra(config, partial(look, brief="MULTIRUN" in str(HydraConfig.get().mode)))
+    hydra = HydraConfig.get()
+    place = hydra.job.num if "MULTIRUN" in str(hydra.mode) else None
+    run_from_hydra(config, partial(look, place=place))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """How often the verdict is right, on more than 200 networks whose truth is measured: `python scripts/score_verdict.py`.
 
-Prints the two confusion matrices, and every case in which it erred. About ten minutes on two cores.
+Prints the two confusion matrices, and every case in which it erred. About a quarter of an hour on two cores.
 """
 
 from gradpath.cli import without_arguments

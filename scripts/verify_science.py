@@ -36,5 +36,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    with one_line_ends("no claim has been judged."):
+    with one_line_ends("nothing has been written."):
         main()

@@ -1,6 +1,7 @@
 """The command line: Hydra's, with every mistake answered in one line before anything is loaded or written."""
 
 import os
+import signal
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterator
@@ -54,12 +55,17 @@ def launch(task: Callable[[DictConfig], Any], logs: str = "logs") -> None:
             # Kept for the end: raised here, Hydra would print its own account, and only the first of a sweep.
             try:
                 task(config)
-            except (ConfigError, RunFailed) as error:
-                ended.append(error)
-                if isinstance(error, ConfigError):
+            except (ConfigError, RunFailed, KeyboardInterrupt) as error:
+                if not isinstance(error, RunFailed):
                     remove_empty(Path(HydraConfig.get().runtime.output_dir), standing)
+                if isinstance(error, KeyboardInterrupt):
+                    raise
+                ended.append(error)
 
-        hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
+        try:
+            hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
+        except KeyboardInterrupt:
+            fail("stopped.", code=130)
     if len(ended) > 1:
         fail(f"{len(ended)} runs of the sweep failed: {'; '.join(map(str, ended))}", code=1)
     elif ended:
@@ -86,6 +92,19 @@ def without_arguments(doc: str | None, task: Callable[[], None]) -> None:
         if sys.argv[1:]:
             raise ConfigError(f"{' '.join(sys.argv[1:])}: takes no arguments.")
         task()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Ctrl-C waits for the end of the block: a library that is half imported answers it with errors of its own."""
+    asked: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: asked.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if asked and callable(before):
+        before(signal.SIGINT, None)
 
 
 @contextmanager

@@ -28,8 +28,12 @@ def check(config: Mapping[str, Any]) -> None:
     _check_combinations(config)
 
 
-def risks(config: Mapping[str, Any], choices: Mapping[str, str]) -> list[str]:
-    """Legal but risky combinations, one sentence each, with what to do instead."""
+def risks(config: Mapping[str, Any], choices: Mapping[str, str], scale: bool = True) -> list[str]:
+    """Legal but risky combinations, one sentence each, with what to do instead.
+
+    Args:
+        scale: speak of the initial scale too (theory may have a better remedy for this very network).
+    """
     activation, init, hidden = choices["activation"], choices["init"], config["model"]["hidden"]
     norm = config["norm"]["placement"]
     found = []
@@ -38,7 +42,7 @@ def risks(config: Mapping[str, Any], choices: Mapping[str, str]) -> list[str]:
             f"init={init} makes all units of a layer equal, and they stay equal: only symmetry-breaking schemes such as "
             "init=he_normal or init=xavier_normal learn features"
         )
-    if activation in ("sigmoid", "tanh") and init.startswith("he_") and norm == "none":
+    if activation in ("sigmoid", "tanh") and init.startswith("he_") and norm == "none" and scale:
         found.append(
             f"init={init} was derived for ReLU; with activation={activation} try init=xavier_normal, or init=critical"
         )
@@ -96,6 +100,8 @@ def _check_value(name: str, value: Any, hint: Any) -> None:
         raise ConfigError(f"{name}={shown}: must be {alternatives(kinds)}.")
     for number in value if isinstance(value, list) else [value]:
         broken = limits.broken_by(number)
+        if broken and isinstance(number, str) and _conforms(1.0, hint):
+            broken = broken.replace("must be", "must be a number or")
         if broken:
             each = "each value " if isinstance(value, list) else ""
             near = nearest(number, limits.words) if isinstance(number, str) else ""

@@ -1,5 +1,6 @@
 """The recipe of a run."""
 
+import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -28,11 +29,10 @@ from gradpath.network import count_parameters
 from gradpath.overrides import plain
 from gradpath.report import console
 from gradpath.report.metrics import MetricsFile, collect
-from gradpath.report.result import FILE as RESULT
 from gradpath.report.result import command, new_result, write_result
-from gradpath.report.summary import relative, show_outlook, show_result, show_start, show_verdict
+from gradpath.report.summary import relative, show_result, show_start, show_verdict, show_warnings
 from gradpath.report.tensorboard import RunLogger
-from gradpath.runs import CONFIG, OVERRIDES, read_config
+from gradpath.runs import CONFIG, OVERRIDES, RESULT, read_config
 from gradpath.schema import GROUPS
 from gradpath.seeding import seed_everything
 
@@ -70,9 +70,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     trainer = build_trainer(config, folder, objective.metric_name, step, start)
     start_folder(folder, config, overrides, trainer)
     show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
-    for sentence in risks(config, choices):
-        console.warn(sentence)
-    show_outlook(found.outlook, choices)
+    show_warnings(risks(config, choices, found.outlook is None or found.outlook.trains), found.outlook, choices)
     show_verdict("start", found.verdict, found.profile, found.theory, found.draws)
 
     device = str(trainer.strategy.root_device)
@@ -122,7 +120,7 @@ def recorded(result: dict[str, Any], folder: Path) -> Iterator[None]:
     except SystemExit as stopped:
         # Lightning's answer to Ctrl-C (code 1) and to SIGTERM (no code, which would read as success).
         console.warn(f"stopped; to continue: python train.py resume={relative(folder)}")
-        raise SystemExit(stopped.code or 1) from None
+        raise SystemExit(128 + (signal.SIGINT if stopped.code else signal.SIGTERM)) from None
     except Exception as error:
         first = (str(error) or "no message").splitlines()[0]
         result |= {"status": "failed", "error": f"{type(error).__name__}: {first}", "traceback": traceback.format_exc()}

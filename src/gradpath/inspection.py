@@ -23,10 +23,9 @@ from gradpath.flow.verdict import verdict
 from gradpath.network import MLP, count_parameters
 from gradpath.objective import Objective
 from gradpath.report import console
-from gradpath.report.result import FILE as RESULT
 from gradpath.report.result import new_result, write_result
-from gradpath.report.summary import relative, show_look, show_look_line, show_outlook, show_verdict
-from gradpath.runs import CONFIG, OVERRIDES
+from gradpath.report.summary import relative, show_look, show_look_line, show_verdict, show_warnings
+from gradpath.runs import CONFIG, OVERRIDES, RESULT
 from gradpath.seeding import seed_everything
 from gradpath.theory.prediction import Prediction, lines, predict_network
 from gradpath.theory.quadrature import in_float64
@@ -132,13 +131,13 @@ def _relative(draws: Sequence[Sequence[float]]) -> Matrix:
 
 
 def look(
-    config: Mapping[str, Any], choices: Mapping[str, str], folder: Path, overrides: list[str], brief: bool = False
+    config: Mapping[str, Any], choices: Mapping[str, str], folder: Path, overrides: list[str], place: int | None = None
 ) -> dict[str, Any]:
     """Step 0 of a run and no more: its `result.json`, whose content is returned, `config.yaml`, and a record of one row.
 
     Args:
         config, choices, folder, overrides: as for a run.
-        brief: say it in one line.
+        place: among many looks, from 0: say it in one line, below a heading. None: in full.
 
     Raises:
         ConfigError: a wrong input, or a folder that holds a run already; nothing has been written.
@@ -159,13 +158,11 @@ def look(
     write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))
     _record(found).save(folder)
     write_result(folder, result)
-    if brief:
-        show_look_line(found.verdict, found.theory, found.outlook, overrides)
+    if place is not None:
+        show_look_line(place, found.verdict, found.theory, found.outlook, overrides)
         return result
     show_look(config["seed"], choices, count_parameters(network), folder)
-    for sentence in risks(config, choices):
-        console.warn(sentence)
-    show_outlook(found.outlook, choices)
+    show_warnings(risks(config, choices, found.outlook is None or found.outlook.trains), found.outlook, choices)
     show_verdict("start", found.verdict, found.profile, found.theory, found.draws)
     return result
 

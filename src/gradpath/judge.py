@@ -34,9 +34,10 @@ def judge(
     rows = metrics.load(folder)
     found = divergence.load(folder)
     recorded = (folder / record.FILE).is_file()
+    reading = read([row.delta for row in end[:-1]]).as_dict() if end else None
     course = Course(
         diverged=str(found) if found else None,
-        losses=[row["train/loss"] for row in rows if "train/loss" in row],
+        losses=_losses(rows),
         steps=max((int(row["step"]) for row in rows), default=0),
         lr=optimizer["lr"],
         # Adam and its kin; Muon's own eps belongs to another part of it.
@@ -45,10 +46,19 @@ def judge(
         record=record.load(folder) if recorded else None,
         layers=[row.layer for row in start[:-1]],
         dead=([row.dead or 0.0 for row in start[:-1]], [row.dead or 0.0 for row in (end or [])[:-1]]),
+        readings=(at_start["class"], reading["class"] if reading else None),
     )
     findings = findings_in_training(course, [Finding(**finding) for finding in at_start["findings"]])
-    reading = read([row.delta for row in end[:-1]]).as_dict() if end else None
     whole = {**at_start, "findings": [asdict(finding) for finding in findings], "end": reading}
     if recorded:
         record.set_verdict(folder, whole)
     return whole
+
+
+def _losses(rows: Sequence[Mapping[str, float]]) -> list[float]:
+    """The training loss as logged; of a run too short to log it twice, its epochs' means and the last validation's."""
+    logged = [row["train/loss"] for row in rows if "train/loss" in row]
+    if len(logged) > 1:
+        return logged
+    means = [row["train/loss_epoch"] for row in rows if "train/loss_epoch" in row]
+    return means + [row["val/loss"] for row in rows if "val/loss" in row][-1:]

@@ -10,7 +10,7 @@ from gradpath.config import PROJECT
 from gradpath.errors import ConfigError, nearest
 from gradpath.overrides import parse, values
 
-CONFIG, OVERRIDES = "config.yaml", "overrides.yaml"
+CONFIG, OVERRIDES, RESULT = "config.yaml", "overrides.yaml", "result.json"
 
 
 def run_name(config: DictConfig, defaults: dict[str, str]) -> str:
@@ -46,7 +46,8 @@ def resume_arguments(argv: list[str]) -> list[str]:
         return argv
     if {"-m", "--multirun"} & set(argv):
         raise ConfigError(f"resume={wanted[-1]}: continues one run; leave out -m.")
-    folder = find_run(wanted[-1], "resume")
+    goes_on = any(argument.startswith(("trainer.max_epochs=", "data.epochs=")) for argument in argv)
+    folder = find_run(wanted[-1], "resume", stopped=not goes_on)
     try:
         saved = OmegaConf.to_container(OmegaConf.load(folder / OVERRIDES))
     except (YAMLError, OSError):
@@ -68,17 +69,29 @@ def read_config(folder: Path) -> dict[str, Any]:
     return {str(key): value for key, value in config.items()}
 
 
-def find_run(name: str, key: str) -> Path:
-    """The folder of a run: a path, or `last` for the one started last.
+def find_run(name: str, key: str, stopped: bool = False) -> Path:
+    """The folder of a run: a path, or `last` for the one of train.py that was started last.
+
+    Args:
+        key: what was typed in front of the name, for messages.
+        stopped: look for `last` among those that have not come to their end.
 
     Raises:
         ConfigError: there is none; names the nearest.
     """
     known = sorted((PROJECT / "logs").rglob(OVERRIDES), key=lambda path: path.stat().st_mtime)
     if name == "last":
-        if not known:
-            raise ConfigError(f"{key}=last: there is no run in {PROJECT / 'logs'} yet.")
-        return known[-1].parent
+        logs = PROJECT / "logs"
+        # Those of studies belong to their study.
+        runs = [path.parent for path in known if path.relative_to(logs).parts[0] in ("runs", "sweeps")]
+        open_ends = [run for run in runs if not (run / RESULT).is_file()]
+        if stopped and runs and not open_ends:
+            raise ConfigError(
+                f"{key}=last: every run in {logs} has come to its end; trainer.max_epochs= lets the newest go on."
+            )
+        if not runs:
+            raise ConfigError(f"{key}=last: there is no run in {logs} yet.")
+        return (open_ends if stopped else runs)[-1]
     folder = Path(name).expanduser().resolve()
     if not (folder / OVERRIDES).is_file():
         near = nearest(str(folder), [str(path.parent) for path in known])

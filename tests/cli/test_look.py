@@ -49,7 +49,8 @@ def test_a_grid_in_one_line_each(command, project: Path) -> None:
     done = command("scripts/probe.py", "-m", "activation=sigmoid,tanh", "init=xavier_normal,critical", "model=deep",
                    "model.width=64", "hydra.sweep.dir=logs/probes/grid")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
+    heading, *lines = done.stdout.splitlines()
+    assert heading.split()[:5] == ["gradient", "measured", "theory", "is", "training"]
     assert len(lines) == 4
     assert lines[0].split()[0] == "vanishing"
     assert [line.split()[0] for line in lines[1:]] == ["healthy"] * 3
@@ -80,6 +81,8 @@ def test_the_warning_before_training(command, project: Path) -> None:
     done = command("train.py", *network, "optimizer=sgd", *short, "hydra.run.dir=logs/runs/past")
     assert done.returncode == 0, done.stderr
     assert "warning: depth 40 is past 6 xi = 2" in done.stdout
+    # Another remedy than theory's would only confuse.
+    assert "xavier_normal" not in done.stdout
     assert re.search(r"theory says that it will hardly train; use init=critical, sigma_w\^2 = 1\.\d\d\n", done.stdout)
     result = json.loads((project / "logs/runs/past/result.json").read_text())
     assert (result["status"], result["outlook"]["trains"]) == ("ok", False)

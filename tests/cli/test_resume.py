@@ -1,6 +1,7 @@
 """A killed run, continued, ends with the weights of one that was never killed."""
 
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -105,6 +106,8 @@ def test_resume_last_and_longer(command, project: Path) -> None:
     small = ("data=xor", "model.hidden=[8]", "schedule=constant", "trainer.accelerator=cpu")
     assert command("train.py", *small, "trainer.max_epochs=4", "hydra.run.dir=logs/runs/longer_whole").returncode == 0
     assert command("train.py", *small, "trainer.max_epochs=2", "hydra.run.dir=logs/runs/longer").returncode == 0
+    # Neither a study's run nor one in another place is the last of train.py.
+    shutil.copytree(project / "logs/runs/longer_whole", project / "logs/studies/one/cell")
     done = command("train.py", "resume=last", "trainer.max_epochs=4")
     assert done.returncode == 0, done.stderr
     first, second = weights(project / "logs/runs/longer_whole"), weights(project / "logs/runs/longer")
@@ -127,8 +130,45 @@ def test_stopped_by_hand(project: Path, signal_: signal.Signals, command) -> Non
         time.sleep(0.05)
     process.send_signal(signal_)
     out, err = process.communicate(timeout=60)
-    assert process.returncode not in (0, 2)
+    assert process.returncode == 128 + signal_
     assert f"to continue: python train.py resume=logs/runs/stopped_{signal_.name}" in out
     assert "Traceback" not in err
     assert not (folder / "result.json").exists()
     assert command("train.py", f"resume=logs/runs/stopped_{signal_.name}").returncode == 0
+
+
+def test_resume_last_is_the_last_that_was_stopped(command, project: Path) -> None:
+    small = ("data=xor", "model.hidden=[8]", "trainer.accelerator=cpu", "trainer.max_epochs=2")
+    for name in ("stopped", "finished"):
+        assert command("train.py", *small, f"hydra.run.dir=logs/runs/last_{name}").returncode == 0
+    for run in (project / "logs/runs").iterdir():
+        if run.name not in ("last_stopped", "last_finished"):
+            shutil.rmtree(run)
+    (project / "logs/runs/last_stopped/result.json").unlink()
+    done = command("train.py", "resume=last")
+    assert done.returncode == 0, done.stderr
+    assert (project / "logs/runs/last_stopped/result.json").is_file()
+    again = command("train.py", "resume=last")
+    assert again.returncode == 2
+    assert "every run" in again.stderr
+    assert "trainer.max_epochs= lets the newest go on" in again.stderr
+
+
+@pytest.mark.parametrize("script", ["train.py", "scripts/probe.py"])
+def test_ctrl_c_before_there_is_anything_to_lose(project: Path, script: str) -> None:
+    """One line, and no folder left behind."""
+    folder = project / "logs/early"
+    process = subprocess.Popen(
+        [sys.executable, script, "model=deep", "model.depth=300", f"hydra.run.dir={folder}"],
+        cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    # Hydra has made the folder: the job has begun, and torch is being imported.
+    while not folder.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "error: stopped.\n")
+    assert not folder.exists()

@@ -1,5 +1,7 @@
 """The probe in loops and on modules of every kind: what is counted, and what must not be."""
 
+import re
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -299,3 +301,40 @@ def test_one_layer_before_two_activations() -> None:
         torch.optim.SGD(network.parameters(), lr=0.0).step()
     together = torch.cat([torch.relu(first(x)), torch.tanh(first(-x))])
     assert p.record.row(0)["activation_mean"][0] == pytest.approx(together.mean().item(), rel=1e-5)
+
+
+class Functional(nn.Module):
+    """Fifteen layers whose activation is a function called in `forward`."""
+
+    def __init__(self, phi: Callable[[Tensor], Tensor], sigma_w2: float | None) -> None:
+        super().__init__()
+        self.phi, self.layers = phi, nn.ModuleList(nn.Linear(100, 100) for _ in range(15))
+        self.head = nn.Linear(100, 10)
+        if sigma_w2:
+            for layer in self.layers:
+                nn.init.normal_(layer.weight, std=(sigma_w2 / 100) ** 0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = self.phi(layer(x))
+        return self.head(x)
+
+
+@pytest.mark.parametrize(
+    "phi", [F.relu, torch.tanh, F.gelu, F.silu, lambda h: h], ids=["relu", "tanh", "gelu", "silu", "linear"]
+)
+def test_the_remedy_for_an_activation_that_cannot_be_seen(phi: Callable[[Tensor], Tensor]) -> None:
+    torch.manual_seed(0)
+    (finding,) = steps_of(Functional(phi, None), torch.randn(64, 100)).verdict()["findings"][:1]
+    scale = re.fullmatch(r"nn.init.normal_\(W, std=\((.*) / W.shape\[1\]\) .*", finding["remedy"])
+    assert (finding["kind"], finding["cause"]) == ("vanishing", "initial scale")
+    assert scale is not None
+    assert f"its activation over 15 layers needs {scale[1]}" in finding["message"]
+    assert steps_of(Functional(phi, float(scale[1])), torch.randn(64, 100)).verdict()["findings"] == []
+
+
+def test_an_unseen_activation_that_no_scale_cures() -> None:
+    torch.manual_seed(0)
+    for sigma_w2 in (None, 2.0):
+        (finding,) = steps_of(Functional(torch.sigmoid, sigma_w2), torch.randn(64, 100)).verdict()["findings"][:1]
+        assert (finding["cause"], finding["remedy"].split(",")[0]) == ("activation", "nn.ReLU")

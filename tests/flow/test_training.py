@@ -30,9 +30,11 @@ def finding_of(result: dict[str, Any], kind: str) -> dict[str, Any]:
         ("dead_units", "learning rate", ("data=xor_noisy", "optimizer.lr=1", "probe=standard",
                                          "model.hidden=[64,64]",
                                          "trainer.max_epochs=5", "trainer.accelerator=cpu")),
+        ("vanishing", "learning rate", ("data.limit=6000", "optimizer=sgd", "activation=tanh", "init=critical", "model=deep",
+                                        "model.depth=40", "trainer.max_epochs=1", "trainer.accelerator=cpu")),
         ("flat_loss", "depth", ("data=xor", "model=perceptron", "trainer.accelerator=cpu", "trainer.log_every_n_steps=10")),
     ],
-    ids=["divergence_sgd", "divergence_adam", "too_slow", "vanishing", "below_epsilon", "dead", "perceptron"],
+    ids=["divergence_sgd", "divergence_adam", "too_slow", "vanishing", "below_epsilon", "dead", "strayed", "perceptron"],
 )  # fmt: skip
 def test_each_failure_and_its_remedy(run_here, kind: str, cause: str, overrides: tuple[str, ...]) -> None:
     result, _ = run_here(*overrides)

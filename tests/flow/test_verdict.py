@@ -106,6 +106,7 @@ SICK = [
     ("norm=batch_before model=deep model.depth=40 model.width=100", "exploding", "BatchNorm"),
     ("norm=batch_after model=deep model.depth=40 model.width=100", "exploding", "BatchNorm"),
     ("activation=sigmoid norm=layer_before model=deep model.depth=10 model.width=100", "vanishing", "activation"),
+    ("activation=silu init=critical model=deep model.depth=60 model.width=256", "exploding", "activation"),
     ("init=zeros model=deep model.depth=3", "symmetry", "symmetry"),
     ("init=constant model.hidden=[64,32]", "symmetry", "symmetry"),
 ]
@@ -164,4 +165,4 @@ def test_any_module_has_an_anatomy() -> None:
     assert (found.name, found.norm, found.after) == ("GELU", "BatchNorm", False)
     found = anatomy(nn.Sequential(nn.Linear(4, 4), nn.Tanh(), nn.LayerNorm(4), nn.Linear(4, 2)))
     assert (found.name, found.norm, found.after) == ("Tanh", "LayerNorm", True)
-    assert anatomy(nn.Linear(4, 2)).name == "no activation"
+    assert anatomy(nn.Linear(4, 2)).name == "its activation"

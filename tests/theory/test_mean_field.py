@@ -1,6 +1,6 @@
 """Maps, fixed points and depth scales against published values and closed forms."""
 
-from math import acos, exp, inf, isnan, log, pi, sqrt
+from math import acos, exp, inf, isnan, log, nan, pi, sqrt
 
 import pytest
 import torch
@@ -158,3 +158,15 @@ def test_wrong_input() -> None:
         mean_field("gelu", 0.0, 0.0)
     with pytest.raises(ValueError, match="must be > 0"):
         mean_field("gelu", 1.0, float("nan"))
+
+
+def test_wrong_numbers_are_refused() -> None:
+    for weights, biases in ((0.0, 0.0), (-1.0, 0.0), (1.0, -1.0), (inf, 0.0), (1.0, inf), (nan, 0.0)):
+        with pytest.raises(ValueError, match="must be > 0"):
+            mean_field("tanh", weights, biases)
+    for biases, norm, depth in ((-1.0, 1.0, 5), (0.0, -1.0, 5), (0.0, 1.0, 0), (nan, 1.0, 5)):
+        with pytest.raises(ValueError, match="must be >= 0"):
+            critical_sigma_w2("tanh", biases, norm, depth)
+    with pytest.raises(ConfigError, match="Did you mean tanh"):
+        critical_sigma_w2("tanhh", 0.0, 1.0, 5)
+    assert critical_sigma_w2("relu", 0.0, 1.0, 5) == pytest.approx(2, abs=1e-9)

@@ -39,7 +39,7 @@ def diagnose(model: nn.Module, record: Record, layers: Sequence[Layer]) -> dict[
     profile = [_first(record, index, layers[index]) for index in used]
     found = verdict(profile, network)
     for finding in found["findings"]:
-        finding["remedy"] = in_pytorch(finding["remedy"], profile[:-1], network)
+        finding["remedy"] = in_pytorch(finding["remedy"], found["rate_per_layer"], profile[:-1], network)
     last = read(record.row(-1)["delta"][_reached(record, -1)[:-1]].tolist()).as_dict() if record.steps else None
     first = first_not_finite(record)
     if first:

@@ -19,6 +19,8 @@ from gradpath.theory.quadrature import in_float64
 MOST = 3
 # The largest sigma_w^2 of the standard schemes, tanh's gain squared and He's among them; beyond, the activation is at fault.
 STANDARD_SCALE = 4.0
+# Two sigma_w^2 closer than this are the same. Inputs as long as these shares of the average stand for all of them.
+ALIKE, LENGTHS = 0.03, (0.5, 1.0, 1.5)
 # Of a layer's activations; a network that trains well stays far below.
 SATURATED, DEAD = 0.6, 0.9
 # 1 - correlation of two inputs that differed by more than DIFFERENT.
@@ -64,15 +66,15 @@ class Layer(layers.Layer, Protocol):
 class Anatomy:
     """What a network is made of, as far as its gradients care.
 
-    activation: of the hidden layers, in float64 on the CPU; None where no activation module was found, or one that takes
-    only inputs of a certain shape. name: its name. norm: "BatchNorm", "LayerNorm",
-    "RMSNorm" or None. after: the normalisation stands behind the activation.
+    activation: of the hidden layers, in float64 on the CPU; None where no activation module was found (there is none, or it
+    is a function called in `forward`), or one that takes only inputs of a certain shape. name: its name. norm: "BatchNorm",
+    "LayerNorm", "RMSNorm" or None. after: the normalisation stands behind the activation.
     """
 
     activation: nn.Module | None = None
     norm: str | None = None
     after: bool = False
-    name: str = "no activation"
+    name: str = "its activation"
 
 
 def anatomy(model: nn.Module) -> Anatomy:
@@ -111,7 +113,7 @@ def findings_at_start(kind: str | None, rate: float | None, profile: Sequence[La
         return [Finding("symmetry", "symmetry", symmetric.layer, message, "init=critical")]
     found: list[Finding | None] = []
     if kind in ("vanishing", "exploding"):
-        cause, why, remedy = _cause(kind, hidden, network)
+        cause, why, remedy = _cause(kind, rate, hidden, network)
         pace = f"{max(rate, 1 / rate):.3g}x per layer" if rate and isfinite(rate) else "at once"
         verb = "shrinks" if kind == "vanishing" else "grows"
         found.append(
@@ -131,14 +133,14 @@ IN_PYTORCH = {
 }
 
 
-def in_pytorch(remedy: str, hidden: Sequence[Layer], network: Anatomy) -> str:
-    """A remedy for who has no command line of ours."""
-    needed = (_critical(hidden, network.activation) if network.activation else None) or 2.0
+def in_pytorch(remedy: str, rate: float | None, hidden: Sequence[Layer], network: Anatomy) -> str:
+    """A remedy for who has no command line of ours; `rate` as `findings_at_start` takes it."""
+    needed = _needed(rate, hidden, network) or 2.0
     depth = remedy.removeprefix("model=deep model.depth=").split()[0]
     return IN_PYTORCH.get(remedy, f"at most {depth} hidden layers").format(needed=needed)
 
 
-def _cause(kind: str, hidden: Sequence[Layer], network: Anatomy) -> tuple[str, str, str]:
+def _cause(kind: str, rate: float | None, hidden: Sequence[Layer], network: Anatomy) -> tuple[str, str, str]:
     """Cause, reason and remedy of a gradient that vanishes or explodes."""
     depth, width = len(hidden), hidden[-1].width
     shallower = f"model=deep model.depth={_shallower(hidden)} model.width={width}"
@@ -148,27 +150,37 @@ def _cause(kind: str, hidden: Sequence[Layer], network: Anatomy) -> tuple[str, s
     if network.norm:
         why = f"{network.name} loses it, and {network.norm} makes it independent of the initial scale"
         return "activation", why, "activation=relu"
-    if network.activation is None:
-        needed: float | None = 1.0 if network.name == "no activation" else 2.0
-    else:
-        needed = _critical(hidden, network.activation)
-        if not _theory_agrees(kind, hidden, network.activation):
-            why = f"{depth} layers of {width} units are too deep for their width, at any initial scale"
-            return "depth", why, shallower
-    drawn = hidden[len(hidden) // 2].sigma_w2
+    if network.activation and not _theory_agrees(kind, hidden, network.activation):
+        why = f"{depth} layers of {width} units are too deep for their width, at any initial scale"
+        return "depth", why, shallower
+    drawn, needed = _drawn(hidden), _needed(rate, hidden, network)
     if needed is None or needed > STANDARD_SCALE:
-        steepest = _steepest(network.activation)
-        why = f"{network.name} has a slope of at most {steepest:.3g}, and loses it at every layer"
+        steepest = f" has a slope of at most {_steepest(network.activation):.3g}, and" if network.activation else ""
+        return "activation", f"{network.name}{steepest} loses it at every layer", "activation=relu init=he_normal"
+    if network.activation and abs(drawn / needed - 1) < ALIKE:
+        why = f"at its critical sigma_w^2 of {needed:.3g} {network.name} is unstable: long inputs grow on their way"
         return "activation", why, "activation=relu init=he_normal"
     default = " (PyTorch's default)" if abs(drawn - 1 / 3) < 0.02 else ""
     why = f"sigma_w^2 is {drawn:.3g}{default}; {network.name} over {depth} layers needs {needed:.3g}"
     return "initial scale", why, "init=critical"
 
 
-def _critical(hidden: Sequence[Layer], activation: nn.Module) -> float | None:
-    """The critical sigma_w^2 of this depth, None where there is none."""
+def _drawn(hidden: Sequence[Layer]) -> float:
+    """sigma_w^2 of the network as it is."""
+    return hidden[len(hidden) // 2].sigma_w2
+
+
+def _needed(rate: float | None, hidden: Sequence[Layer], network: Anatomy) -> float | None:
+    """The critical sigma_w^2 of this depth, None where there is none.
+
+    Of an activation that cannot be seen that at which the measured rate would be 1, were phi' to stay what it is (|delta|^2
+    grows by sigma_w^2 D); He's 2 where it is more: as activations grow most slopes grow too.
+    """
+    if network.activation is None:
+        estimate = _drawn(hidden) / rate**2 if rate and isfinite(rate) else 2.0
+        return estimate if estimate > STANDARD_SCALE else min(estimate, 2.0)
     try:
-        return critical_sigma_w2(activation, hidden[-1].sigma_b2, _input_norm(hidden[0]), len(hidden))
+        return critical_sigma_w2(network.activation, hidden[-1].sigma_b2, _input_norm(hidden[0]), len(hidden))
     except (ValueError, RuntimeError):
         return None
 
@@ -176,7 +188,7 @@ def _critical(hidden: Sequence[Layer], activation: nn.Module) -> float | None:
 def _theory_agrees(kind: str, hidden: Sequence[Layer], activation: nn.Module) -> bool:
     """A wide network of these scales would be as sick, within a factor of 10 of the limits: it is not bad luck."""
     try:
-        _, (ratio, *_) = average_path(activation, hidden, [_input_norm(hidden[0])])
+        _, (ratio, *_) = average_path(activation, hidden, [share * _input_norm(hidden[0]) for share in LENGTHS])
     except (RuntimeError, OverflowError):
         return True
     return ratio < 1e-1 if kind == "vanishing" else not ratio <= 1e1

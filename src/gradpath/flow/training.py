@@ -41,11 +41,18 @@ class Course:
     record: Mapping[str, npt.NDArray[Any]] | None
     layers: Sequence[str] = ()
     dead: tuple[Sequence[float], Sequence[float]] = ((), ())
+    readings: tuple[str | None, str | None] = (None, None)
 
 
 def findings_in_training(course: Course, at_start: Sequence[Finding]) -> list[Finding]:
     """What a run suffered from, at most three: the cause that the start showed, what became of it, then the rest."""
-    became = [_divergence(course, at_start), _flat(course, at_start), _small_updates(course, at_start), _dying(course)]
+    became = [
+        _divergence(course, at_start),
+        _flat(course, at_start),
+        _small_updates(course, at_start),
+        _dying(course),
+        _strayed(course),
+    ]
     found = [*at_start[:1], *became, *at_start[1:]]
     named: dict[str, Finding] = {}
     for finding in found:
@@ -126,6 +133,17 @@ def _dying(course: Course) -> Finding | None:
         return None
     message = f"{after:.0%} of the units are zero for every sample; at the start it was {before:.0%}"
     return Finding("dead_units", "learning rate", layer, message, f"optimizer.lr={_tamed(course):g}")
+
+
+def _strayed(course: Course) -> Finding | None:
+    """A gradient that training itself has taken out of balance, before anything was learnt."""
+    before, after = course.readings
+    if before != "healthy" or after not in ("vanishing", "exploding") or not course.losses:
+        return None
+    if min(course.losses[-len(course.losses) // 4 :]) < (1 - LEARNT) * course.losses[0]:
+        return None
+    message = f"the gradient was healthy at the start, and is {after} now: the steps are too large"
+    return Finding(after, "learning rate", None, message, f"optimizer.lr={_tamed(course):g}")
 
 
 def _root(at_start: Sequence[Finding]) -> tuple[str, str] | None:

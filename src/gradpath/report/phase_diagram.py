@@ -11,14 +11,16 @@ from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
+from numpy.lib.stride_tricks import sliding_window_view
 
 from gradpath.theory.quadrature import Array
 
 # Depth scales in layers: colours change from the first to the last.
 TICKS = (1, 3, 10, 30, 100)
 MARKERS = "osD^v"
-# A phase as wide as this share of the axis is described, a narrower one only named, sideways; the narrowest is left alone.
-NARROW, NARROWEST = 0.2, 0.06
+# What a phase is called, at full length or in short, lying or upright: shares of the plane's width and height that it takes.
+FORMS = ((True, 0, 0.40, 0.17), (False, 0, 0.22, 0.09), (False, 90, 0.07, 0.34))
+MARKED = 0.08
 
 
 def phase_diagram(
@@ -93,20 +95,24 @@ def _marks(axes: Axes, marks: Mapping[str, tuple[float, float]]) -> list[Artist]
 
 
 def _label(axes: Axes, text: str, sigma_w2: Array, sigma_b2: Array, phase: npt.NDArray[np.bool_]) -> None:
-    """Names a phase in the middle of a wide row, away from the plane's upper and lower border."""
-    share = phase.mean(1)
-    share[: len(phase) // 4] = share[-(len(phase) // 4) :] = 0
-    if share.max() < NARROWEST:
+    """Names a phase where there is most room for it, in the longest form that fits into it; nothing where none does."""
+    # The marks stand on the lower border.
+    free = phase.copy()
+    free[: round(MARKED * len(phase))] = False
+    fitting = (
+        (form, place)
+        for form in FORMS
+        if (place := _roomiest(free, (round(form[3] * len(phase)), round(form[2] * phase.shape[1]))))
+    )
+    found = next(fitting, None)
+    if found is None:
         return
-    wide = np.flatnonzero(share > 0.8 * share.max())
-    row = wide[len(wide) // 2]
-    columns = np.flatnonzero(phase[row])
-    place = sigma_w2[columns[len(columns) // 2]], sigma_b2[row]
-    narrow = share[row] < NARROW
+    (whole, rotation, *_), place = found
     axes.text(
-        *place,
-        text.partition("\n")[0] if narrow else text,
-        rotation=90 if narrow else 0,
+        sigma_w2[place[1]],
+        sigma_b2[place[0]],
+        text if whole else text.partition("\n")[0],
+        rotation=rotation,
         color="white",
         fontsize=14,
         fontweight="bold",
@@ -114,3 +120,20 @@ def _label(axes: Axes, text: str, sigma_w2: Array, sigma_b2: Array, phase: npt.N
         va="center",
         path_effects=[withStroke(linewidth=3, foreground="black")],
     )
+
+
+def _roomiest(phase: npt.NDArray[np.bool_], box: tuple[int, int]) -> tuple[int, int] | None:
+    """The middle of the largest rectangle of these proportions, `box` at least, that lies within the phase."""
+    place = None
+    for factor in np.arange(1.0, 4.0, 0.1):
+        height, width = (round(factor * side) for side in box)
+        if height > phase.shape[0] or width > phase.shape[1]:
+            break
+        inside = sliding_window_view(phase, (height, width)).all((2, 3))
+        if not inside.any():
+            break
+        # Of several the middle one.
+        fits = np.argwhere(inside)
+        row, column = fits[np.abs(fits - fits.mean(0)).sum(1).argmin()]
+        place = (int(row) + height // 2, int(column) + width // 2)
+    return place

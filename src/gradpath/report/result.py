@@ -16,13 +16,12 @@ import torch
 from gradpath import __version__
 from gradpath.config import PROJECT
 from gradpath.files import write_text
-
-FILE = "result.json"
+from gradpath.runs import RESULT
 
 
 def write_result(folder: Path, result: Mapping[str, Any]) -> None:
     """Writes `result.json` atomically. NaN and infinities become strings: JSON has no such numbers."""
-    write_text(folder / FILE, json.dumps(_json(result), indent=2, allow_nan=False) + "\n")
+    write_text(folder / RESULT, json.dumps(_json(result), indent=2, allow_nan=False) + "\n")
 
 
 def new_result(

@@ -25,8 +25,8 @@ LOOKED_AT = ("data", "model", "activation", "init", "norm", "loss", "experiment"
 # Of the table over the layers; phi is the activation. seeds, band: how far |delta| / last lies off, as a factor, in
 # networks of other seeds and in 95 of 100 by theory.
 HEADER = ("layer", "|delta|", "/ last", "seeds", "theory", "band", "|dW|", "std phi", "sat.", "dead")
-# Widths of a grid's columns: class, measured, predicted, deviation, outlook.
-LOOK = (11, 8, 8, 8, 15)
+# A grid's columns and their widths; `is`: inside or outside of what theory allows.
+LOOK = {"gradient": 11, "measured": 8, "theory": 8, "is": 8, "training": 15}
 
 
 def show_start(
@@ -58,15 +58,21 @@ def show_look(seed: int, choices: Mapping[str, str], parameters: int, folder: Pa
 
 
 def show_look_line(
-    verdict: Mapping[str, Any], theory: Prediction | None, ahead: Outlook | None, overrides: Sequence[str]
+    place: int, verdict: Mapping[str, Any], theory: Prediction | None, ahead: Outlook | None, overrides: Sequence[str]
 ) -> None:
-    """One look among many: class, |delta| first / last hidden layer as measured and as predicted, whether the rates agree,
-    whether theory says that it trains, what was typed."""
+    """One look among many, below a heading if it is the first: class, |delta| first / last hidden layer as measured and as
+    predicted, whether the rates agree, whether theory says that it trains, what was typed."""
     cells = [verdict["class"] or "too shallow", _shown(verdict["ratio"]), _shown(theory.layers[0].delta if theory else None)]
     deviation = verdict["deviation"]
     cells.append("" if deviation is None else "outside" if deviation["outside"] else "inside")
     cells.append("" if ahead is None else "trains" if ahead.trains else f"depth {ahead.depth} > {int(ahead.limit)}")
-    print("".join(f"{cell:<{width}} " for cell, width in zip(cells, LOOK, strict=True)) + " ".join(overrides), flush=True)
+    if place == 0:
+        _print_look([*LOOK], "|delta| first / last hidden layer of")
+    _print_look(cells, " ".join(overrides))
+
+
+def _print_look(cells: Sequence[str], rest: str) -> None:
+    print("".join(f"{cell:<{width}} " for cell, width in zip(cells, LOOK.values(), strict=True)) + rest, flush=True)
 
 
 def _shown(ratio: float | None) -> str:
@@ -89,8 +95,10 @@ def show_result(result: Mapping[str, Any], folder: Path) -> None:
     console.show("result", rows)
 
 
-def show_outlook(ahead: Outlook | None, choices: Mapping[str, str]) -> None:
-    """A warning where theory says that it will not train."""
+def show_warnings(risks: Sequence[str], ahead: Outlook | None, choices: Mapping[str, str]) -> None:
+    """What is risky, and what theory says will not train."""
+    for sentence in risks:
+        console.warn(sentence)
     if ahead is None or ahead.trains:
         return
     limit = int(ahead.limit)
@@ -99,9 +107,9 @@ def show_outlook(ahead: Outlook | None, choices: Mapping[str, str]) -> None:
     else:
         reason = f"depth {ahead.depth} is past {limit}, where |delta|^2 has changed by e^{ahead.scales:g}"
     where = f"{choices['activation']} at sigma_w^2 = {ahead.sigma_w2:.3g}, sigma_b^2 = {ahead.sigma_b2:.2g}"
-    if choices["init"] == "critical" or (choices["activation"] == "relu" and ahead.critical is None):
+    if choices["activation"] == "relu" and (ahead.critical is None or choices["init"] == "critical"):
         remedy = f"at most {max(limit, 1)} hidden layers"
-    elif ahead.critical is None or ahead.critical > STANDARD_SCALE:
+    elif choices["init"] == "critical" or ahead.critical is None or ahead.critical > STANDARD_SCALE:
         remedy = "activation=relu init=he_normal"
     else:
         remedy = f"init=critical, sigma_w^2 = {ahead.critical:.2f}"

@@ -11,8 +11,8 @@ from typing import Any
 from gradpath.cli import compose
 from gradpath.config import PROJECT
 from gradpath.experiment import run
-from gradpath.report.result import FILE as RESULT
 from gradpath.report.result import write_result
+from gradpath.runs import RESULT
 from gradpath.studies.parallel import in_parallel
 
 # Every study has a folder here.

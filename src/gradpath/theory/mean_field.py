@@ -58,11 +58,11 @@ def mean_field(activation: str | Activation, sigma_w2: float, sigma_b2: float) -
             taken by autograd, its kinks are found.
 
     Raises:
-        ValueError: sigma_w2 <= 0, or sigma_b2 < 0.
+        ValueError: sigma_w2 <= 0, or sigma_b2 < 0, or one of them is not finite.
         ConfigError: no option of that name.
     """
-    if not sigma_w2 > 0 or not sigma_b2 >= 0:
-        raise ValueError(f"mean_field: sigma_w2={sigma_w2}, sigma_b2={sigma_b2}: must be > 0, and >= 0")
+    if not 0 < sigma_w2 < inf or not 0 <= sigma_b2 < inf:
+        raise ValueError(f"mean_field: sigma_w2={sigma_w2}, sigma_b2={sigma_b2}: must be > 0, and >= 0, and finite")
     phi = activation_named(activation) if isinstance(activation, str) else activation
     q = fixed_point(phi, sigma_w2, sigma_b2)
     growth = sigma_w2 * D(phi, min(q, LARGEST_Q))
@@ -176,18 +176,29 @@ def gradient_growth(activation: Activation, sigma_w2: float, sigma_b2: float, in
     return total
 
 
-def critical_sigma_w2(activation: Activation, sigma_b2: float, input_norm: float, depth: int) -> float:
+def critical_sigma_w2(activation: str | Activation, sigma_b2: float, input_norm: float, depth: int) -> float:
     """The smallest sigma_w^2 for which `gradient_growth` over `depth` hidden layers is 0, by bisection to 1e-10.
 
     He's 2 for ReLU at any depth; tends to the edge of chaos with depth where that is stable. A single hidden layer has no
     growth to balance: it gets the value for two.
 
+    Args:
+        activation: as `mean_field` takes it. sigma_b2: variance of the biases. depth: hidden layers.
+        input_norm: |x|^2 / n_0, the mean square of the inputs.
+
     Raises:
-        ValueError: no sigma_w^2 in SIGMA_W2_RANGE balances the gradient (an activation of slope 0, say).
+        ConfigError: no option of that name.
+        ValueError: sigma_b2 or input_norm < 0, or depth < 1; no sigma_w^2 in SIGMA_W2_RANGE balances the gradient (an
+            activation of slope 0, say).
     """
 
+    if not (sigma_b2 >= 0 and input_norm >= 0 and depth >= 1):
+        given = f"sigma_b2={sigma_b2}, input_norm={input_norm}, depth={depth}"
+        raise ValueError(f"critical_sigma_w2: {given}: must be >= 0, >= 0, and >= 1")
+    phi = activation_named(activation) if isinstance(activation, str) else activation
+
     def growth(log_sigma_w2: float) -> float:
-        return gradient_growth(activation, float(np.exp(log_sigma_w2)), sigma_b2, input_norm, max(depth, 2))
+        return gradient_growth(phi, float(np.exp(log_sigma_w2)), sigma_b2, input_norm, max(depth, 2))
 
     # The smallest root: scan upwards for the first change of sign, then bisect.
     grid = np.linspace(log(SIGMA_W2_RANGE[0]), log(SIGMA_W2_RANGE[1]), 93)

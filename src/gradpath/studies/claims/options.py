@@ -37,7 +37,7 @@ def _numbers(text: str) -> list[int]:
     wrong = [part for part in parts if not (part.isascii() and part.isdigit() and 1 <= int(part) <= COUNT)]
     if wrong:
         raise ConfigError(
-            f"--only {text}: {wrong[0] or 'nothing'} is not a claim; there are 1 to {COUNT}: write 8, or 8,12."
+            f"--only {text}: {wrong[0] or 'an empty number'} is not a claim; there are 1 to {COUNT}: write 8, or 8,12."
         )
     return sorted({int(part) for part in parts})
 
