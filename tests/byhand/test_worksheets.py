@@ -14,7 +14,8 @@ from gradpath.byhand import activations
 from gradpath.byhand.beside_autograd import chain_by_autograd, two_layer_by_autograd
 from gradpath.byhand.chain import Chain, chain
 from gradpath.byhand.expression import named
-from gradpath.byhand.two_layer import Loss, TwoLayer, two_layer
+from gradpath.byhand.options import Loss
+from gradpath.byhand.two_layer import TwoLayer, two_layer
 from gradpath.byhand.worksheet import Worksheet
 from gradpath.errors import ConfigError
 

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from gradpath.byhand.chain import Chain
 from gradpath.byhand.losses import of_objective
 from gradpath.byhand.network import by_hand, written_out
+from gradpath.byhand.options import Loss
 from gradpath.byhand.paths import paths
-from gradpath.byhand.two_layer import Loss, TwoLayer
+from gradpath.byhand.two_layer import TwoLayer
 from gradpath.data.memory import Batch
 from gradpath.network import MLP
 from gradpath.objective import Objective
@@ -65,12 +66,14 @@ def compare(network: MLP, objective: Objective, batch: Batch) -> Comparison:
     formulas = {"x0": ("inputs", ""), **{o.name: (o.formula, o.derivative) for o in hand.operations}}
     above = dict(zip(ours.values, [o.derivative for o in hand.operations], strict=False))
     above[list(ours.values)[-1]] = of_objective(objective).derivative
+    pairs = zip(hand.places, hand.operations, strict=True)
+    how = {f"{place}.{name}": formula for place, operation in pairs for name, formula in operation.formulas.items()}
     values = [_row(name, formulas[name][0], value, theirs[name], 1) for name, value in ours.values.items()]
     gradients = [
         _row(f"dL/d{name}", above[name], value, grads[name], ours.computed[name]) for name, value in ours.gradients.items()
     ]
     parameters = [
-        _row(name, "", ours.parameters[name], _grad(parameter), 1)
+        _row(name, how[name], ours.parameters[name], _grad(parameter), 1)
         for name, parameter in network.named_parameters()
         if name in ours.parameters
     ]

@@ -19,15 +19,23 @@ class Operation(ABC):
 
     Args:
         name: of what comes out. formula: how it is computed from what comes in. derivative: how dL/d(what comes in) is.
-        parameters: by short name, changed in place by training.
+        parameters: by short name, changed in place by training. formulas: of dL/dparameter, by the same names.
 
-    gradients: dL/dparameter, by the same names, after `backward`.
+    gradients: dL/dparameter likewise, after `backward`.
     """
 
     reach: Reach
 
-    def __init__(self, name: str, formula: str, derivative: str, parameters: Mapping[str, Tensor] | None = None) -> None:
-        self.name, self.formula, self.derivative, self.parameters = name, formula, derivative, parameters or {}
+    def __init__(
+        self,
+        name: str,
+        formula: str,
+        derivative: str,
+        parameters: Mapping[str, Tensor] | None = None,
+        formulas: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name, self.formula, self.derivative = name, formula, derivative
+        self.parameters, self.formulas = parameters or {}, formulas or {}
         self.gradients: dict[str, Tensor] = {}
 
     @abstractmethod
@@ -50,7 +58,8 @@ class Linear(Operation):
     def __init__(self, name: str, given: str, weight: Tensor, bias: Tensor) -> None:
         number = name[1:]
         formula, derivative = f"W{number} {given} + b{number}", f"W{number}^T dL/d{name}"
-        super().__init__(name, formula, derivative, {"weight": weight, "bias": bias})
+        formulas = {"weight": f"sum over samples of dL/d{name} {given}^T", "bias": f"sum over samples of dL/d{name}"}
+        super().__init__(name, formula, derivative, {"weight": weight, "bias": bias}, formulas)
         self.weight, self.bias = weight, bias
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,7 +103,8 @@ class Normalization(Operation):
     ) -> None:
         label = "BatchNorm" if over == "batch" else "LayerNorm"
         derivative = f"(g - mean(g) - z mean(g z)) / s, g = gamma dL/d{name}"
-        super().__init__(name, f"{label}({given})", derivative, {"weight": gamma, "bias": beta})
+        formulas = {"weight": f"sum over samples of dL/d{name} * z", "bias": f"sum over samples of dL/d{name}"}
+        super().__init__(name, f"{label}({given})", derivative, {"weight": gamma, "bias": beta}, formulas)
         self.gamma, self.beta, self.eps = gamma, beta, eps
         self.dim = 0 if over == "batch" else 1
         self.reach = "unit" if over == "batch" else "sample"

@@ -1,15 +1,13 @@
 """Two inputs, two hidden neurons, one output: z_i = w_i1 x1 + w_i2 x2 + b_i, a_i = phi(z_i), z = v1 a1 + v2 a2 + c."""
 
 from dataclasses import dataclass
-from typing import Literal
 
 from gradpath.byhand.activations import Activation
 from gradpath.byhand.chain import phi, slope
 from gradpath.byhand.expression import Expression, ln, sigmoid
+from gradpath.byhand.options import Loss
 from gradpath.byhand.worksheet import Worksheet
 from gradpath.errors import ConfigError
-
-Loss = Literal["mse", "bce"]
 
 
 @dataclass(frozen=True)

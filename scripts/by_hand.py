@@ -1,0 +1,41 @@
+"""Backpropagation by hand: every number with its formula, beside autograd's.
+
+    python scripts/by_hand.py                      2-2-1 at (1, 0), target 1: the gradient of w11, factor by factor
+    python scripts/by_hand.py x=[1,0] y=1 weights=[0.5,-0.2,0.3,0.8,0.6,-0.7] loss=bce
+    python scripts/by_hand.py chain activation=tanh x=2 y=1       one hidden neuron
+    python scripts/by_hand.py mlp data=xor_noisy model.hidden=[4,3] activation=gelu norm=batch_before optimizer=adam
+
+Keys of chain and two_layer: x, y, weights (drawn when left out), seed, activation; of two_layer also loss=mse or bce. The
+order of the weights: w1,b1,w2,b2 and w11,w12,w21,w22,b1,b2,v1,v2,c; biases may be left out. mlp takes what train.py takes:
+eight training samples, float64, one step of the optimiser.
+"""
+
+import sys
+
+from gradpath.byhand.options import Typed, read
+from gradpath.cli import one_line_errors
+
+
+def show(typed: Typed) -> list[str]:
+    """What is printed."""
+    # Heavy imports wait until the command line has been found right.
+    from gradpath.report import by_hand
+    from gradpath.studies.by_hand import mlp, one_neuron, two_neurons
+
+    if typed.network == "mlp":
+        return by_hand.network(*mlp(typed.overrides))
+    if typed.network == "chain":
+        return by_hand.worksheet(*one_neuron(typed.given, typed.activation))
+    return by_hand.worksheet(*two_neurons(typed.given, typed.activation, typed.loss))
+
+
+def main() -> None:
+    if {"-h", "--help"} & set(sys.argv[1:]):
+        print(__doc__)
+        return
+    with one_line_errors():
+        print("\n".join(show(read(sys.argv[1:]))))
+
+
+if __name__ == "__main__":
+    main()
