@@ -78,7 +78,7 @@ def check(found: Comparison, network: MLP) -> None:
 def test_gradients_equal_autograd(activation: str, norm: str, loss: str) -> None:
     config, _ = compose(f"activation={activation}", f"norm={norm}")
 
-    @settings(deadline=None, max_examples=4)
+    @settings(deadline=None, max_examples=2)
     @given(st.lists(st.integers(4, 8), min_size=1, max_size=20), st.integers(20, 40), st.integers(0, 2**16))
     def holds(hidden: list[int], samples: int, seed: int) -> None:
         network, batch = drawn(config, LOSSES[loss], hidden, samples, seed)

@@ -47,6 +47,25 @@ def test_phase_diagram_without_fixed_points() -> None:
     assert not np.array_equal(pixels(figure), pixels(diagram(np.where(CHI_1 < 1, 5.0, 20.0), edge=np.nan)))
 
 
+@pytest.mark.parametrize("edges", [(1.1, 1.8), (1.0, 1.0), (1.5, 4.0), (0.3, 0.45), (3.9, 4.0)])
+def test_names_lie_within_their_phases(edges: tuple[float, float]) -> None:
+    """Chaos as narrow as SELU's, none at all, a plane that is almost one phase: no name on a border or on another."""
+    sigma_w2, sigma_b2 = np.linspace(0.02, 4, 81), np.linspace(0, 0.3, 41)
+    chaos, unbounded = edges
+    chi_1 = np.tile(np.where(sigma_w2 < chaos, 0.5, 2.0), (41, 1))
+    xi_c = np.tile(np.where(sigma_w2 < unbounded, 5.0, np.nan), (41, 1))
+    figure = phase_diagram("phi", sigma_w2, sigma_b2, chi_1, xi_c, np.full(41, chaos), {"He": (2.0, 0.0)})
+    figure.canvas.draw()
+    axes = figure.axes[0]
+    bounds = {"ordered": (0.0, chaos), "chaotic": (chaos, unbounded), "unbounded": (unbounded, 4.0)}
+    assert axes.texts
+    for text in axes.texts:
+        (left, bottom), (right, top) = axes.transData.inverted().transform(text.get_window_extent())
+        low, high = bounds[text.get_text().splitlines()[0]]
+        assert low <= left < right <= high
+        assert 0 < bottom < top < 0.3
+
+
 def test_trainability() -> None:
     accuracy = np.array([[0.9, 0.1], [0.1, np.nan]])
     curve = np.linspace(1, 2, 5), np.array([5.0, 10, np.inf, 10, 5])

@@ -202,7 +202,7 @@ def test_the_command_prints_a_table_and_keeps_every_number(command, project: Pat
 WRONG = [
     (["--only", "21"], "21", "1 to 20"),
     (["--only", "twelve"], "twelve", "1 to 20"),
-    (["--only", "8,"], "nothing", "1 to 20"),
+    (["--only", "8,"], "an empty number", "1 to 20"),
     (["--seeds", "0"], "0", "at least 1"),
     (["--onyl", "8"], "--onyl", "--only"),
     (["--only", "8", "--quick"], "--quick", "choose one"),

@@ -102,7 +102,7 @@ def _label(axes: Axes, text: str, sigma_w2: Array, sigma_b2: Array, phase: npt.N
     fitting = (
         (form, place)
         for form in FORMS
-        if (place := _roomiest(free, (round(form[3] * len(phase)), round(form[2] * phase.shape[1]))))
+        if (place := _roomiest(free, (max(1, round(form[3] * len(phase))), max(1, round(form[2] * phase.shape[1])))))
     )
     found = next(fitting, None)
     if found is None:

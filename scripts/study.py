@@ -1,0 +1,47 @@
+"""The chapter's claims as studies: each runs, draws a picture, and says whether its conclusion holds.
+
+    python scripts/study.py                         the list
+    python scripts/study.py learning_rate           one of them; --quick: smaller, in seconds
+    python scripts/study.py learning_rate rates=[1,0.1,0.01] optimizer=sgd activation=tanh     any list, any configuration
+    python scripts/study.py --all --pages docs/studies          all of them, as pages with their pictures
+
+Stopped and started again, a study goes on where it was. Exit code 1: a conclusion does not hold. Writes to
+logs/studies/NAME/, or with --pages to that folder.
+"""
+
+from pathlib import Path
+
+from gradpath.config import PROJECT
+from gradpath.studies.chapter.options import read
+from gradpath.studies.script import one_line_ends
+
+
+def main() -> int:
+    chosen = read(__doc__)
+    if not chosen.names:
+        print("\n".join(chosen.listed))
+        return 0
+
+    from gradpath.files import write_text
+    from gradpath.studies.chapter.entries import STUDIES
+    from gradpath.studies.chapter.page import page, terminal
+    from gradpath.studies.chapter.registry import study
+    from gradpath.studies.script import save
+
+    failed = 0
+    for name in chosen.names:
+        found = study(name, quick=chosen.quick, **chosen.given)
+        folder = chosen.pages or PROJECT / "logs/studies" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        print("\n".join(terminal(STUDIES[name], found)))
+        for stem, figure in found.figures.items():
+            save(figure, Path(folder) / f"{stem}.png")
+        write_text(folder / f"{name}.md", page(name, STUDIES[name], found))
+        failed += not found.holds
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    with one_line_ends("the same command goes on where it was."):
+        code = main()
+    raise SystemExit(code)

@@ -1,0 +1,38 @@
+"""What a study finds: numbers in a table, pictures, and conclusions that can fail."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """statement: what should be so. measured: what was found. holds: whether it is so, computed from what was found."""
+
+    statement: str
+    measured: str
+    holds: bool
+
+
+@dataclass(frozen=True)
+class Table:
+    """Cells as they are shown."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+
+@dataclass(frozen=True)
+class Study:
+    """setting: how it was done, in a sentence. figures: file stem -> picture. captions: file stem -> what it shows."""
+
+    setting: str
+    table: Table
+    conclusions: Sequence[Conclusion]
+    figures: Mapping[str, Figure]
+    captions: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def holds(self) -> bool:
+        return all(conclusion.holds for conclusion in self.conclusions)
