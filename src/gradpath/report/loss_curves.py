@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from matplotlib.figure import Figure
 
-from gradpath.report.style import COLOURS, TICK, dress, new_figure
+from gradpath.report.style import COLOURS, DASHES, TICK, dress, new_figure
 
 Curve = npt.NDArray[np.float64]
 # The picture's window reaches no further than this many times the largest start, and down to this part of the lowest end.
@@ -34,13 +34,20 @@ def loss_curves(lines: Sequence[Line], steps: int, title: str) -> Figure:
     ends = [smoothed(curve)[1][-1] for line in lines for curve in line.curves if len(curve) == steps]
     peaks = [float(curve[np.isfinite(curve)].max(initial=curve[0])) for line in lines for curve in line.curves]
     low, high = BELOW * min([*ends, *starts]), 1.5 * min(max(peaks), ABOVE * max(starts))
-    for line, colour in zip(lines, COLOURS, strict=False):
+    for line, colour, dashes in zip(lines, COLOURS, DASHES, strict=False):
         first = line.curves[0]
         axes.plot(np.arange(1, len(first) + 1), first.clip(low, high), color=colour, alpha=0.25, linewidth=0.8)
         whole = [smoothed(curve) for curve in line.curves if len(curve) == steps]
         if whole:
             at, logs = whole[0][0], [np.log(np.maximum(values, low / 10)) for _, values in whole]
-            axes.plot(at, np.exp(np.mean(logs, axis=0)).clip(low, high), color=colour, linewidth=2.8, label=line.label)
+            axes.plot(
+                at,
+                np.exp(np.mean(logs, axis=0)).clip(low, high),
+                color=colour,
+                linestyle=dashes,
+                linewidth=2.8,
+                label=line.label,
+            )
         for curve in line.curves:
             if len(curve) < steps:
                 label = None if whole else line.label

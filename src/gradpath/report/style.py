@@ -7,6 +7,8 @@ from matplotlib.figure import Figure
 
 # Okabe & Ito 2008, without yellow, which is too faint for lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+# Lines that lie on one another can still be told apart.
+DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (3, 3)), (0, (1, 2)), "-", (0, (6, 2)), (0, (3, 3)))
 LABEL, TICK, TITLE = 13, 12, 16
 
 

@@ -17,6 +17,21 @@ class Entry:
 
 
 STUDIES: dict[str, Entry] = {
+    "xor": Entry(
+        "Why is one layer not enough?",
+        ["C1", "C2"],
+        "A perceptron y = sigmoid(w x + b) is a linear classifier and cannot solve XOR; one hidden layer can.",
+    ),
+    "collapse": Entry(
+        "Is a deep linear network deeper?",
+        ["C7"],
+        "Stacked linear layers collapse to one: W2 (W1 x) = (W2 W1) x.",
+    ),
+    "activations": Entry(
+        "What do activations let through?",
+        ["C8"],
+        "Sigmoid, tanh, ReLU, LeakyReLU and GELU: what each computes, and where its derivative fades or is 0.",
+    ),
     "learning_rate": Entry(
         "Which learning rate?",
         ["C13"],

@@ -11,8 +11,8 @@ import numpy.typing as npt
 from gradpath.errors import ConfigError
 from gradpath.report import metrics
 from gradpath.report.loss_curves import Line, loss_curves
+from gradpath.studies import runs
 from gradpath.studies.chapter.study import Conclusion, Study, Table
-from gradpath.studies.runs import STUDIES, train_all
 
 Curve = npt.NDArray[np.float64]
 RATES = (0.1, 0.01, 0.001, 0.0001)
@@ -65,11 +65,10 @@ def labels(courses: Mapping[float, Course]) -> dict[float, str]:
     best = min(rest, key=lambda rate: rest[rate].end, default=None)
     for rate, one in rest.items():
         assert best is not None
-        good = one.end <= max(AS_GOOD * rest[best].end, LEARNT * one.start)
-        found[rate] = "best" if rate == best else "good" if good else "oscillating" if one.rose else "too slow"
-    # The lowest of rates that all learnt nothing is no best.
-    if best is not None and rest[best].end > UNLEARNT * rest[best].start:
-        found[best] = "too slow"
+        near = one.end <= max(AS_GOOD * rest[best].end, LEARNT * one.start)
+        # The lowest of losses that all stand still is no best.
+        good = near and one.end <= UNLEARNT * one.start
+        found[rate] = ("best" if rate == best else "good") if good else "oscillating" if one.rose else "too slow"
     return {rate: found[rate] for rate in courses}
 
 
@@ -90,7 +89,7 @@ def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides
         for seed in seeds
     }
     place = _folder(quick, overrides)
-    results = train_all(place, cells)
+    results = runs.train_all(place, cells)
     curves = {rate: [_curve(f"{place}/{rate:g}_{seed}") for seed in seeds] for rate in rates}
     steps = max(len(curve) for many in curves.values() for curve in many)
     courses = {rate: course(many, steps) for rate, many in curves.items()}
@@ -114,7 +113,7 @@ def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides
 
 def _curve(cell: str) -> Curve:
     """The logged losses of a run, one per step; one that was not finite is not among them."""
-    losses = [row["train/loss"] for row in metrics.load(STUDIES / cell) if "train/loss" in row]
+    losses = [row["train/loss"] for row in metrics.load(runs.STUDIES / cell) if "train/loss" in row]
     return np.array(losses or [float("nan")], dtype=np.float64)
 
 
