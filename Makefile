@@ -4,7 +4,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check bench dashboard science
+.PHONY: help setup train test check bench dashboard science studies
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +33,9 @@ bench: $(READY) ## what a step costs, against a plain loop and the stock pipelin
 
 science: $(READY) ## the twenty published claims, computed and compared (two minutes)
 	$(BIN)/python scripts/verify_science.py $(ARGS)
+
+studies: $(READY) ## the chapter's claims as pages with pictures in docs/studies (ARGS=--quick for small ones)
+	$(BIN)/python scripts/study.py --all --pages docs/studies $(ARGS)
 
 dashboard: $(READY) ## TensorBoard over logs/ on http://127.0.0.1:6006
 	$(BIN)/tensorboard --logdir logs --host 127.0.0.1 --samples_per_plugin scalars=0

@@ -60,7 +60,7 @@ def legible(figure: Figure) -> None:
     assert any(axes.get_ylabel() for axes in panels)
 
 
-@pytest.mark.parametrize("name", STUDIES)
+@pytest.mark.parametrize("name", ["activations", "xor", "learning_rate", "collapse", "dead_units", "symmetry", "losses"])
 def test_study(name: str) -> None:
     """Its conclusions hold, its pictures can be read, and what is particular to it is there."""
     result = study(name, quick=True)
@@ -135,7 +135,38 @@ def stacks(result: Study) -> None:
     assert texts(result.figures["collapse"]) == [row[0] for row in result.table.rows]
 
 
-PARTICULAR = {"activations": zones, "xor": plateaus, "learning_rate": rates, "collapse": stacks}
+def layers(result: Study) -> None:
+    axes = result.figures["dead_units"].axes[0]
+    assert [text.get_text() for text in axes.get_xticklabels()] == [row[0] for row in result.table.rows]
+    assert [len(bars) for bars in axes.containers] == [5] * 4
+    assert texts(result.figures["dead_units"]) == ["relu, start", "relu, end", "leaky_relu, start", "leaky_relu, end"]
+
+
+def ranks(result: Study) -> None:
+    rows = {row[0]: row for row in result.table.rows}
+    assert set(rows) == {path.stem for path in (CONF / "init").glob("*.yaml")}
+    assert rows["zeros"][1:5] == ("0", "0", "1", "1")
+    assert rows["constant"][1:5] == ("1", "1", "1", "1")
+    assert rows["he_normal"][1:5] == ("32", "32", "32", "32")
+    assert [len(axes.lines) for axes in result.figures["symmetry"].axes] == [13, 13]
+
+
+def pairings(result: Study) -> None:
+    assert [row[1:] for row in result.table.rows] == [
+        ("trains", "refused", "refused"), ("trains", "trains", "refused"), ("trains", "refused", "trains"),
+    ]  # fmt: skip
+    assert len(result.figures["losses"].axes[0].lines) == 3
+
+
+PARTICULAR = {
+    "activations": zones,
+    "xor": plateaus,
+    "learning_rate": rates,
+    "collapse": stacks,
+    "dead_units": layers,
+    "symmetry": ranks,
+    "losses": pairings,
+}
 
 
 def test_the_plateaus_are_named() -> None:

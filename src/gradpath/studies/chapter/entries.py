@@ -32,6 +32,41 @@ STUDIES: dict[str, Entry] = {
         ["C8"],
         "Sigmoid, tanh, ReLU, LeakyReLU and GELU: what each computes, and where its derivative fades or is 0.",
     ),
+    "dead_units": Entry(
+        "Do units die?",
+        ["C9"],
+        "ReLU has a dead zone, in which no gradient comes back; LeakyReLU keeps a small one.",
+    ),
+    "symmetry": Entry(
+        "Why random weights?",
+        ["C11"],
+        "With zero initialisation all neurons learn the same; use Xavier's or He's.",
+    ),
+    "losses": Entry(
+        "Which loss for which task?",
+        ["C12"],
+        "Regression: MSE; two classes: BCEWithLogits; many classes: CrossEntropy, which has its softmax inside.",
+    ),
+    "batchnorm_placement": Entry(
+        "BatchNorm before or after the activation?",
+        ["C14"],
+        "Normalise after the linear layer, before the activation.",
+    ),
+    "challenge": Entry(
+        "97 % on MNIST?",
+        ["C16"],
+        "The challenge: 784-512-256-10, ReLU, Adam(0.001), at least 97 % on the test set.",
+    ),
+    "vanishing": Entry(
+        "Where does the gradient go?",
+        ["C17"],
+        "In a deep network the gradient is a product of many factors; where they are below 1 it vanishes.",
+    ),
+    "exploding": Entry(
+        "Where does the gradient explode?",
+        ["C17"],
+        "Where the factors are above 1 the gradient grows with every layer on its way to the input.",
+    ),
     "learning_rate": Entry(
         "Which learning rate?",
         ["C13"],

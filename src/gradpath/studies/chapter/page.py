@@ -1,9 +1,12 @@
 """A study as a page of Markdown, and in the terminal."""
 
 from collections.abc import Sequence
+from textwrap import wrap
 
 from gradpath.studies.chapter.entries import Entry
 from gradpath.studies.chapter.study import Study, Table
+
+WIDTH, INDENT = 80, "       "
 
 
 def page(name: str, entry: Entry, study: Study) -> str:
@@ -35,9 +38,13 @@ def terminal(entry: Entry, study: Study) -> list[str]:
     lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     lines.append("")
     for conclusion in study.conclusions:
-        lines.append(f"{'holds' if conclusion.holds else 'FAILS'}: {conclusion.statement}")
-        lines.append(f"       {conclusion.measured}")
+        lines += _wrapped(f"{'holds' if conclusion.holds else 'FAILS'}: {conclusion.statement}", "")
+        lines += _wrapped(conclusion.measured, INDENT)
     return lines
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    return wrap(text, WIDTH, initial_indent=indent, subsequent_indent=INDENT, break_long_words=False)
 
 
 def _markdown(table: Table) -> list[str]:

@@ -1,0 +1,112 @@
+"""Gradients through depth beside theory, and what becomes of training (C17): what `vanishing` and `exploding` share."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.figure import Figure
+
+from gradpath.flow.profile import measure
+from gradpath.inspection import SAMPLE
+from gradpath.report.style import COLOURS, DASHES, TICK, dress, new_figure
+from gradpath.studies import runs
+from gradpath.studies.chapter.study import Table
+from gradpath.studies.claims.networks import built
+from gradpath.theory.prediction import predict_network
+
+Profile = npt.NDArray[np.float64]
+WIDTH = 128
+TRAINED = ("schedule=constant", "probe=none", "trainer=cpu", "trainer.max_epochs=1", "optimizer=sgd")
+# Each network its own: the learning rate is a nuisance where networks are compared.
+RATES, SEEDS = (0.1, 0.01, 0.001), 3
+
+
+@dataclass(frozen=True)
+class Flow:
+    """|delta| of each hidden layer relative to the last one, (L,): the (geometric) mean over seeds, and theory's."""
+
+    measured: Profile
+    predicted: Profile
+
+    @property
+    def ratio(self) -> float:
+        """Of the first to the last hidden layer."""
+        return float(self.measured[0])
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """Per layer towards the input, from the first layer to the last: measured, predicted."""
+        steps = len(self.measured) - 1
+        return float(self.measured[0] ** (1 / steps)), float(self.predicted[0] ** (1 / steps))
+
+
+def flow(overrides: Sequence[str], depth: int, seeds: int) -> Flow:
+    """At step 0, on 256 digits."""
+    found = []
+    for seed in range(seeds):
+        data, network, objective, _ = built(seed, *shaped(overrides, depth))
+        batch = data.sample(SAMPLE)
+        rows = measure(network, objective, batch)
+        deltas = np.array([row.delta for row in rows[:-1]])
+        found.append(deltas / deltas[-1])
+        predicted = predict_network(network, rows, batch.inputs)
+    assert predicted is not None
+    return Flow(np.exp(np.mean(np.log(found), axis=0)), np.array([row.delta for row in predicted.layers]))
+
+
+def accuracies(place: str, networks: Mapping[str, Sequence[str]], depth: int, quick: bool) -> dict[str, tuple[float, float]]:
+    """Test accuracy after one epoch of SGD at each network's best rate (by validation), mean over seeds; and that rate."""
+    seeds, rates, limit = (1, RATES[:2], 6400) if quick else (SEEDS, RATES, 50_000)
+    typed = {name: (*shaped(overrides, depth), *TRAINED, f"data.limit={limit}") for name, overrides in networks.items()}
+    cells = {
+        f"{name}_{rate:g}_{seed}": (*overrides, f"optimizer.lr={rate:g}", f"seed={seed}")
+        for name, overrides in typed.items()
+        for rate in rates
+        for seed in range(seeds)
+    }
+    results = runs.train_all(place + ("_quick" if quick else ""), cells)
+
+    def mean(name: str, rate: float, metric: str) -> float:
+        # A run that diverged has learnt nothing.
+        return fmean(results[f"{name}_{rate:g}_{seed}"]["metrics"].get(metric, 0.1) for seed in range(seeds))
+
+    best = {name: max(rates, key=lambda rate, name=name: mean(name, rate, "val/accuracy")) for name in networks}
+    return {name: (mean(name, rate, "test/accuracy"), rate) for name, rate in best.items()}
+
+
+def table(flows: Mapping[str, Flow], trained: Mapping[str, tuple[float, float]]) -> Table:
+    """A row per network."""
+    rows = []
+    for name, one in flows.items():
+        measured, predicted = one.rates
+        accuracy, rate = trained[name]
+        rows.append((name, f"{one.ratio:.2g}", f"{measured:.3f}", f"{predicted:.3f}", f"{accuracy:.1%}", f"{rate:g}"))
+    return Table(("network", "first / last", "per layer", "theory", "test accuracy", "at rate"), rows)
+
+
+def setting(depth: int, quick: bool) -> str:
+    seeds = 1 if quick else SEEDS
+    return (
+        f"{depth} hidden layers of {WIDTH} on MNIST; |delta| on {SAMPLE} digits before training; then one epoch of SGD at "
+        f"each network's best of {len(RATES) - quick} rates, {seeds} {'seeds' if seeds > 1 else 'seed'}."
+    )
+
+
+def shaped(overrides: Sequence[str], depth: int) -> tuple[str, ...]:
+    return (*overrides, "model=deep", f"model.depth={depth}", f"model.width={WIDTH}")
+
+
+def draw(title: str, flows: Mapping[str, Flow]) -> Figure:
+    """Layers from the input (left) to the output; solid: measured, dashed: theory."""
+    figure = new_figure(title, height=5.6)
+    axes = figure.subplots()
+    for (name, one), colour in zip(flows.items(), COLOURS, strict=False):
+        layers = np.arange(1, len(one.measured) + 1)
+        axes.plot(layers, one.measured, color=colour, linewidth=2.8, label=name)
+        axes.plot(layers, one.predicted, color="black", linestyle=DASHES[2], linewidth=1.4)
+    axes.plot([], [], color="black", linestyle=DASHES[2], linewidth=1.4, label="theory of wide networks")
+    dress(axes, "hidden layer, 1 next to the input", "|delta| relative to the last hidden layer", yscale="log")
+    figure.legend(fontsize=TICK, loc="outside lower center", ncols=2, frameon=False)
+    return figure

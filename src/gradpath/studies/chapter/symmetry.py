@@ -1,0 +1,118 @@
+"""Units that start alike stay alike (C11): the rank of the hidden weights through training, for each initialisation."""
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gradpath.cli import CONF
+from gradpath.network import MLP
+from gradpath.report.style import COLOURS, TICK, dress, new_figure
+from gradpath.studies.chapter.full_batch import Trained, train
+from gradpath.studies.chapter.study import Conclusion, Study, Table
+
+MNIST = (
+    "data=mnist",
+    "model=deep",
+    "model.depth=3",
+    "model.width=32",
+    "activation=tanh",
+    "optimizer=adam",
+    "optimizer.lr=0.01",
+)
+SAMPLES = 256
+# Singular values below this share of the largest are rounding; rows closer than this share of their length are the same.
+TINY = 1e-5
+ALIKE = ("zeros", "constant")
+
+
+def symmetry(quick: bool = False) -> Study:
+    """Every option of the `init` group on the first digits of MNIST, trained on all of them at every step."""
+    inits, steps = sorted(path.stem for path in (CONF / "init").glob("*.yaml")), 30 if quick else 150
+    films = sorted({*np.unique(np.geomspace(1, steps, 12).astype(int)).tolist(), 0, steps})
+    trained = {init: train(0, (*MNIST, f"init={init}"), steps, SAMPLES, films) for init in inits}
+    ranks = {init: {step: rank(network) for step, network in one.films.items()} for init, one in trained.items()}
+    others = [init for init in inits if init not in ALIKE]
+    moved = [
+        float((p - q).detach().abs().max())
+        for p, q in zip(*(trained["zeros"].films[at].parameters() for at in (0, steps)), strict=True)
+    ]
+    lowest = [min(ranks[init].values()) for init in others]
+    learnt, stuck = min(trained[init].accuracy for init in others), max(trained[init].accuracy for init in ALIKE)
+    return Study(
+        setting=f"784-32-32-32-10, tanh, {SAMPLES} digits, {steps} full-batch steps of Adam, one seed. Rank: singular "
+        f"values of W2 above {TINY:g} of the largest; units: rows of W2 that differ.",
+        table=Table(
+            ("init", "rank 0", f"rank {steps}", "units 0", f"units {steps}", "loss", "accuracy"),
+            [_row(init, one, ranks[init], steps) for init, one in trained.items()],
+        ),
+        conclusions=[
+            Conclusion(
+                "with all weights equal every unit of a layer stays the same: rank at most 1 after training",
+                ", ".join(f"{init}: rank {ranks[init][steps]}, {distinct(trained[init].network)} unit" for init in ALIKE),
+                all(ranks[init][steps] <= 1 and distinct(trained[init].network) == 1 for init in ALIKE),
+            ),
+            Conclusion(
+                "with zeros nothing but the last bias ever moves",
+                f"weights and other biases move by {max(moved[:-1]):g}, the last bias by {moved[-1]:.2g}",
+                max(moved[:-1]) == 0 and moved[-1] > 0,
+            ),
+            Conclusion(
+                "every random scheme has full rank from the start, keeps it and learns",
+                f"ranks {min(lowest)} to 32, accuracy at least {learnt:.0%}, against {stuck:.0%}",
+                min(lowest) == 32 and learnt > stuck,
+            ),
+        ],
+        figures={"symmetry": draw(ranks, trained, steps)},
+        captions={
+            "symmetry": "Rank of the second weight matrix (left) and loss (right) through training, by initialisation."
+        },
+    )
+
+
+def rank(network: MLP) -> int:
+    """Of the second layer's weights; 0 where they are all zero."""
+    values = torch.linalg.svdvals(network.linears[1].weight.detach())
+    return int((values > TINY * values[0]).sum()) if values[0] > 0 else 0
+
+
+def distinct(network: MLP) -> int:
+    """Units of the second layer whose incoming weights differ."""
+    weight = network.linears[1].weight.detach()
+    near = torch.cdist(weight, weight) <= TINY * weight.norm(dim=1).max()
+    return len(torch.unique(near, dim=0))
+
+
+def draw(ranks: dict[str, dict[int, int]], trained: dict[str, Trained], steps: int) -> Figure:
+    figure = new_figure("Equal weights stay equal", 10.0, 5.2)
+    left, right = figure.subplots(1, 2)
+    random = [init for init in ranks if init not in ALIKE]
+    for init, colour in zip(ALIKE, COLOURS[1:], strict=False):
+        _lines(left, right, ranks[init], trained[init].losses, colour, init, 3.2)
+    for k, init in enumerate(random):
+        label = f"{len(random)} random schemes" if k == 0 else None
+        _lines(left, right, ranks[init], trained[init].losses, COLOURS[0], label, 1.3)
+    dress(left, "step", "rank of W2 (32 units)", xscale="symlog", xlim=(0, steps), ylim=(-1, 34))
+    dress(right, "step", "training loss", xscale="symlog", xlim=(0, steps), yscale="log")
+    handles, names = left.get_legend_handles_labels()
+    figure.legend(handles, names, fontsize=TICK, loc="outside lower center", ncols=3, frameon=False)
+    return figure
+
+
+def _lines(
+    left: Axes,
+    right: Axes,
+    ranks: dict[int, int],
+    losses: npt.NDArray[np.float64],
+    colour: str,
+    label: str | None,
+    width: float,
+) -> None:
+    left.plot(list(ranks), list(ranks.values()), color=colour, linewidth=width, label=label, marker="o", markersize=4)
+    right.plot(losses, color=colour, linewidth=width)
+
+
+def _row(init: str, one: Trained, ranks: dict[int, int], steps: int) -> tuple[str, ...]:
+    units = [str(distinct(one.films[at])) for at in (0, steps)]
+    return init, str(ranks[0]), str(ranks[steps]), *units, f"{one.losses[-1]:.3g}", f"{one.accuracy:.0%}"
