@@ -5,11 +5,11 @@ from statistics import mean
 
 import pytest
 
-CPU = ("trainer.accelerator=cpu", "probe.every=200")
+CPU = ("trainer.accelerator=cpu", "probe=none")
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_challenge_reaches_97_percent_with_every_seed(run_here, seed: int) -> None:
     result, _ = run_here("experiment=chapter_challenge", f"seed={seed}", *CPU)
     assert result["metrics"]["last_epoch"] < 10
@@ -18,7 +18,7 @@ def test_the_challenge_reaches_97_percent_with_every_seed(run_here, seed: int) -
 
 @pytest.mark.timeout(900)
 def test_the_default_run_reaches_98_3_percent_on_average(run_here) -> None:
-    results = [run_here(f"seed={seed}", *CPU, folder=str(seed))[0]["metrics"] for seed in range(3)]
+    results = [run_here(f"seed={seed}", *CPU, folder=str(seed))[0]["metrics"] for seed in range(2)]
     assert all(result["last_epoch"] < 10 for result in results)
     assert mean(result["test/accuracy"] for result in results) >= 0.983
 
