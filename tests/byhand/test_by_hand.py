@@ -1,6 +1,7 @@
 """The whole MLP written out, against autograd and torch.optim, in float64."""
 
 from collections.abc import Mapping
+from functools import cache
 from itertools import chain, islice, repeat
 from typing import Any
 
@@ -61,6 +62,11 @@ def drawn(config: Mapping[str, Any], objective: Objective, hidden: list[int], sa
     return network, Batch(inputs, torch.randint(max(objective.outputs, 2), (samples,)))
 
 
+@cache
+def options(activation: str, norm: str) -> Mapping[str, Any]:
+    return compose(f"activation={activation}", f"norm={norm}")[0]
+
+
 def check(found: Comparison, network: MLP) -> None:
     assert {row.name for row in found.parameters} == {name for name, _ in network.named_parameters()}
     # A bias before BatchNorm has the gradient 0, as the sum of numbers that are not: 1e-12 of the largest involved.
@@ -76,7 +82,7 @@ def check(found: Comparison, network: MLP) -> None:
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_gradients_equal_autograd(activation: str, norm: str, loss: str) -> None:
-    config, _ = compose(f"activation={activation}", f"norm={norm}")
+    config = options(activation, norm)
 
     @settings(deadline=None, max_examples=2)
     @given(st.lists(st.integers(4, 8), min_size=1, max_size=20), st.integers(20, 40), st.integers(0, 2**16))

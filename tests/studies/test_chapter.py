@@ -21,6 +21,9 @@ from gradpath.studies.chapter.page import page, terminal
 from gradpath.studies.chapter.registry import study
 from gradpath.studies.chapter.study import Study
 
+# Studies that train for longer than a few seconds even when they are quick.
+SLOW = ("xor", "learning_rate", "dead_units", "symmetry", "losses")
+
 
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -60,7 +63,7 @@ def legible(figure: Figure) -> None:
     assert any(axes.get_ylabel() for axes in panels)
 
 
-@pytest.mark.parametrize("name", ["activations", "xor", "learning_rate", "collapse", "dead_units", "symmetry", "losses"])
+@pytest.mark.parametrize("name", ["activations", "collapse", *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW)])
 def test_study(name: str) -> None:
     """Its conclusions hold, its pictures can be read, and what is particular to it is there."""
     result = study(name, quick=True)
@@ -175,6 +178,7 @@ def test_the_plateaus_are_named() -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_c13_other_data_and_rates() -> None:
     """SGD on a regression, where rates that Adam would not survive are right, and NaN ends the highest."""
     typed = ("data=sine", "model.hidden=[32,32]", "activation=tanh", "optimizer=sgd", "trainer.max_epochs=30")
