@@ -58,7 +58,7 @@ def batchnorm_placement(quick: bool = False) -> Study:
                 ),
             ),
             Conclusion(
-                "before the activation, as recommended, is at least as good as after it",
+                "before the activation, as recommended, is not worse than after it by more than two points",
                 ", ".join(f"{name} {accuracy:.1%} at {rate:g}" for name, (accuracy, rate) in trained.items()),
                 trained["before"][0] >= trained["after"][0] - 0.02,
             ),
