@@ -82,8 +82,8 @@ def find_run(name: str, key: str, stopped: bool = False) -> Path:
     known = sorted((PROJECT / "logs").rglob(OVERRIDES), key=lambda path: path.stat().st_mtime)
     if name == "last":
         logs = PROJECT / "logs"
-        # Those of studies belong to their study.
-        runs = [path.parent for path in known if path.relative_to(logs).parts[0] in ("runs", "sweeps")]
+        # Those of studies belong to their study; a run of train.py may lie anywhere else.
+        runs = [path.parent for path in known if path.relative_to(logs).parts[0] != "studies"]
         open_ends = [run for run in runs if not (run / RESULT).is_file()]
         if stopped and runs and not open_ends:
             raise ConfigError(

@@ -139,15 +139,15 @@ def test_stopped_by_hand(project: Path, signal_: signal.Signals, command) -> Non
 
 def test_resume_last_is_the_last_that_was_stopped(command, project: Path) -> None:
     small = ("data=xor", "model.hidden=[8]", "trainer.accelerator=cpu", "trainer.max_epochs=2")
-    for name in ("stopped", "finished"):
-        assert command("train.py", *small, f"hydra.run.dir=logs/runs/last_{name}").returncode == 0
-    for run in (project / "logs/runs").iterdir():
-        if run.name not in ("last_stopped", "last_finished"):
-            shutil.rmtree(run)
-    (project / "logs/runs/last_stopped/result.json").unlink()
+    for place, name in (("mine", "stopped"), ("runs", "finished")):
+        assert command("train.py", *small, f"hydra.run.dir=logs/{place}/last_{name}").returncode == 0
+    for started in (project / "logs").rglob("overrides.yaml"):
+        if started.parent.name not in ("last_stopped", "last_finished"):
+            shutil.rmtree(started.parent)
+    (project / "logs/mine/last_stopped/result.json").unlink()
     done = command("train.py", "resume=last")
     assert done.returncode == 0, done.stderr
-    assert (project / "logs/runs/last_stopped/result.json").is_file()
+    assert (project / "logs/mine/last_stopped/result.json").is_file()
     again = command("train.py", "resume=last")
     assert again.returncode == 2
     assert "every run" in again.stderr
