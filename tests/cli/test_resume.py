@@ -141,7 +141,7 @@ def test_resume_last_is_the_last_that_was_stopped(command, project: Path) -> Non
     small = ("data=xor", "model.hidden=[8]", "trainer.accelerator=cpu", "trainer.max_epochs=2")
     for place, name in (("mine", "stopped"), ("runs", "finished")):
         assert command("train.py", *small, f"hydra.run.dir=logs/{place}/last_{name}").returncode == 0
-    for started in (project / "logs").rglob("overrides.yaml"):
+    for started in list((project / "logs").rglob("overrides.yaml")):  # a list: what is removed is not walked into
         if started.parent.name not in ("last_stopped", "last_finished"):
             shutil.rmtree(started.parent)
     (project / "logs/mine/last_stopped/result.json").unlink()
