@@ -9,8 +9,6 @@ Stopped and started again, a study goes on where it was. Exit code 1: a conclusi
 logs/studies/NAME/, or with --pages to that folder.
 """
 
-from pathlib import Path
-
 from gradpath.config import PROJECT
 from gradpath.studies.chapter.options import read
 from gradpath.studies.script import one_line_ends
@@ -23,8 +21,9 @@ def main() -> int:
         return 0
 
     from gradpath.files import write_text
-    from gradpath.studies.chapter.entries import STUDIES
-    from gradpath.studies.chapter.page import page, terminal
+    from gradpath.report.film import save_film
+    from gradpath.studies.chapter.entries import CHAPTER, STUDIES
+    from gradpath.studies.chapter.page import contents, page, terminal
     from gradpath.studies.chapter.registry import study
     from gradpath.studies.script import save
 
@@ -35,9 +34,13 @@ def main() -> int:
         folder.mkdir(parents=True, exist_ok=True)
         print("\n".join(terminal(STUDIES[name], found)))
         for stem, figure in found.figures.items():
-            save(figure, Path(folder) / f"{stem}.png")
+            save(figure, folder / f"{stem}.png")
+        for stem, frames in found.films.items():
+            save_film(frames, folder / f"{stem}.gif")
         write_text(folder / f"{name}.md", page(name, STUDIES[name], found))
         failed += not found.holds
+    if chosen.all:
+        write_text((chosen.pages or PROJECT / "logs/studies") / "README.md", contents(CHAPTER))
     return int(failed > 0)
 
 

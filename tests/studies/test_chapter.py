@@ -13,9 +13,8 @@ from matplotlib.figure import Figure
 
 from gradpath.cli import CONF
 from gradpath.studies import runs
-from gradpath.studies.chapter import activations, collapse, learning_rate, xor
+from gradpath.studies.chapter import activations, learning_rate, xor
 from gradpath.studies.chapter.entries import STUDIES
-from gradpath.studies.chapter.full_batch import train
 from gradpath.studies.chapter.learning_rate import Course, course, labels
 from gradpath.studies.chapter.page import page, terminal
 from gradpath.studies.chapter.registry import study
@@ -82,26 +81,6 @@ def test_study(name: str) -> None:
     PARTICULAR[name](result)
 
 
-def test_c1_a_perceptron_sticks_at_ln_2() -> None:
-    one = train(0, (*xor.ADAM, "model=perceptron"), 1500)
-    assert one.losses[-1] == pytest.approx(log(2), abs=1e-4)
-    assert xor.probabilities(one.network, xor.CORNERS).tolist() == pytest.approx([0.5] * 4, abs=1e-2)
-    assert one.accuracy <= 0.75
-
-
-def test_c2_one_hidden_layer_solves_xor() -> None:
-    solved = [train(seed, xor.NETWORKS["tanh, 8 hidden"], 600).accuracy for seed in range(5)]
-    assert solved == [1.0] * 5
-
-
-def test_c7_linear_stacks_collapse() -> None:
-    deep = train(0, (*collapse.LINEAR, "model.hidden=[8,8,8,8,8]"), 200)
-    assert collapse.distance_to_product(deep.network) < 1e-12
-    # Not a property of any network: one ReLU, and the product says something else.
-    bent = train(0, (*collapse.LINEAR, "model.hidden=[8,8]", "activation=relu"), 200)
-    assert collapse.distance_to_product(bent.network) > 1e-2
-
-
 def zones(result: Study) -> None:
     rows = {row[0]: row for row in result.table.rows}
     assert set(rows) == {path.stem for path in (CONF / "activation").glob("*.yaml")}
@@ -122,7 +101,7 @@ def plateaus(result: Study) -> None:
     assert [text.get_text() for text in axes.texts] == ["ln 2 = 0.6931", "3/4 H(1/3) = 0.4774", "ln 2 / 2 = 0.3466"]
     assert len(axes.lines) == 3 + 8
     # Six moments of the film, each twice.
-    assert len(result.figures["xor_film"].axes) == 2 * len(xor.FRAMES)
+    assert len(result.figures["xor_moments"].axes) == 2 * len(xor.FRAMES)
 
 
 def rates(result: Study) -> None:

@@ -12,9 +12,9 @@ DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (3, 3)), (0, (1, 2)), "-", (0, 
 LABEL, TICK, TITLE = 13, 12, 16
 
 
-def new_figure(title: str, width: float = 7.6, height: float = 5.2) -> Figure:
+def new_figure(title: str, width: float = 7.6, height: float = 5.2, dpi: int = 140) -> Figure:
     """An empty figure with its title."""
-    figure = Figure(figsize=(width, height), dpi=140, layout="constrained")
+    figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
     figure.suptitle(title, fontsize=TITLE)
     return figure
 

@@ -29,13 +29,13 @@ def batchnorm_placement(quick: bool = False) -> Study:
         typed = (*SMALL, f"norm={norm}")
         batch = built(0, *typed).data.sample(SAMPLES)
         films = [train(seed, typed, steps, SAMPLES, tuple(moments.values())).films for seed in range(seeds)]
-        logs = [[np.log(_profile(film[at], batch)) for film in films] for at in moments.values()]
+        logs = [[np.log(profile(film[at], batch)) for film in films] for at in moments.values()]
         profiles[name] = [np.exp(np.mean(many, axis=0)) for many in logs]
     rates = {name: growth(seeds, *square(12, 256, *RELU, f"norm={norm}"), skip=2, batch=512) for name, norm in NORMS.items()}
     yang = batch_norm_rate(activation_named("relu"), "before", 2.0)
     place = "batchnorm_placement" + ("_quick" if quick else "")
     trained = accuracies(place, {name: (*RELU, f"norm={norm}") for name, norm in NORMS.items()}, DEPTH, quick)
-    ratios = {name: [float(profile[0]) for profile in many] for name, many in profiles.items()}
+    ratios = {name: [float(one[0]) for one in many] for name, many in profiles.items()}
     return Study(
         setting=f"{DEPTH} ReLU layers of 64, He, {SAMPLES} digits, {steps} steps of Adam on all, {seeds} seeds; rate: 12 x "
         "256 on 512 random inputs; accuracy: one epoch of SGD on MNIST at each one's best rate, width 128.",
@@ -68,7 +68,7 @@ def batchnorm_placement(quick: bool = False) -> Study:
     )
 
 
-def _profile(network: MLP, batch: Batch) -> Profile:
+def profile(network: MLP, batch: Batch) -> Profile:
     """|delta| of each hidden layer relative to the last."""
     objective = built(0, *SMALL).objective
     deltas = np.array([row.delta for row in measure(network, objective, Batch(batch.inputs.double(), batch.targets))[:-1]])

@@ -9,14 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from gradpath.errors import ConfigError
-from gradpath.report import metrics
 from gradpath.report.loss_curves import Line, loss_curves
 from gradpath.studies import runs
 from gradpath.studies.chapter.study import Conclusion, Study, Table
 
 Curve = npt.NDArray[np.float64]
 RATES = (0.1, 0.01, 0.001, 0.0001)
-SETTING = ("schedule=constant", "probe=none", "trainer=cpu", "trainer.log_every_n_steps=1")
 # A loss that rises above so many times its start is out of control; one that ends above this share of it learnt nothing.
 ROSE, UNLEARNT = 2.0, 0.5
 # Within this factor of the lowest end a rate is as good; below this share of its start the problem is learnt at any rate.
@@ -84,13 +82,13 @@ def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides
     short = ("data.limit=12800",) if quick and not any(text.startswith("data") for text in overrides) else ()
     epochs = () if any(text.startswith("trainer.max_epochs=") for text in overrides) else ("trainer.max_epochs=1",)
     cells = {
-        f"{rate:g}_{seed}": (*SETTING, *epochs, *short, *overrides, f"optimizer.lr={rate:g}", f"seed={seed}")
+        f"{rate:g}_{seed}": (*runs.CURVES, *epochs, *short, *overrides, f"optimizer.lr={rate:g}", f"seed={seed}")
         for rate in rates
         for seed in seeds
     }
     place = _folder(quick, overrides)
     results = runs.train_all(place, cells)
-    curves = {rate: [_curve(f"{place}/{rate:g}_{seed}") for seed in seeds] for rate in rates}
+    curves = {rate: [runs.losses(runs.STUDIES / place / f"{rate:g}_{seed}") for seed in seeds] for rate in rates}
     steps = max(len(curve) for many in curves.values() for curve in many)
     courses = {rate: course(many, steps) for rate, many in curves.items()}
     found = labels(courses)
@@ -109,12 +107,6 @@ def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides
         figures={"learning_rate": loss_curves(lines, steps, "Which learning rate?")},
         captions={"learning_rate": "Loss of each rate; faint: one run as it was, strong: smoothed; x: NaN or Inf ended it."},
     )
-
-
-def _curve(cell: str) -> Curve:
-    """The logged losses of a run, one per step; one that was not finite is not among them."""
-    losses = [row["train/loss"] for row in metrics.load(runs.STUDIES / cell) if "train/loss" in row]
-    return np.array(losses or [float("nan")], dtype=np.float64)
 
 
 def _folder(quick: bool, overrides: Sequence[str]) -> str:

@@ -1,6 +1,6 @@
 """A study as a page of Markdown, and in the terminal."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from textwrap import wrap
 
 from gradpath.studies.chapter.entries import Entry
@@ -12,7 +12,9 @@ WIDTH, INDENT = 80, "       "
 def page(name: str, entry: Entry, study: Study) -> str:
     """What the chapter says, the command, the pictures, what was measured, the conclusion."""
     pictures = [
-        f"![{study.captions.get(stem, entry.title)}]({stem}.png)\n\n*{study.captions[stem]}*" for stem in study.figures
+        f"![{study.captions[stem]}]({file})\n\n*{study.captions[stem]}*"
+        for file in study.files
+        for stem in [file.partition(".")[0]]
     ]
     parts = [
         f"# {entry.title} ({', '.join(entry.claims)})",
@@ -29,9 +31,23 @@ def page(name: str, entry: Entry, study: Study) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def contents(chapter: Mapping[str, Entry]) -> str:
+    """Every claim with its page, or with the command that shows it."""
+    rows = []
+    for name, entry in chapter.items():
+        shown = f"`{entry.typed}`" if entry.typed else f"[{name}]({name}.md)"
+        rows.append((", ".join(entry.claims), entry.title, entry.says, shown))
+    return "\n\n".join([
+        "# The chapter, claim by claim",
+        "Each page says what the chapter says, shows what was measured, and concludes from it. All are made by "
+        "`make studies`; `python scripts/study.py NAME` runs one of them again, `python scripts/tour.py` walks through all, "
+        "small, in about ten minutes.",
+        "\n".join(_markdown(Table(("claim", "question", "the chapter says", "shown by"), rows))),
+    ]) + "\n"  # fmt: skip
+
+
 def terminal(entry: Entry, study: Study) -> list[str]:
     """The table and the conclusions."""
-    widths = [max(len(row[k]) for row in (study.table.header, *study.table.rows)) for k in range(len(study.table.header))]
     rows = [study.table.header, *study.table.rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [f"{entry.title} ({', '.join(entry.claims)})", ""]

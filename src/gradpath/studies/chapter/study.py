@@ -25,13 +25,20 @@ class Table:
 
 @dataclass(frozen=True)
 class Study:
-    """setting: how it was done, in a sentence. figures: file stem -> picture. captions: file stem -> what it shows."""
+    """setting: how it was done, in a sentence. figures: file stem -> picture. films: file stem -> its pictures in order.
+    captions: file stem of either -> what it shows."""
 
     setting: str
     table: Table
     conclusions: Sequence[Conclusion]
     figures: Mapping[str, Figure]
-    captions: Mapping[str, str] = field(default_factory=dict)
+    captions: Mapping[str, str]
+    films: Mapping[str, Sequence[Figure]] = field(default_factory=dict)
+
+    @property
+    def files(self) -> list[str]:
+        """Names of its pictures and films."""
+        return [*(f"{stem}.png" for stem in self.figures), *(f"{stem}.gif" for stem in self.films)]
 
     @property
     def holds(self) -> bool:

@@ -5,7 +5,7 @@ from math import log
 import numpy as np
 import torch
 from matplotlib.axes import Axes
-from matplotlib.collections import QuadMesh
+from matplotlib.contour import ContourSet
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -27,15 +27,20 @@ SMALLEST = (*ADAM, "model.hidden=[2]", "activation=relu", "init=pytorch")
 RESTS = {**PLATEAUS, "solved": 0.0}
 # A loss this near is at rest there.
 NEAR = 0.02
-FRAMES = (0, 20, 50, 100, 200, 400)
+# Small enough to be drawn whole. It waits at ln 2 before it finds the way.
+FILMED = (*ADAM, "model.hidden=[2]", "activation=tanh", "init=xavier_normal")
+# Steps of the film, and of the strip that is cut from it.
+FILM = tuple(range(0, 401, 8))
+FRAMES = (0, 40, 200, 232, 264, 400)
 
 
 def xor(quick: bool = False) -> Study:
     """Decision regions, hidden features while they are learnt, and where the smallest network comes to rest."""
     steps, starts = (600, 8) if quick else (3000, 24)
     trained = {
-        name: [train(seed, overrides, steps, films=FRAMES) for seed in range(3)] for name, overrides in NETWORKS.items()
+        name: [train(seed, overrides, steps, films=(0,)) for seed in range(3)] for name, overrides in NETWORKS.items()
     }
+    film = next(one for seed in range(20) for one in (train(seed, FILMED, FILM[-1], films=FILM),) if one.accuracy == 1)
     small = [train(seed, SMALLEST, steps) for seed in range(starts)]
     rests = [rest(float(one.losses[-1])) for one in small]
     linear = [one for name in ("perceptron", "linear, 8 hidden") for one in trained[name]]
@@ -73,14 +78,16 @@ def xor(quick: bool = False) -> Study:
         ],
         figures={
             "xor": draw_regions({name: many[0] for name, many in trained.items()}),
-            "xor_film": draw_film(solved[0]),
+            "xor_moments": draw_moments(film),
             "xor_plateaus": draw_plateaus(small),
         },
         captions={
             "xor": "Probability of class 1 and the line p = 1/2 over the four points, after training.",
-            "xor_film": "The tanh network learns: its decision region, the four points as two of its hidden units see them.",
+            "xor_moments": "Two tanh units learn: what they decide, and how they see the points, with the line p = 1/2.",
+            "xor_film": "The same as a film: the loss waits at ln 2 until the hidden units see points that a line can part.",
             "xor_plateaus": "Loss of networks of two ReLU units, each from its own start; grey: the plateaus of theory.",
         },
+        films={"xor_film": [draw_frame(film, step) for step in FILM]},
     )
 
 
@@ -118,21 +125,47 @@ def draw_regions(trained: dict[str, Trained]) -> Figure:
     return figure
 
 
-def draw_film(one: Trained) -> Figure:
-    frames = list(one.films.items())
+def draw_moments(one: Trained) -> Figure:
     figure = new_figure("XOR: one hidden layer learns to bend the plane", 13.0, 5.4)
-    panels = figure.subplots(2, len(frames), squeeze=False)
-    # The two units on which the output depends most in the end.
-    units = frames[-1][1].linears[-1].weight.detach().abs().squeeze(0).topk(2).indices.tolist()
-    for k, (step, network) in enumerate(frames):
-        _region(panels[0, k], network)
-        dress(panels[0, k], "x1", "x2" if k == 0 else "", f"step {step}", xlim=(-0.5, 1.5), ylim=(-0.5, 1.5))
-        with torch.no_grad():
-            hidden = network.blocks[0](CORNERS.double())[:, units].numpy()
-        _points(panels[1, k], hidden)
-        dress(panels[1, k], "hidden unit a", "hidden unit b" if k == 0 else "", xlim=(-1.15, 1.15), ylim=(-1.15, 1.15))
+    panels = figure.subplots(2, len(FRAMES), squeeze=False)
+    for k, step in enumerate(FRAMES):
+        _inputs(panels[0, k], one.films[step], f"step {step}")
+        _features(panels[1, k], one, step)
+    for axes in panels[:, 1:].flat:
+        axes.set_ylabel("")
     _legend(figure, panels[0, 0])
     return figure
+
+
+def draw_frame(one: Trained, step: int) -> Figure:
+    """A moment of the film: the plane of the inputs, the plane of two hidden units, the loss so far."""
+    figure = new_figure(f"XOR: one hidden layer, step {step}", 11.0, 4.2, dpi=80)
+    plane, features, losses = figure.subplots(1, 3)
+    _inputs(plane, one.films[step], "what it decides")
+    _features(features, one, step, "what its hidden layer sees")
+    losses.plot(one.losses[: FILM[-1] + 1], color="0.8", linewidth=2)
+    losses.plot(one.losses[: step + 1], color=COLOURS[0], linewidth=3)
+    losses.plot([step], [one.losses[step]], "o", color=COLOURS[0], markersize=10)
+    dress(losses, "step", "training loss", f"loss {one.losses[step]:.3f}", ylim=(0, 1.1 * one.losses.max()))
+    _legend(figure, plane)
+    return figure
+
+
+def _inputs(axes: Axes, network: MLP, title: str) -> None:
+    _region(axes, network)
+    dress(axes, "x1", "x2", title, xlim=(-0.5, 1.5), ylim=(-0.5, 1.5))
+
+
+def _features(axes: Axes, one: Trained, step: int, title: str = "") -> None:
+    """The four points as the hidden layer sees them, and the output's line p = 1/2 between them."""
+    network, edge = one.films[step], np.array([-1.15, 1.15])
+    with torch.no_grad():
+        _points(axes, network.blocks[0](CORNERS.double()).numpy())
+    (a, b), c = network.linears[-1].weight.detach().squeeze(0).tolist(), float(network.linears[-1].bias.detach())
+    # The points of the line a x + b y + c = 0 nearest to 0, and the line's direction.
+    near, along = -c / (a * a + b * b) * np.array([a, b]), np.array([-b, a]) / np.hypot(a, b)
+    axes.plot(*(near[:, None] + 3 * edge * along[:, None]), color="black", linewidth=2)
+    dress(axes, "hidden unit a", "hidden unit b", title, xlim=(-1.15, 1.15), ylim=(-1.15, 1.15))
 
 
 def draw_plateaus(small: list[Trained]) -> Figure:
@@ -152,12 +185,12 @@ def _legend(figure: Figure, axes: Axes) -> None:
     figure.legend(*axes.get_legend_handles_labels(), fontsize=TICK, loc="outside lower center", ncols=2, frameon=False)
 
 
-def _region(axes: Axes, network: MLP) -> QuadMesh:
+def _region(axes: Axes, network: MLP) -> ContourSet:
     grid = torch.linspace(-0.5, 1.5, 101)
     points = torch.cartesian_prod(grid, grid)
     p = probabilities(network, points).reshape(101, 101).T.numpy()
     x = grid.numpy()
-    drawn = axes.pcolormesh(x, x, p, cmap="cividis", vmin=0, vmax=1, shading="nearest", rasterized=True)
+    drawn = axes.contourf(x, x, p, levels=np.linspace(0, 1, 21), cmap="cividis")
     axes.contour(x, x, p, levels=[0.5], colors="white", linewidths=2)
     _points(axes, CORNERS.numpy())
     axes.set_aspect("equal")

@@ -1,0 +1,42 @@
+"""A tour of the chapter in the terminal: eighteen stations, about ten minutes of machine time.
+
+    python scripts/tour.py            from the first station that has not been seen; Ctrl-C stops, the same command goes on
+    python scripts/tour.py 5          from station 5
+    python scripts/tour.py --list     the stations; x: seen
+
+Each station is a command that you could type: the tour says what the chapter claims, runs the command, and shows its numbers
+and where its pictures lie. In a terminal it waits for Enter between stations.
+"""
+
+import sys
+
+from gradpath.errors import ConfigError
+from gradpath.studies.chapter.entries import CHAPTER
+from gradpath.studies.chapter.tour import listed, station, unseen
+from gradpath.studies.script import Arguments, one_line_ends
+
+
+def main() -> None:
+    parser = Arguments(__doc__, picture=False)
+    parser.add_argument("station", nargs="?", help="the number to begin with")
+    parser.add_argument("--list", action="store_true", help="the stations")
+    chosen = parser.read()
+    if chosen.list:
+        print("\n".join(listed()))
+        return
+    numbers = [str(number) for number in range(1, len(CHAPTER) + 1)]
+    if chosen.station and chosen.station not in numbers:
+        raise ConfigError(f"{chosen.station}: no such station; they go from 1 to {len(CHAPTER)} (--list).")
+    first = int(chosen.station) if chosen.station else unseen()
+    if first > len(CHAPTER):
+        print(f"All {len(CHAPTER)} stations were seen; python scripts/tour.py 1 begins again.")
+    for number in range(first, len(CHAPTER) + 1):
+        station(number)
+        if number < len(CHAPTER) and sys.stdin.isatty() and input("Enter goes on, q stops: ").strip().lower() == "q":
+            print("python scripts/tour.py goes on from here.")
+            return
+
+
+if __name__ == "__main__":
+    with one_line_ends("python scripts/tour.py goes on at the same station."):
+        main()

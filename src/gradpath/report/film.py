@@ -1,0 +1,37 @@
+"""A film: pictures one after another in one file, which browsers play and pages of Markdown show."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+from gradpath.files import write_atomically
+
+# Milliseconds: of a picture, and of the last one before it begins again.
+EACH, LAST = 120, 2500
+COLOURS = 64
+
+
+def save_film(frames: Sequence[Figure], place: Path) -> None:
+    """Writes an animated GIF, whole or not at all, and says where it is."""
+    pictures = [_drawn(frame) for frame in frames]
+    durations = [EACH] * (len(pictures) - 1) + [LAST]
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(
+        place,
+        lambda file: pictures[0].save(
+            file, format="GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=True
+        ),
+    )
+    print(place)
+
+
+def _drawn(frame: Figure) -> Image.Image:
+    canvas = FigureCanvasAgg(frame)
+    canvas.draw()  # type: ignore[no-untyped-call]
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
+    # Dots of two colours for a third would triple the file.
+    return picture.quantize(COLOURS, dither=Image.Dither.NONE)

@@ -1,0 +1,179 @@
+"""SGD, momentum, RMSProp and Adam (C10): their ways over three surfaces, and on MNIST, each at a rate of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from gradpath.report.loss_curves import Line, loss_curves
+from gradpath.report.style import COLOURS, TICK, dress, new_figure
+from gradpath.studies import runs
+from gradpath.studies.chapter.study import Conclusion, Study, Table
+from gradpath.studies.chapter.surfaces import SURFACES, Path, Surface, arrival, departure, walk
+
+OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam")
+STEPS = 150
+# Of the surfaces.
+RATES = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+# Of MNIST: a decade and a half around what each is known to take.
+TRIED = {
+    "sgd": (0.03, 0.1, 0.3, 1.0),
+    "momentum": (0.01, 0.03, 0.1, 0.3),
+    "rmsprop": (0.0001, 0.0003, 0.001, 0.003),
+    "adam": (0.0003, 0.001, 0.003, 0.01),
+}
+
+
+@dataclass(frozen=True)
+class Way:
+    """One optimiser on one surface, at the rate that takes the fewest steps to the goal."""
+
+    rate: float
+    steps: float
+    path: Path
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """One optimiser on MNIST. rates: rate -> mean validation accuracy. tests: of the best one's seeds. curves: losses."""
+
+    rates: Mapping[float, float]
+    best: float
+    tests: list[float]
+    curves: list[runs.Curve]
+
+
+def optimizers(quick: bool = False) -> Study:
+    """Trajectories of two weights; then the default network for an epoch at every rate."""
+    ways = {surface.title: {name: quickest(surface, name) for name in OPTIMIZERS} for surface in SURFACES}
+    first = {name: first_step(way.path) for name, way in ways["ravine"].items()}
+    left = {name: departure(way.path) for name, way in ways["saddle"].items()}
+    trained = mnist(quick)
+    steps = max(len(curve) for one in trained.values() for curve in one.curves)
+    means = {name: fmean(one.tests) for name, one in trained.items()}
+    costs = {name: one.rates[one.best] - min(one.rates.values()) for name, one in trained.items()}
+    seeds = len(trained["sgd"].tests)
+    ravine, saddle = ways["ravine"], ways["saddle"]
+    return Study(
+        setting=f"Surfaces: of {len(RATES)} rates each optimiser's quickest to the goal. MNIST: the default network, "
+        f"{steps} steps at a constant rate, each optimiser's best of {len(TRIED['sgd'])} by validation, {seeds} "
+        f"{'seeds' if seeds > 1 else 'seed'}.",
+        table=Table(
+            ("optimiser", *(f"{surface.title}: steps" for surface in SURFACES), "MNIST", "at rate"),
+            [
+                (
+                    name,
+                    *(f"{many[name].steps:g}" for many in ways.values()),
+                    _accuracy(trained[name]),
+                    f"{trained[name].best:g}",
+                )
+                for name in OPTIMIZERS
+            ],
+        ),
+        conclusions=[
+            Conclusion(
+                "SGD's first step is in proportion to the gradient, as is momentum's; RMSProp and Adam step as far in each "
+                "weight",
+                "across / along the ravine, where the gradient is 10: "
+                + ", ".join(f"{name} {ratio:.3g}" for name, ratio in first.items()),
+                all(abs(first[name] - 10) < 1e-6 for name in ("sgd", "momentum"))
+                and all(abs(first[name] - 1) < 1e-6 for name in ("rmsprop", "adam")),
+            ),
+            Conclusion(
+                "momentum is quicker through the ravine than SGD",
+                ", ".join(f"{name} {way.steps:g} steps at {way.rate:g}" for name, way in ravine.items()),
+                ravine["momentum"].steps < ravine["sgd"].steps,
+            ),
+            Conclusion(
+                "RMSProp and Adam leave the saddle sooner than SGD and momentum",
+                ", ".join(f"{name} {steps:g} steps at {saddle[name].rate:g}" for name, steps in left.items()),
+                max(left[name] for name in ("rmsprop", "adam")) < min(left[name] for name in ("sgd", "momentum")),
+            ),
+            Conclusion(
+                "on MNIST a wrong rate costs more than another optimiser at its own best rate",
+                f"best rates part the four by {max(means.values()) - min(means.values()):.1%}; the worst rate tried costs "
+                + ", ".join(f"{name} {cost:.1%}" for name, cost in costs.items()),
+                max(means.values()) - min(means.values()) < min(costs.values()),
+            ),
+        ],
+        figures={
+            "optimizers": draw_ways(ways),
+            "optimizers_mnist": loss_curves(
+                [Line(f"{name} at {one.best:g}", one.curves) for name, one in trained.items()],
+                steps,
+                "MNIST, each at its best rate",
+            ),
+        },
+        captions={
+            "optimizers": "Each optimiser at its quickest rate, from the circle; a dot per step; light: low loss.",
+            "optimizers_mnist": "Training loss of each optimiser at its best rate; faint: one run, strong: smoothed.",
+        },
+    )
+
+
+def quickest(surface: Surface, optimizer: str) -> Way:
+    """At the rate with the fewest steps to the goal."""
+    ways = [Way(rate, arrival(surface, path), path) for rate in RATES for path in (walk(surface, optimizer, rate, STEPS),)]
+    return min(ways, key=lambda way: way.steps)
+
+
+def first_step(path: Path) -> float:
+    """How far it goes in the second weight, relative to the first."""
+    along, across = np.abs(path[1] - path[0])
+    return float(across / along)
+
+
+def mnist(quick: bool) -> dict[str, Tuned]:
+    """Every optimiser at each of its rates."""
+    seeds, limit = (1, 12_800) if quick else (3, 50_000)
+    place = "optimizers" + ("_quick" if quick else "")
+    cells = {
+        f"{name}_{rate:g}_{seed}": (*runs.CURVES, "trainer.max_epochs=1", f"data.limit={limit}", f"optimizer={name}",
+                                    f"optimizer.lr={rate:g}", f"seed={seed}")
+        for name, rates in TRIED.items() for rate in rates for seed in range(seeds)
+    }  # fmt: skip
+    results = runs.train_all(place, cells)
+
+    def metrics(name: str, rate: float, metric: str) -> list[float]:
+        # A run that diverged has learnt nothing.
+        return [results[f"{name}_{rate:g}_{seed}"]["metrics"].get(metric, 0.1) for seed in range(seeds)]
+
+    found = {}
+    for name, rates in TRIED.items():
+        scores = {rate: fmean(metrics(name, rate, "val/accuracy")) for rate in rates}
+        best = max(scores, key=lambda rate: scores[rate])
+        curves = [runs.losses(runs.STUDIES / place / f"{name}_{best:g}_{seed}") for seed in range(seeds)]
+        found[name] = Tuned(scores, best, metrics(name, best, "test/accuracy"), curves)
+    return found
+
+
+def _accuracy(one: Tuned) -> str:
+    return f"{fmean(one.tests):.1%}" + (f" +- {stdev(one.tests):.1%}" if len(one.tests) > 1 else "")
+
+
+def draw_ways(ways: Mapping[str, Mapping[str, Way]]) -> Figure:
+    figure = new_figure("Four optimisers on three surfaces", 13.0, 5.0)
+    panels = figure.subplots(1, len(SURFACES))
+    for axes, surface in zip(panels, SURFACES, strict=True):
+        _contours(axes, surface)
+        for (name, way), colour in zip(ways[surface.title].items(), COLOURS, strict=False):
+            # The steps to the goal: what comes after would hide it.
+            x, y = way.path[: int(min(way.steps, STEPS)) + 1].T
+            axes.plot(x, y, marker=".", markersize=7, color=colour, linewidth=2, label=name)
+        axes.plot(*surface.start, "o", color="white", markersize=10, markeredgecolor="black", zorder=5)
+        dress(axes, *surface.weights, surface.title, xlim=surface.window[0], ylim=surface.window[1])
+    figure.legend(*panels[0].get_legend_handles_labels(), fontsize=TICK, loc="outside lower center", ncols=4, frameon=False)
+    return figure
+
+
+def _contours(axes: Axes, surface: Surface) -> None:
+    (left, right), (bottom, top) = surface.window
+    x, y = torch.linspace(left, right, 121).double(), torch.linspace(bottom, top, 121).double()
+    values = surface.loss(torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)).numpy()
+    # Equally many of the picture's points between neighbours: a valley's floor has lines too.
+    levels = np.unique(np.quantile(values, np.linspace(0, 1, 13)))
+    axes.contourf(x.numpy(), y.numpy(), values, levels=levels, cmap="Greys", alpha=0.6)

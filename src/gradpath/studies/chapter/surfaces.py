@@ -1,0 +1,94 @@
+"""Losses of two weights, on which the way of an optimiser can be drawn."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import binary_cross_entropy_with_logits
+from torch.optim import Optimizer
+
+from gradpath.data.xor import CORNERS, LABELS
+from gradpath.studies.claims.networks import built
+
+Path = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Surface:
+    """loss: of weights (..., 2). start: where every optimiser begins. goal: the loss to be reached. window: of the picture,
+    ((left, right), (bottom, top)). weights: what the axes show."""
+
+    title: str
+    loss: Callable[[Tensor], Tensor]
+    start: tuple[float, float]
+    goal: float
+    window: tuple[tuple[float, float], tuple[float, float]]
+    weights: tuple[str, str] = ("w1", "w2")
+
+
+def ravine(w: Tensor) -> Tensor:
+    """Forty times as steep across as along."""
+    return (w[..., 0] ** 2 + 40 * w[..., 1] ** 2) / 2
+
+
+def saddle(w: Tensor) -> Tensor:
+    """Steep down to the saddle at 0, and from there a faint slope to the minima at w2 = -1 and 1."""
+    return 2 * w[..., 0] ** 2 - w[..., 1] ** 2 / 2 + w[..., 1] ** 4 / 4
+
+
+def xor(w: Tensor) -> Tensor:
+    """Binary cross-entropy of a 2-2-1 tanh network on the four points, as its slopes a and b vary.
+
+    The hidden units are tanh(a (x1 + x2 - 1/2)) and tanh(b (x1 + x2 - 3/2)), the logit 3 (h1 - h2 - 1): with large a and b
+    the exact solution. A weight decay of 0.01 keeps the minimum from lying at infinity.
+    """
+    total, labels = CORNERS.double().sum(1), LABELS.double()
+    a, b = w[..., :1], w[..., 1:]
+    logits = 3 * (torch.tanh(a * (total - 0.5)) - torch.tanh(b * (total - 1.5)) - 1)
+    return binary_cross_entropy_with_logits(logits, labels.expand_as(logits), reduction="none").mean(-1) + 0.005 * (
+        w**2
+    ).sum(-1)
+
+
+SURFACES = (
+    Surface("ravine", ravine, (-4.0, 1.0), 0.01, ((-4.6, 1.9), (-1.5, 1.5))),
+    Surface("saddle", saddle, (0.8, 1e-3), -0.24, ((-1.0, 1.0), (-0.4, 1.5))),
+    Surface("XOR loss", xor, (-2.0, 1.5), 0.165, ((-2.8, 4.2), (-1.2, 5.2)), ("slope a", "slope b")),
+)
+
+
+def walk(surface: Surface, optimizer: str, rate: float, steps: int) -> Path:
+    """The weights before each step and after the last, (steps + 1, 2), of an option of the group `optimizer`."""
+    weights = nn.Parameter(torch.tensor(surface.start, dtype=torch.float64))
+    stepper, path = _maker(optimizer)([weights]), [surface.start]
+    for group in stepper.param_groups:
+        group["lr"] = rate
+    for _ in range(steps):
+        stepper.zero_grad()
+        surface.loss(weights).backward()  # type: ignore[no-untyped-call]
+        stepper.step()
+        first, second = weights.tolist()
+        path.append((first, second))
+    return np.array(path)
+
+
+@cache
+def _maker(optimizer: str) -> Callable[[Iterable[nn.Parameter]], Optimizer]:
+    return built(0, "data=xor", f"optimizer={optimizer}").make_optimizer
+
+
+def departure(path: Path) -> float:
+    """The number of steps after which the second weight has left the saddle for a minimum; inf where it does not."""
+    left = np.abs(path[:, 1]) > 0.5
+    return float(left.argmax()) if left.any() else float("inf")
+
+
+def arrival(surface: Surface, path: Path) -> float:
+    """The number of steps after which the loss is at the goal or below and stays there; inf where it does not."""
+    # Not "above it": NaN is not there either.
+    off = np.flatnonzero(~(surface.loss(torch.from_numpy(path)).numpy() <= surface.goal))
+    return float(off[-1] + 1) if off[-1] + 1 < len(path) else float("inf")
