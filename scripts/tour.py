@@ -1,8 +1,8 @@
 """A tour of the chapter in the terminal: eighteen stations, about ten minutes of machine time.
 
-    python scripts/tour.py            from the first station that has not been seen; Ctrl-C stops, the same command goes on
+    python scripts/tour.py            from the station after the last one; Ctrl-C stops, the same command goes on
     python scripts/tour.py 5          from station 5
-    python scripts/tour.py --list     the stations; x: seen
+    python scripts/tour.py --list     the stations; >: where it goes on
 
 Each station is a command that you could type: the tour says what the chapter claims, runs the command, and shows its numbers
 and where its pictures lie. In a terminal it waits for Enter between stations.
@@ -12,7 +12,7 @@ import sys
 
 from gradpath.errors import ConfigError
 from gradpath.studies.chapter.entries import CHAPTER
-from gradpath.studies.chapter.tour import listed, station, unseen
+from gradpath.studies.chapter.tour import following, listed, station
 from gradpath.studies.script import Arguments, one_line_ends
 
 
@@ -27,9 +27,9 @@ def main() -> None:
     numbers = [str(number) for number in range(1, len(CHAPTER) + 1)]
     if chosen.station and chosen.station not in numbers:
         raise ConfigError(f"{chosen.station}: no such station; they go from 1 to {len(CHAPTER)} (--list).")
-    first = int(chosen.station) if chosen.station else unseen()
+    first = int(chosen.station) if chosen.station else following()
     if first > len(CHAPTER):
-        print(f"All {len(CHAPTER)} stations were seen; python scripts/tour.py 1 begins again.")
+        print("The tour has come to its end; python scripts/tour.py 1 begins again.")
     for number in range(first, len(CHAPTER) + 1):
         station(number)
         if number < len(CHAPTER) and sys.stdin.isatty() and input("Enter goes on, q stops: ").strip().lower() == "q":

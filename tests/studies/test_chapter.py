@@ -1,7 +1,9 @@
 """The chapter's studies: real runs, small ones; their conclusions, their pictures, their command line."""
 
 import io
+import re
 from collections.abc import Iterator
+from itertools import combinations
 from math import inf, log
 from pathlib import Path
 
@@ -10,18 +12,26 @@ import pytest
 import torch
 from matplotlib import image
 from matplotlib.figure import Figure
+from PIL import Image
 
 from gradpath.cli import CONF
+from gradpath.config import PROJECT
+from gradpath.data.memory import Batch
+from gradpath.report.film import save_film
 from gradpath.studies import runs
 from gradpath.studies.chapter import activations, learning_rate, xor
-from gradpath.studies.chapter.entries import STUDIES
+from gradpath.studies.chapter.entries import CHAPTER, STUDIES
+from gradpath.studies.chapter.full_batch import train
+from gradpath.studies.chapter.gradient_noise import epochs, expected, gradient, measured, per_sample_squares
 from gradpath.studies.chapter.learning_rate import Course, course, labels
-from gradpath.studies.chapter.page import page, terminal
+from gradpath.studies.chapter.page import contents, page, terminal
 from gradpath.studies.chapter.registry import study
 from gradpath.studies.chapter.study import Study
+from gradpath.studies.chapter.surfaces import SURFACES, arrival, departure
+from gradpath.studies.claims.networks import built
 
 # Studies that train for longer than a few seconds even when they are quick.
-SLOW = ("xor", "learning_rate", "dead_units", "symmetry", "losses")
+SLOW = tuple(name for name in STUDIES if name not in ("activations", "collapse"))
 
 
 @pytest.fixture(autouse=True)
@@ -70,12 +80,14 @@ def test_study(name: str) -> None:
         assert conclusion.holds, conclusion
     assert len(result.conclusions) >= 2
     assert {len(row) for row in result.table.rows} == {len(result.table.header)}
-    assert set(result.captions) == set(result.figures)
+    assert set(result.captions) == {*result.figures, *result.films}
     for figure in result.figures.values():
         legible(figure)
+    for frames in result.films.values():
+        assert len({pixels(frame).tobytes() for frame in frames[::5]}) == len(frames[::5])
     text = page(name, STUDIES[name], result)
     assert f"python scripts/study.py {name}" in text
-    assert all(f"({stem}.png)" in text for stem in result.figures)
+    assert all(f"({file})" in text for file in result.files)
     assert text.count("- holds: ") == len(result.conclusions)
     assert max(map(len, terminal(STUDIES[name], result)[: 3 + len(result.table.rows)])) <= 80
     PARTICULAR[name](result)
@@ -100,8 +112,10 @@ def plateaus(result: Study) -> None:
     axes = result.figures["xor_plateaus"].axes[0]
     assert [text.get_text() for text in axes.texts] == ["ln 2 = 0.6931", "3/4 H(1/3) = 0.4774", "ln 2 / 2 = 0.3466"]
     assert len(axes.lines) == 3 + 8
-    # Six moments of the film, each twice.
+    # Six moments of the film, each twice; the film itself has three panels.
     assert len(result.figures["xor_moments"].axes) == 2 * len(xor.FRAMES)
+    assert [len(frame.axes) for frame in result.films["xor_film"]] == [3] * len(xor.FILM)
+    assert texts(result.figures["xor"]) == ["class 0", "class 1"]
 
 
 def rates(result: Study) -> None:
@@ -140,7 +154,56 @@ def pairings(result: Study) -> None:
     assert len(result.figures["losses"].axes[0].lines) == 3
 
 
+def ways(result: Study) -> None:
+    rows = [row[0] for row in result.table.rows]
+    assert rows == ["sgd", "momentum", "rmsprop", "adam"]
+    drawn = result.figures["optimizers"]
+    assert texts(drawn) == rows
+    # The four, and where they start.
+    assert [len(axes.lines) for axes in drawn.axes] == [5, 5, 5]
+    # As many steps as the table says.
+    assert [[len(line.get_xdata()) - 1 for line in axes.lines[:4]] for axes in drawn.axes] == [
+        [int(row[k]) for row in result.table.rows] for k in (1, 2, 3)
+    ]
+    assert texts(result.figures["optimizers_mnist"]) == [f"{row[0]} at {row[5]}" for row in result.table.rows]
+
+
+def sizes(result: Study) -> None:
+    accuracies, gaps, noisy = result.figures["batch_size"].axes
+    assert [list(line.get_xdata()) for line in accuracies.lines] == [[8, 32, 128, 256, 1024, 4096]] * 2
+    assert len(accuracies.collections) == 2
+    assert gaps.lines[0].get_ydata() == pytest.approx([float(row[4].rstrip("%")) for row in result.table.rows], abs=0.06)
+    labels = ["before training", "after training", "from single samples"]
+    assert [text.get_text() for text in noisy.get_legend().get_texts()] == labels
+
+
+def moments(result: Study) -> None:
+    drawn = result.figures["batchnorm_placement"]
+    assert [axes.get_title() for axes in drawn.axes] == ["at the start", "after one step", "after 30 steps"]
+    assert [len(axes.lines) for axes in drawn.axes] == [3, 3, 3]
+    assert texts(drawn) == [row[0] for row in result.table.rows] == ["none", "before", "after"]
+
+
+def seeds(result: Study) -> None:
+    assert [row[0] for row in result.table.rows] == ["0", "1"]
+    assert texts(result.figures["challenge"]) == ["seed 0", "seed 1", "97 %"]
+
+
+def profiles(result: Study) -> None:
+    (drawn,) = result.figures.values()
+    names = [row[0] for row in result.table.rows]
+    assert texts(drawn) == [*names, "theory of wide networks"]
+    # Each beside its theory, and the legend's line.
+    assert len(drawn.axes[0].lines) == 2 * len(names) + 1
+
+
 PARTICULAR = {
+    "optimizers": ways,
+    "batch_size": sizes,
+    "batchnorm_placement": moments,
+    "challenge": seeds,
+    "vanishing": profiles,
+    "exploding": profiles,
     "activations": zones,
     "xor": plateaus,
     "learning_rate": rates,
@@ -149,6 +212,63 @@ PARTICULAR = {
     "symmetry": ranks,
     "losses": pairings,
 }
+
+
+def test_every_claim_is_in_the_contents() -> None:
+    """Each once at least, in the chapter's order, with its page or its command; the pages are in docs/studies."""
+    claims = [claim for entry in CHAPTER.values() for claim in entry.claims]
+    assert list(dict.fromkeys(claims)) == [f"C{k}" for k in range(1, 19)]
+    written = (PROJECT / "docs/studies/README.md").read_text()
+    assert written == contents(CHAPTER)
+    for name, entry in STUDIES.items():
+        text = (PROJECT / f"docs/studies/{name}.md").read_text()
+        assert text.startswith(f"# {entry.title}")
+        assert "**fails**" not in text
+        for picture in re.findall(r"\]\((\w+\.(?:png|gif))\)", text):
+            assert (PROJECT / "docs/studies" / picture).stat().st_size > 20_000
+    assert "(docs/studies/README.md)" in (PROJECT / "README.md").read_text()
+
+
+def test_the_noise_of_all_pairs() -> None:
+    """Of five samples all ten batches of two: no chance is left, and the two ways of counting meet."""
+    _, network, objective, _ = built(0, "data=xor_noisy", "model.hidden=[3]", "activation=tanh")
+    data = built(0, "data=xor_noisy").data.sample(5)
+    network, batch = network.double(), Batch(data.inputs.double(), data.targets)
+    pairs = [torch.tensor(pair) for pair in combinations(range(5), 2)]
+    assert measured(network, objective, batch, pairs) == pytest.approx(expected(network, objective, batch, 2), rel=1e-10)
+    single = [gradient(network, objective, Batch(batch.inputs[k : k + 1], batch.targets[k : k + 1])) for k in range(5)]
+    squares = per_sample_squares(network, objective, batch).tolist()
+    assert squares == pytest.approx([float((g**2).sum()) for g in single], rel=1e-12)
+
+
+def test_epochs_are_whole() -> None:
+    batches = epochs(10, 4, 3)
+    assert [len(batch) for batch in batches] == [4] * 4
+    for epoch in (batches[:2], batches[2:]):
+        assert len(set(torch.cat(epoch).tolist())) == 8
+
+
+def test_a_way_that_leaves_has_not_arrived() -> None:
+    """NaN is not below the goal; nor is a step that only passes by."""
+    ravine = SURFACES[0]
+    assert arrival(ravine, np.array([[1.0, 0.0], [0.0, 0.0], [0.0, 0.0]])) == 1
+    assert arrival(ravine, np.array([[1.0, 0.0], [0.0, 0.0], [1.0, 0.0]])) == inf
+    assert arrival(ravine, np.array([[1.0, 0.0], [0.0, 0.0], [np.nan, 0.0]])) == inf
+    assert departure(np.array([[0.0, 0.0], [0.0, 0.4], [0.0, -0.6]])) == 2
+    assert departure(np.array([[0.0, 0.0]])) == inf
+
+
+def test_a_film_is_played(tmp_path: Path) -> None:
+    one = train(0, xor.FILMED, xor.FILM[-1], films=xor.FILM)
+    save_film([xor.draw_frame(one, step) for step in xor.FILM[::25]], tmp_path / "film.gif")
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames == 3
+        assert film.size == (880, 336)
+        pictures = []
+        for k in range(3):
+            film.seek(k)
+            pictures.append(film.convert("RGB").tobytes())
+    assert len(set(pictures)) == 3
 
 
 def test_the_plateaus_are_named() -> None:

@@ -133,7 +133,7 @@ def test_c10_what_each_optimiser_is_good_for() -> None:
     assert [first_step(way.path) for way in ways.values()] == pytest.approx([10, 10, 1, 1], abs=1e-6)
     leaving = {name: departure(quickest(saddle, name).path) for name in ways}
     assert max(leaving["rmsprop"], leaving["adam"]) < min(leaving["sgd"], leaving["momentum"])
-    assert all(quickest(bent, name).steps < 150 for name in ways)
+    assert all(quickest(bent, name).steps < 400 for name in ways)
 
 
 def test_c11_equal_weights_stay_equal() -> None:

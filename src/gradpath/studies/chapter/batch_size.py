@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from gradpath.checkpoint import LAST, load_checkpoint, network_state
 from gradpath.report.style import COLOURS, TICK, dress, new_figure
 from gradpath.studies import runs
 from gradpath.studies.chapter.gradient_noise import epochs, expected, measured
-from gradpath.studies.chapter.study import Conclusion, Study, Table
+from gradpath.studies.chapter.study import Conclusion, Study, Table, percent, seeded
 from gradpath.studies.claims.networks import Built, built
 
 NETWORK = ("model=two_layer", "optimizer=adam", "schedule=constant", "probe=none", "trainer=cpu")
@@ -76,7 +76,7 @@ def batch_size(quick: bool = False) -> Study:
     usual, largest = max(tests[size] for size in USUAL), SIZES[-1]
     return Study(
         setting=f"784-128-10 on {limit:,} digits, {length} epochs of Adam whatever the batch, each size's best of "
-        f"{len(rates)} rates by validation, {seeds} {'seeds' if seeds > 1 else 'seed'}. Gap: training less "
+        f"{len(rates)} rates by validation, {seeded(seeds)}. Gap: training less "
         f"test accuracy, final weights. Noise: E |g_B - g|^2 / |g|^2; end: after training with batches of {MIDDLE}.",
         table=Table(
             ("batch", "rate", "test accuracy", "train", "gap", "noise, start", "end"),
@@ -84,7 +84,7 @@ def batch_size(quick: bool = False) -> Study:
                 (
                     str(size),
                     f"{one.rate:g}",
-                    _spread(one.test),
+                    percent(one.test),
                     f"{fmean(one.train):.1%}",
                     f"{one.gap:.1%}",
                     *(f"{noise.measured[k]:.3g}" for noise in noises.values()),
@@ -142,10 +142,6 @@ def noise(one: Built) -> Noise:
 
 def _cell(size: int, rate: float, seed: int) -> str:
     return f"{size}_{rate:g}_{seed}"
-
-
-def _spread(values: list[float]) -> str:
-    return f"{fmean(values):.1%}" + (f" +- {stdev(values):.1%}" if len(values) > 1 else "")
 
 
 def draw(found: Mapping[int, Trained], noises: Mapping[str, Noise]) -> Figure:

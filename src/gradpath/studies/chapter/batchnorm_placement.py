@@ -9,7 +9,7 @@ from gradpath.network import MLP
 from gradpath.report.style import COLOURS, TICK, dress, new_figure
 from gradpath.studies.chapter.depth import Profile, accuracies
 from gradpath.studies.chapter.full_batch import train
-from gradpath.studies.chapter.study import Conclusion, Study, Table
+from gradpath.studies.chapter.study import Conclusion, Study, Table, percent, seeded
 from gradpath.studies.claims.networks import built, growth, square
 from gradpath.targets import activation_named
 from gradpath.theory.batch_norm import batch_norm_rate
@@ -37,11 +37,14 @@ def batchnorm_placement(quick: bool = False) -> Study:
     trained = accuracies(place, {name: (*RELU, f"norm={norm}") for name, norm in NORMS.items()}, DEPTH, quick)
     ratios = {name: [float(one[0]) for one in many] for name, many in profiles.items()}
     return Study(
-        setting=f"{DEPTH} ReLU layers of 64, He, {SAMPLES} digits, {steps} steps of Adam on all, {seeds} seeds; rate: 12 x "
-        "256 on 512 random inputs; accuracy: one epoch of SGD on MNIST at each one's best rate, width 128.",
+        setting=f"{DEPTH} ReLU layers of 64, He, {SAMPLES} digits, {steps} steps of Adam on all, {seeded(seeds)}; rate: 12 "
+        "x 256 on 512 random inputs; accuracy: one epoch of SGD on MNIST at each one's best rate, width 128.",
         table=Table(
             ("BatchNorm", *(f"first/last {when}" for when in ("start", "1 step", "end")), "rate", "test accuracy"),
-            [(name, *(f"{r:.3g}" for r in ratios[name]), f"{rates[name]:.3f}", f"{trained[name][0]:.1%}") for name in NORMS],
+            [
+                (name, *(f"{r:.3g}" for r in ratios[name]), f"{rates[name]:.3f}", percent(trained[name].tests))
+                for name in NORMS
+            ],
         ),
         conclusions=[
             Conclusion(
@@ -59,8 +62,8 @@ def batchnorm_placement(quick: bool = False) -> Study:
             ),
             Conclusion(
                 "before the activation, as recommended, is not worse than after it by more than two points",
-                ", ".join(f"{name} {accuracy:.1%} at {rate:g}" for name, (accuracy, rate) in trained.items()),
-                trained["before"][0] >= trained["after"][0] - 0.02,
+                ", ".join(f"{name} {learnt.mean:.1%} at {learnt.rate:g}" for name, learnt in trained.items()),
+                trained["before"].mean >= trained["after"].mean - 0.02,
             ),
         ],
         figures={"batchnorm_placement": draw(list(moments), profiles)},

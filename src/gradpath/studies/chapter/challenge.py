@@ -1,7 +1,5 @@
 """The chapter's challenge (C16): 784-512-256-10, ReLU, Adam(0.001), at least 97 % on MNIST's test images."""
 
-from statistics import fmean, stdev
-
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -9,7 +7,7 @@ from matplotlib.ticker import MaxNLocator
 from gradpath.report import metrics
 from gradpath.report.style import COLOURS, TICK, dress, new_figure
 from gradpath.studies import runs
-from gradpath.studies.chapter.study import Conclusion, Study, Table
+from gradpath.studies.chapter.study import Conclusion, Study, Table, percent, seeded
 
 GOAL = 0.97
 PARAMETERS = 784 * 512 + 512 + 512 * 256 + 256 + 256 * 10 + 10
@@ -29,7 +27,7 @@ def challenge(quick: bool = False) -> Study:
     reached = [next((k for k, value in enumerate(curve, 1) if value >= GOAL), None) for curve in curves.values()]
     parameters = {result["parameters"] for result in results.values()}
     return Study(
-        setting=f"Constant Adam(0.001), batches of 128, {epochs} epochs, {len(seeds)} seeds; test images, last weights.",
+        setting=f"Constant Adam(0.001), batches of 128, {epochs} epochs, {seeded(len(seeds))}; test images, last weights.",
         table=Table(
             ("seed", "test accuracy", "test loss", "97 % in validation at epoch"),
             [
@@ -40,7 +38,7 @@ def challenge(quick: bool = False) -> Study:
         conclusions=[
             Conclusion(
                 "at least 97 % of the test images, with every seed",
-                f"{fmean(tests):.2%} +- {stdev(tests):.2%}, lowest {min(tests):.2%}",
+                f"{percent(tests, 2)}, lowest {min(tests):.2%}",
                 min(tests) >= GOAL,
             ),
             Conclusion(

@@ -7,7 +7,7 @@ import torch
 from gradpath.network import MLP
 from gradpath.report.loss_curves import Line, loss_curves
 from gradpath.studies.chapter.full_batch import Trained, train
-from gradpath.studies.chapter.study import Conclusion, Study, Table
+from gradpath.studies.chapter.study import Conclusion, Study, Table, seeded
 
 LINEAR = ("data=xor", "activation=identity", "init=orthogonal", "optimizer=adam", "optimizer.lr=0.01")
 DEPTHS = (0, 1, 3, 10)
@@ -32,7 +32,7 @@ def collapse(quick: bool = False) -> Study:
     accuracies = [one.accuracy for many in stacks.values() for one in many]
     ends = [one.losses[-1] for many in stacks.values() for one in many]
     return Study(
-        setting=f"{len(seeds)} seeds, {steps} steps of Adam on the four points of XOR, float64.",
+        setting=f"{seeded(len(seeds))}, {steps} steps of Adam on the four points of XOR, float64.",
         table=Table(("network", "parameters", "from product", "loss at the end", "accuracy"), rows),
         conclusions=[
             Conclusion(

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from gradpath.network import MLP, layer_name
 from gradpath.report.style import COLOURS, TICK, dress, new_figure
 from gradpath.studies.chapter.full_batch import train
-from gradpath.studies.chapter.study import Conclusion, Study, Table
+from gradpath.studies.chapter.study import Conclusion, Study, Table, percent, seeded
 from gradpath.studies.claims.networks import built
 
 # Too large a step, which throws units into the negative half: where the two part.
@@ -57,11 +57,11 @@ def dead_units(quick: bool = False) -> Study:
     lost = float(np.concatenate(moved["relu"]).max(initial=0.0))
     return Study(
         setting=f"Five hidden layers of 64, {SAMPLES} digits, {steps} full-batch steps of Adam at 0.03 (too large on "
-        f"purpose), {len(seeds)} seeds. Silent: negative on every sample.",
+        f"purpose), {seeded(len(seeds))}. Silent: negative on every sample.",
         table=Table(
             ("layer", "relu, start", "relu, end", "leaky, start", "leaky, end"),
             [
-                (layer, *(f"{table[name][k]:.0%}" for name in found for table in (before, after)))
+                (layer, *(percent([pair[at].silent[k] for pair in many], 0) for many in found.values() for at in (0, 1)))
                 for k, layer in enumerate(layers)
             ],
         ),

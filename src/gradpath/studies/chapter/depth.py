@@ -12,7 +12,7 @@ from gradpath.flow.profile import measure
 from gradpath.inspection import SAMPLE
 from gradpath.report.style import COLOURS, DASHES, TICK, dress, new_figure
 from gradpath.studies import runs
-from gradpath.studies.chapter.study import Table
+from gradpath.studies.chapter.study import Table, percent, seeded
 from gradpath.studies.claims.networks import built
 from gradpath.theory.prediction import predict_network
 
@@ -56,8 +56,20 @@ def flow(overrides: Sequence[str], depth: int, seeds: int) -> Flow:
     return Flow(np.exp(np.mean(np.log(found), axis=0)), np.array([row.delta for row in predicted.layers]))
 
 
-def accuracies(place: str, networks: Mapping[str, Sequence[str]], depth: int, quick: bool) -> dict[str, tuple[float, float]]:
-    """Test accuracy after one epoch of SGD at each network's best rate (by validation), mean over seeds; and that rate."""
+@dataclass(frozen=True)
+class Learnt:
+    """tests: test accuracy after one epoch of SGD, a number per seed, at the rate that validates best."""
+
+    tests: list[float]
+    rate: float
+
+    @property
+    def mean(self) -> float:
+        return fmean(self.tests)
+
+
+def accuracies(place: str, networks: Mapping[str, Sequence[str]], depth: int, quick: bool) -> dict[str, Learnt]:
+    """What each network learns."""
     seeds, rates, limit = (1, RATES[:2], 6400) if quick else (SEEDS, RATES, 50_000)
     typed = {name: (*shaped(overrides, depth), *TRAINED, f"data.limit={limit}") for name, overrides in networks.items()}
     cells = {
@@ -68,21 +80,22 @@ def accuracies(place: str, networks: Mapping[str, Sequence[str]], depth: int, qu
     }
     results = runs.train_all(place + ("_quick" if quick else ""), cells)
 
-    def mean(name: str, rate: float, metric: str) -> float:
+    def scores(name: str, rate: float, metric: str) -> list[float]:
         # A run that diverged has learnt nothing.
-        return fmean(results[f"{name}_{rate:g}_{seed}"]["metrics"].get(metric, 0.1) for seed in range(seeds))
+        return [results[f"{name}_{rate:g}_{seed}"]["metrics"].get(metric, 0.1) for seed in range(seeds)]
 
-    best = {name: max(rates, key=lambda rate, name=name: mean(name, rate, "val/accuracy")) for name in networks}
-    return {name: (mean(name, rate, "test/accuracy"), rate) for name, rate in best.items()}
+    best = {name: max(rates, key=lambda rate, name=name: fmean(scores(name, rate, "val/accuracy"))) for name in networks}
+    return {name: Learnt(scores(name, rate, "test/accuracy"), rate) for name, rate in best.items()}
 
 
-def table(flows: Mapping[str, Flow], trained: Mapping[str, tuple[float, float]]) -> Table:
+def table(flows: Mapping[str, Flow], trained: Mapping[str, Learnt]) -> Table:
     """A row per network."""
     rows = []
     for name, one in flows.items():
         measured, predicted = one.rates
-        accuracy, rate = trained[name]
-        rows.append((name, f"{one.ratio:.2g}", f"{measured:.3f}", f"{predicted:.3f}", f"{accuracy:.1%}", f"{rate:g}"))
+        learnt = trained[name]
+        numbers = f"{one.ratio:.2g}", f"{measured:.3f}", f"{predicted:.3f}"
+        rows.append((name, *numbers, percent(learnt.tests), f"{learnt.rate:g}"))
     return Table(("network", "first / last", "per layer", "theory", "test accuracy", "at rate"), rows)
 
 
@@ -90,7 +103,7 @@ def setting(depth: int, quick: bool) -> str:
     seeds = 1 if quick else SEEDS
     return (
         f"{depth} hidden layers of {WIDTH} on MNIST; |delta| on {SAMPLE} digits before training; then one epoch of SGD at "
-        f"each network's best of {len(RATES) - quick} rates, {seeds} {'seeds' if seeds > 1 else 'seed'}."
+        f"each network's best of {len(RATES) - quick} rates, {seeded(seeds)}."
     )
 
 

@@ -22,7 +22,7 @@ def exploding(quick: bool = False) -> Study:
     off = [one.rates[0] / one.rates[1] for one in flows.values()]
     normed = flows[BATCH_NORM]
     plain = [name for name in SICK if name != BATCH_NORM]
-    worst, best = max(trained[name][0] for name in plain), min(trained[name][0] for name in HEALTHY)
+    worst, best = max(trained[name].mean for name in plain), min(trained[name].mean for name in HEALTHY)
     return Study(
         setting=setting(DEPTH, quick),
         table=table(flows, trained),
@@ -39,7 +39,7 @@ def exploding(quick: bool = False) -> Study:
             ),
             Conclusion(
                 "with too large a scale networks learn less than healthy ones, at each one's best rate",
-                f"best of the two {worst:.1%}, worst of the healthy {best:.1%}; with BatchNorm {trained[BATCH_NORM][0]:.1%}",
+                f"best of the two {worst:.1%}, worst healthy one {best:.1%}; with BatchNorm {trained[BATCH_NORM].mean:.1%}",
                 worst < best,
             ),
         ],

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from gradpath.errors import ConfigError
 from gradpath.report.loss_curves import Line, loss_curves
 from gradpath.studies import runs
-from gradpath.studies.chapter.study import Conclusion, Study, Table
+from gradpath.studies.chapter.study import Conclusion, Study, Table, seeded
 
 Curve = npt.NDArray[np.float64]
 RATES = (0.1, 0.01, 0.001, 0.0001)
@@ -100,8 +100,8 @@ def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides
     rows = [_row(rate, courses[rate], found[rate], accuracies[rate]) for rate in ordered]
     lines = [Line(f"{rate:g}: {found[rate]}", curves[rate]) for rate in ordered]
     return Study(
-        setting=f"{len(seeds)} seeds of each rate, {steps} steps, {' '.join(overrides) or 'the default network and Adam'}, "
-        "the learning rate constant.",
+        setting=f"{seeded(len(seeds))} of each rate, {steps} steps, "
+        f"{' '.join(overrides) or 'the default network and Adam'}, the learning rate constant.",
         table=Table(("rate", "label", "start", "peak / start", "end", "val accuracy"), rows),
         conclusions=_conclusions(ordered, courses, found),
         figures={"learning_rate": loss_curves(lines, steps, "Which learning rate?")},

@@ -1,5 +1,7 @@
 """Which loss for which task (C12): the right pairs learn, the wrong ones are refused, and what softmax twice would do."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from matplotlib.figure import Figure
@@ -10,7 +12,8 @@ from gradpath.cli import compose
 from gradpath.errors import ConfigError
 from gradpath.report.style import COLOURS, TICK, dress, new_figure
 from gradpath.seeding import seed_everything
-from gradpath.studies.chapter.study import Conclusion, Study, Table
+from gradpath.studies.chapter.full_batch import Curve
+from gradpath.studies.chapter.study import Conclusion, Study, Table, seeded
 from gradpath.studies.claims.networks import built
 
 DATA = {"regression": "sine", "binary": "xor_noisy", "multiclass": "mnist"}
@@ -26,13 +29,13 @@ def losses(quick: bool = False) -> Study:
     objectives = {task: built(0, f"data={data}", "loss=auto", *SMALL).objective for task, data in DATA.items()}
     chosen = {task: type(objective.criterion).__name__ for task, objective in objectives.items()}
     refused = refusal("data=mnist", "model.output=softmax", "loss=cross_entropy")
-    steps, samples = (40, 256) if quick else (200, 1024)
-    once, twice = (softmax_before(before, steps, samples) for before in (False, True))
+    steps, samples, seeds = (40, 256, 1) if quick else (200, 1024, 3)
+    once, twice = (softmax_before(before, steps, samples, range(seeds)) for before in (False, True))
     right = [said[task, loss] is None for task, loss in RIGHT.items()]
     wrong = {pair: text for pair, text in said.items() if pair[1] not in (RIGHT[pair[0]], "mse")}
     return Study(
         setting=f"Each pair built as a run would be; cross-entropy with and without softmax before it: 784-64-10, "
-        f"{samples} digits, {steps} full-batch steps of Adam.",
+        f"{samples} digits, {steps} full-batch steps of Adam, mean of {seeded(seeds)}.",
         table=Table(("task", *LOSSES), [(task, *(_cell(said[task, loss]) for loss in LOSSES)) for task in DATA]),
         conclusions=[
             Conclusion(
@@ -68,9 +71,14 @@ def refusal(*overrides: str) -> str | None:
     return None
 
 
-def softmax_before(before: bool, steps: int, samples: int) -> tuple[float, list[float]]:
-    """|dL/dz| of a batch at the start, z the last layer's outputs, and the loss before each step."""
-    data, network, _, make_optimizer = built(0, *TWICE)
+def softmax_before(before: bool, steps: int, samples: int, seeds: Sequence[int]) -> tuple[float, Curve]:
+    """|dL/dz| of a batch at the start, z the last layer's outputs, and the loss before each step: means over seeds."""
+    found = [_softmax_before(before, steps, samples, seed) for seed in seeds]
+    return float(np.mean([first for first, _ in found])), np.mean([losses for _, losses in found], axis=0)
+
+
+def _softmax_before(before: bool, steps: int, samples: int, seed: int) -> tuple[float, list[float]]:
+    data, network, _, make_optimizer = built(seed, *TWICE)
     (inputs, targets), network = data.sample(samples), network.double()
     optimizer, found, first = make_optimizer(network.parameters()), [], 0.0
     for step in range(steps):
@@ -86,7 +94,7 @@ def softmax_before(before: bool, steps: int, samples: int) -> tuple[float, list[
     return first, found
 
 
-def draw(once: list[float], twice: list[float]) -> Figure:
+def draw(once: Curve, twice: Curve) -> Figure:
     figure = new_figure("Cross-entropy takes logits")
     axes = figure.subplots()
     for label, curve, colour in (("logits", once, COLOURS[0]), ("probabilities: softmax twice", twice, COLOURS[1])):

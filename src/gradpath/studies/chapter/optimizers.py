@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -12,13 +12,13 @@ from matplotlib.figure import Figure
 from gradpath.report.loss_curves import Line, loss_curves
 from gradpath.report.style import COLOURS, TICK, dress, new_figure
 from gradpath.studies import runs
-from gradpath.studies.chapter.study import Conclusion, Study, Table
+from gradpath.studies.chapter.study import Conclusion, Study, Table, percent, seeded
 from gradpath.studies.chapter.surfaces import SURFACES, Path, Surface, arrival, departure, walk
 
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam")
-STEPS = 150
-# Of the surfaces.
-RATES = (0.001, 0.002, 0.003, 0.005, 0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
+# Of the surfaces: long enough to see who comes and leaves again.
+STEPS = 400
+RATES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 # Of MNIST: a decade and a half around what each is known to take.
 TRIED = {
     "sgd": (0.03, 0.1, 0.3, 1.0),
@@ -60,15 +60,14 @@ def optimizers(quick: bool = False) -> Study:
     ravine, saddle = ways["ravine"], ways["saddle"]
     return Study(
         setting=f"Surfaces: of {len(RATES)} rates each optimiser's quickest to the goal. MNIST: the default network, "
-        f"{steps} steps at a constant rate, each optimiser's best of {len(TRIED['sgd'])} by validation, {seeds} "
-        f"{'seeds' if seeds > 1 else 'seed'}.",
+        f"{steps} steps at a constant rate, each optimiser's best of {len(TRIED['sgd'])} by validation, {seeded(seeds)}.",
         table=Table(
             ("optimiser", *(f"{surface.title}: steps" for surface in SURFACES), "MNIST", "at rate"),
             [
                 (
                     name,
                     *(f"{many[name].steps:g}" for many in ways.values()),
-                    _accuracy(trained[name]),
+                    percent(trained[name].tests),
                     f"{trained[name].best:g}",
                 )
                 for name in OPTIMIZERS
@@ -149,10 +148,6 @@ def mnist(quick: bool) -> dict[str, Tuned]:
         curves = [runs.losses(runs.STUDIES / place / f"{name}_{best:g}_{seed}") for seed in range(seeds)]
         found[name] = Tuned(scores, best, metrics(name, best, "test/accuracy"), curves)
     return found
-
-
-def _accuracy(one: Tuned) -> str:
-    return f"{fmean(one.tests):.1%}" + (f" +- {stdev(one.tests):.1%}" if len(one.tests) > 1 else "")
 
 
 def draw_ways(ways: Mapping[str, Mapping[str, Way]]) -> Figure:

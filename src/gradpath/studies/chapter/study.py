@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import fmean, stdev
 
 from matplotlib.figure import Figure
 
@@ -43,3 +44,14 @@ class Study:
     @property
     def holds(self) -> bool:
         return all(conclusion.holds for conclusion in self.conclusions)
+
+
+def percent(shares: Sequence[float], digits: int = 1) -> str:
+    """Mean and standard deviation over seeds; the mean alone of a single one."""
+    deviation = f" +- {stdev(shares):.{digits}%}" if len(shares) > 1 else ""
+    return f"{fmean(shares):.{digits}%}{deviation}"
+
+
+def seeded(count: int) -> str:
+    """How many seeds, in words."""
+    return "1 seed" if count == 1 else f"{count} seeds"

@@ -57,7 +57,7 @@ def xor(w: Tensor) -> Tensor:
 SURFACES = (
     Surface("ravine", ravine, (-4.0, 1.0), 0.01, ((-4.6, 1.9), (-1.5, 1.5))),
     Surface("saddle", saddle, (0.8, 1e-3), -0.24, ((-1.0, 1.0), (-0.4, 1.5))),
-    Surface("XOR loss", xor, (-2.0, 1.5), 0.165, ((-2.8, 4.2), (-1.2, 5.2)), ("slope a", "slope b")),
+    Surface("XOR loss", xor, (-2.0, 1.5), 0.165, ((-2.8, 7.8), (-1.2, 6.8)), ("slope a", "slope b")),
 )
 
 
@@ -68,8 +68,7 @@ def walk(surface: Surface, optimizer: str, rate: float, steps: int) -> Path:
     for group in stepper.param_groups:
         group["lr"] = rate
     for _ in range(steps):
-        stepper.zero_grad()
-        surface.loss(weights).backward()  # type: ignore[no-untyped-call]
+        (weights.grad,) = torch.autograd.grad(surface.loss(weights), weights)
         stepper.step()
         first, second = weights.tolist()
         path.append((first, second))

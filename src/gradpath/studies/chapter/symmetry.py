@@ -1,5 +1,7 @@
 """Units that start alike stay alike (C11): the rank of the hidden weights through training, for each initialisation."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -10,7 +12,7 @@ from gradpath.cli import CONF
 from gradpath.network import MLP
 from gradpath.report.style import COLOURS, TICK, dress, new_figure
 from gradpath.studies.chapter.full_batch import Trained, train
-from gradpath.studies.chapter.study import Conclusion, Study, Table
+from gradpath.studies.chapter.study import Conclusion, Study, Table, percent, seeded
 
 MNIST = (
     "data=mnist",
@@ -31,27 +33,30 @@ def symmetry(quick: bool = False) -> Study:
     """Every option of the `init` group on the first digits of MNIST, trained on all of them at every step."""
     inits, steps = sorted(path.stem for path in (CONF / "init").glob("*.yaml")), 30 if quick else 150
     films = sorted({*np.unique(np.geomspace(1, steps, 12).astype(int)).tolist(), 0, steps})
-    trained = {init: train(0, (*MNIST, f"init={init}"), steps, SAMPLES, films) for init in inits}
-    ranks = {init: {step: rank(network) for step, network in one.films.items()} for init, one in trained.items()}
+    seeds = range(1 if quick else 3)
+    trained = {init: [train(seed, (*MNIST, f"init={init}"), steps, SAMPLES, films) for seed in seeds] for init in inits}
+    ranks = {init: lowest_ranks(many) for init, many in trained.items()}
     others = [init for init in inits if init not in ALIKE]
     moved = [
         float((p - q).detach().abs().max())
-        for p, q in zip(*(trained["zeros"].films[at].parameters() for at in (0, steps)), strict=True)
+        for p, q in zip(*(trained["zeros"][0].films[at].parameters() for at in (0, steps)), strict=True)
     ]
     lowest = [min(ranks[init].values()) for init in others]
-    learnt, stuck = min(trained[init].accuracy for init in others), max(trained[init].accuracy for init in ALIKE)
+    learnt = min(one.accuracy for init in others for one in trained[init])
+    stuck = max(one.accuracy for init in ALIKE for one in trained[init])
     return Study(
-        setting=f"784-32-32-32-10, tanh, {SAMPLES} digits, {steps} full-batch steps of Adam, one seed. Rank: singular "
-        f"values of W2 above {TINY:g} of the largest; units: rows of W2 that differ.",
+        setting=f"784-32-32-32-10, tanh, {SAMPLES} digits, {steps} full-batch steps of Adam, "
+        f"{seeded(len(seeds))}. Rank: singular values of W2 above {TINY:g} of the largest; units: rows of W2 that differ; "
+        "of both the lowest of any seed.",
         table=Table(
             ("init", "rank 0", f"rank {steps}", "units 0", f"units {steps}", "loss", "accuracy"),
-            [_row(init, one, ranks[init], steps) for init, one in trained.items()],
+            [_row(init, many, ranks[init], steps) for init, many in trained.items()],
         ),
         conclusions=[
             Conclusion(
                 "with all weights equal every unit of a layer stays the same: rank at most 1 after training",
-                ", ".join(f"{init}: rank {ranks[init][steps]}, {distinct(trained[init].network)} unit" for init in ALIKE),
-                all(ranks[init][steps] <= 1 and distinct(trained[init].network) == 1 for init in ALIKE),
+                ", ".join(f"{init}: rank {ranks[init][steps]}, {distinct(trained[init][0].network)} unit" for init in ALIKE),
+                all(ranks[init][steps] <= 1 and distinct(one.network) == 1 for init in ALIKE for one in trained[init]),
             ),
             Conclusion(
                 "with zeros nothing but the last bias ever moves",
@@ -71,6 +76,11 @@ def symmetry(quick: bool = False) -> Study:
     )
 
 
+def lowest_ranks(many: Sequence[Trained]) -> dict[int, int]:
+    """Of any seed, at each step of the film."""
+    return {step: min(rank(one.films[step]) for one in many) for step in many[0].films}
+
+
 def rank(network: MLP) -> int:
     """Of the second layer's weights; 0 where they are all zero."""
     values = torch.linalg.svdvals(network.linears[1].weight.detach())
@@ -84,15 +94,15 @@ def distinct(network: MLP) -> int:
     return len(torch.unique(near, dim=0))
 
 
-def draw(ranks: dict[str, dict[int, int]], trained: dict[str, Trained], steps: int) -> Figure:
+def draw(ranks: dict[str, dict[int, int]], trained: dict[str, list[Trained]], steps: int) -> Figure:
     figure = new_figure("Equal weights stay equal", 10.0, 5.2)
     left, right = figure.subplots(1, 2)
     random = [init for init in ranks if init not in ALIKE]
     for init, colour in zip(ALIKE, COLOURS[1:], strict=False):
-        _lines(left, right, ranks[init], trained[init].losses, colour, init, 3.2)
+        _lines(left, right, ranks[init], trained[init][0].losses, colour, init, 3.2)
     for k, init in enumerate(random):
         label = f"{len(random)} random schemes" if k == 0 else None
-        _lines(left, right, ranks[init], trained[init].losses, COLOURS[0], label, 1.3)
+        _lines(left, right, ranks[init], trained[init][0].losses, COLOURS[0], label, 1.3)
     dress(left, "step", "rank of W2 (32 units)", xscale="symlog", xlim=(0, steps), ylim=(-1, 34))
     dress(right, "step", "training loss", xscale="symlog", xlim=(0, steps), yscale="log")
     handles, names = left.get_legend_handles_labels()
@@ -113,6 +123,7 @@ def _lines(
     right.plot(losses, color=colour, linewidth=width)
 
 
-def _row(init: str, one: Trained, ranks: dict[int, int], steps: int) -> tuple[str, ...]:
-    units = [str(distinct(one.films[at])) for at in (0, steps)]
-    return init, str(ranks[0]), str(ranks[steps]), *units, f"{one.losses[-1]:.3g}", f"{one.accuracy:.0%}"
+def _row(init: str, many: Sequence[Trained], ranks: dict[int, int], steps: int) -> tuple[str, ...]:
+    units = [str(min(distinct(one.films[at]) for one in many)) for at in (0, steps)]
+    loss, accuracies = float(np.mean([one.losses[-1] for one in many])), [one.accuracy for one in many]
+    return init, str(ranks[0]), str(ranks[steps]), *units, f"{loss:.3g}", percent(accuracies)

@@ -1,11 +1,9 @@
 """The chapter from its first claim to its last, one command after another."""
 
-import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
 from textwrap import wrap
 
 from gradpath.config import PROJECT
@@ -14,8 +12,8 @@ from gradpath.files import write_text
 from gradpath.studies.chapter.entries import CHAPTER, Entry
 
 WIDTH = 80
-# Commands that were seen to their end.
-SEEN = PROJECT / "logs/tour.json"
+# The name of the station that was seen last.
+LAST = PROJECT / "logs/tour.txt"
 
 
 def commands() -> dict[str, str]:
@@ -23,10 +21,11 @@ def commands() -> dict[str, str]:
     return {name: entry.typed or f"python scripts/study.py {name} --quick" for name, entry in CHAPTER.items()}
 
 
-def unseen() -> int:
-    """The first station that has not been seen, from 1; one more than there are when all have."""
-    seen = _seen()
-    return next((k for k, typed in enumerate(commands().values(), 1) if typed not in seen), len(CHAPTER) + 1)
+def following() -> int:
+    """The station after the one that was seen last, from 1; one more than there are when that was the last."""
+    names = list(CHAPTER)
+    last = LAST.read_text().strip() if LAST.is_file() else ""
+    return names.index(last) + 2 if last in names else 1
 
 
 def station(number: int) -> None:
@@ -42,8 +41,9 @@ def station(number: int) -> None:
     code = run(typed)
     if code:
         raise RunFailed(f"station {number} ended with exit code {code}: {typed}")
-    write_text(SEEN, json.dumps(sorted({*_seen(), typed}), indent=1) + "\n")
-    print(f"\n{time.perf_counter() - began:.0f} s. {following(number)}\n", flush=True)
+    LAST.parent.mkdir(exist_ok=True)
+    write_text(LAST, f"{name}\n")
+    print(f"\n{time.perf_counter() - began:.0f} s. {next_step(number)}\n", flush=True)
 
 
 def run(typed: str) -> int:
@@ -64,25 +64,18 @@ def announced(number: int, entry: Entry, typed: str) -> list[str]:
     return [head.ljust(WIDTH, "-"), *wrap(entry.says, WIDTH), f"$ {typed}", ""]
 
 
-def following(number: int) -> str:
+def next_step(number: int) -> str:
     """What comes after a station."""
     if number == len(CHAPTER):
-        return "That was the last one. The pages in docs/studies tell it at full size."
+        return "That was the last one. The pages in docs/studies tell it all at full size."
     entry = list(CHAPTER.values())[number]
     return f"Next: {entry.title} ({', '.join(entry.claims)})"
 
 
-def listed() -> Sequence[str]:
-    """A line per station; x: seen."""
-    seen = _seen()
+def listed() -> list[str]:
+    """A line per station; >: where the tour goes on."""
+    goes_on = following()
     return [
-        f"{'x' if typed in seen else ' '} {number:>2}  {CHAPTER[name].title} ({', '.join(CHAPTER[name].claims)})"
-        for number, (name, typed) in enumerate(commands().items(), 1)
+        f"{'>' if number == goes_on else ' '} {number:>2}  {entry.title} ({', '.join(entry.claims)})"
+        for number, entry in enumerate(CHAPTER.values(), 1)
     ]
-
-
-def _seen() -> set[str]:
-    try:
-        return set(json.loads(SEEN.read_text()))
-    except (OSError, ValueError, TypeError):
-        return set()

@@ -21,8 +21,8 @@ def vanishing(quick: bool = False) -> Study:
     flows = {name: flow(overrides, DEPTH, 2 if quick else 5) for name, overrides in NETWORKS.items()}
     trained = accuracies("vanishing", NETWORKS, DEPTH, quick)
     off = [one.rates[0] / one.rates[1] for one in flows.values()]
-    sigmoid = trained["sigmoid, Xavier"][0]
-    worst, best = max(trained[name][0] for name in SICK), min(trained[name][0] for name in HEALTHY)
+    sigmoid = trained["sigmoid, Xavier"].mean
+    worst, best = max(trained[name].mean for name in SICK), min(trained[name].mean for name in HEALTHY)
     return Study(
         setting=setting(DEPTH, quick),
         table=table(flows, trained),

@@ -1,0 +1,50 @@
+"""The tour in a real process: what it says, how it stops, where it goes on."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+from conftest import environment
+from gradpath.studies.chapter.entries import CHAPTER
+
+
+def test_stopped_and_gone_on_with(command, project: Path) -> None:
+    """From the third station: Ctrl-C while one runs, as a terminal sends it, to the tour and to its command alike."""
+    process = subprocess.Popen(
+        [sys.executable, "scripts/tour.py", "3"],
+        cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    )  # fmt: skip
+    assert process.stdout is not None
+    seen = []
+    for line in process.stdout:
+        seen.append(line.rstrip("\n"))
+        if line.startswith("-- 4 of"):
+            break
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert err.splitlines()[-1] == "error: stopped; python scripts/tour.py goes on at the same station."
+    assert seen[0] == "-- 3 of 18: What is a gradient made of? (C4) ".ljust(80, "-")
+    assert "$ python scripts/by_hand.py chain activation=tanh x=2 y=1" in seen
+    assert any(line.split()[:1] == ["dL/dw1"] for line in seen)
+    assert any(line.endswith("s. Next: Which factors reach w11? (C5)") for line in seen)
+    assert max(map(len, seen)) <= 80
+    listed = command("scripts/tour.py", "--list").stdout.splitlines()
+    assert len(listed) == len(CHAPTER)
+    assert [line[:4] for line in listed if line.startswith(">")] == [">  4"]
+
+
+def test_wrong_input_and_the_end(command, project: Path) -> None:
+    for typed, message in (
+        ("0", "0: no such station; they go from 1 to 18 (--list)."),
+        ("xor", "xor: no such station; they go from 1 to 18 (--list)."),
+        ("--lst", "--lst: not understood. Did you mean --list? Allowed: [-h] [--list] [station]."),
+    ):
+        wrong = command("scripts/tour.py", typed)
+        assert (wrong.returncode, wrong.stdout, wrong.stderr) == (2, "", f"error: {message}\n")
+    (project / "logs/tour.txt").write_text(f"{list(CHAPTER)[-1]}\n")
+    assert command("scripts/tour.py").stdout == "The tour has come to its end; python scripts/tour.py 1 begins again.\n"
+    (project / "logs/tour.txt").unlink()
