@@ -1,10 +1,14 @@
 """The tour in a real process: what it says, how it stops, where it goes on."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+
+import pytest
 
 from conftest import environment
 from gradpath.studies.chapter.entries import CHAPTER
@@ -48,3 +52,30 @@ def test_wrong_input_and_the_end(command, project: Path) -> None:
     (project / "logs/tour.txt").write_text(f"{list(CHAPTER)[-1]}\n")
     assert command("scripts/tour.py").stdout == "The tour has come to its end; python scripts/tour.py 1 begins again.\n"
     (project / "logs/tour.txt").unlink()
+
+
+@pytest.mark.slow
+def test_a_killed_study_goes_on(command, project: Path) -> None:
+    """SIGKILL after two of its four runs: these are not made again, and the page is that of a study never killed."""
+    cells = project / "logs/studies/learning_rate_quick/default"
+    killed = subprocess.Popen(
+        [sys.executable, "scripts/study.py", "learning_rate", "--quick"],
+        cwd=project, env=environment(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    while len(made := {path: path.stat().st_mtime_ns for path in cells.glob("*/result.json")}) < 2:
+        assert killed.poll() is None
+        time.sleep(0.05)
+    killed.kill()
+    killed.wait()
+
+    def page() -> str:
+        done = command("scripts/study.py", "learning_rate", "--quick", "--pages", str(project / "logs/pages"))
+        assert done.returncode == 0, done.stderr
+        return (project / "logs/pages/learning_rate.md").read_text()
+
+    gone_on = page()
+    after = {path: path.stat().st_mtime_ns for path in cells.glob("*/result.json")}
+    assert made.items() <= after.items()
+    assert len(after) == 4
+    shutil.rmtree(cells)
+    assert page() == gone_on
