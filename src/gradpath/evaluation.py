@@ -1,26 +1,41 @@
-"""The test metrics of a saved run, computed again."""
+"""A saved run: its network as it ended, and its test metrics computed again."""
 
 import tempfile
 from pathlib import Path
 
 from gradpath.build import build_run, new_trainer
 from gradpath.checkpoint import LAST, load_checkpoint, network_state
+from gradpath.data.memory import MemoryDataModule
+from gradpath.module import GradpathModule
+from gradpath.network import MLP
+from gradpath.objective import Objective
 from gradpath.report.console import quiet
 from gradpath.runs import read_config
 from gradpath.seeding import seed_everything
+
+
+def restored(folder: Path) -> tuple[MemoryDataModule, MLP, Objective, GradpathModule]:
+    """A run's data, and its network with the weights that it ended with.
+
+    Raises:
+        ConfigError: no readable checkpoint, or data that are not there.
+    """
+    config = read_config(folder)
+    seed_everything(config["seed"])
+    data, network, objective, module = build_run(config, {})
+    network.load_state_dict(network_state(load_checkpoint(folder / LAST, network)))
+    return data, network, objective, module
 
 
 def evaluate(folder: Path) -> dict[str, float]:
     """test/loss and test/accuracy (or test/mae) of the weights that the run ended with, on one device of its kind.
 
     Raises:
-        ConfigError: no readable checkpoint, or data that are not there.
+        ConfigError: as `restored`.
     """
     quiet()
+    data, _, _, module = restored(folder)
     config = read_config(folder)
-    seed_everything(config["seed"])
-    data, network, _, module = build_run(config, {})
-    network.load_state_dict(network_state(load_checkpoint(folder / LAST, network)))
     kept = {key: config["trainer"][key] for key in ("accelerator", "precision", "deterministic", "limit_test_batches")}
     with tempfile.TemporaryDirectory() as scratch:
         trainer = new_trainer(**kept, devices=1, default_root_dir=scratch, logger=False, enable_checkpointing=False)

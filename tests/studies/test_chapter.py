@@ -225,7 +225,10 @@ def test_every_claim_is_in_the_contents() -> None:
         assert text.startswith(f"# {entry.title}")
         assert "**fails**" not in text
         for picture in re.findall(r"\]\((\w+\.(?:png|gif))\)", text):
-            assert (PROJECT / "docs/studies" / picture).stat().st_size > 20_000
+            with Image.open(PROJECT / "docs/studies" / picture) as opened:
+                assert 700 <= opened.width <= 2000
+                assert 300 <= opened.height <= 1600
+                assert len(opened.convert("RGB").getcolors(1 << 24) or []) > 50
     assert "(docs/studies/README.md)" in (PROJECT / "README.md").read_text()
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import fmean
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +10,8 @@ from matplotlib.figure import Figure
 from gradpath.flow.profile import measure
 from gradpath.inspection import SAMPLE
 from gradpath.report.style import COLOURS, DASHES, TICK, dress, new_figure
-from gradpath.studies import runs
-from gradpath.studies.chapter.study import Table, percent, seeded
+from gradpath.studies.chapter.study import Table, percent
+from gradpath.studies.chapter.tuning import Tuned, how, tuned
 from gradpath.studies.claims.networks import built
 from gradpath.theory.prediction import predict_network
 
@@ -56,39 +55,14 @@ def flow(overrides: Sequence[str], depth: int, seeds: int) -> Flow:
     return Flow(np.exp(np.mean(np.log(found), axis=0)), np.array([row.delta for row in predicted.layers]))
 
 
-@dataclass(frozen=True)
-class Learnt:
-    """tests: test accuracy after one epoch of SGD, a number per seed, at the rate that validates best."""
-
-    tests: list[float]
-    rate: float
-
-    @property
-    def mean(self) -> float:
-        return fmean(self.tests)
-
-
-def accuracies(place: str, networks: Mapping[str, Sequence[str]], depth: int, quick: bool) -> dict[str, Learnt]:
-    """What each network learns."""
+def accuracies(place: str, networks: Mapping[str, Sequence[str]], depth: int, quick: bool) -> dict[str, Tuned]:
+    """What each network learns in an epoch of SGD at its best rate."""
     seeds, rates, limit = (1, RATES[:2], 6400) if quick else (SEEDS, RATES, 50_000)
-    typed = {name: (*shaped(overrides, depth), *TRAINED, f"data.limit={limit}") for name, overrides in networks.items()}
-    cells = {
-        f"{name}_{rate:g}_{seed}": (*overrides, f"optimizer.lr={rate:g}", f"seed={seed}")
-        for name, overrides in typed.items()
-        for rate in rates
-        for seed in range(seeds)
-    }
-    results = runs.train_all(place + ("_quick" if quick else ""), cells)
-
-    def scores(name: str, rate: float, metric: str) -> list[float]:
-        # A run that diverged has learnt nothing.
-        return [results[f"{name}_{rate:g}_{seed}"]["metrics"].get(metric, 0.1) for seed in range(seeds)]
-
-    best = {name: max(rates, key=lambda rate, name=name: fmean(scores(name, rate, "val/accuracy"))) for name in networks}
-    return {name: Learnt(scores(name, rate, "test/accuracy"), rate) for name, rate in best.items()}
+    arms = {name: (*shaped(overrides, depth), *TRAINED, f"data.limit={limit}") for name, overrides in networks.items()}
+    return tuned(place + ("_quick" if quick else ""), arms, dict.fromkeys(arms, rates), seeds)
 
 
-def table(flows: Mapping[str, Flow], trained: Mapping[str, Learnt]) -> Table:
+def table(flows: Mapping[str, Flow], trained: Mapping[str, Tuned]) -> Table:
     """A row per network."""
     rows = []
     for name, one in flows.items():
@@ -100,10 +74,9 @@ def table(flows: Mapping[str, Flow], trained: Mapping[str, Learnt]) -> Table:
 
 
 def setting(depth: int, quick: bool) -> str:
-    seeds = 1 if quick else SEEDS
     return (
-        f"{depth} hidden layers of {WIDTH} on MNIST; |delta| on {SAMPLE} digits before training; then one epoch of SGD at "
-        f"each network's best of {len(RATES) - quick} rates, {seeded(seeds)}."
+        f"{depth} hidden layers of {WIDTH} on MNIST; |delta| on {SAMPLE} digits before training; then one epoch of SGD, "
+        f"{how(len(RATES) - quick, 1 if quick else SEEDS)}."
     )
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import fmean
 
 import numpy as np
 import torch
@@ -12,8 +11,9 @@ from matplotlib.figure import Figure
 from gradpath.report.loss_curves import Line, loss_curves
 from gradpath.report.style import COLOURS, TICK, dress, new_figure
 from gradpath.studies import runs
-from gradpath.studies.chapter.study import Conclusion, Study, Table, percent, seeded
+from gradpath.studies.chapter.study import Conclusion, Study, Table, percent
 from gradpath.studies.chapter.surfaces import SURFACES, Path, Surface, arrival, departure, walk
+from gradpath.studies.chapter.tuning import how, tuned
 
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam")
 # Of the surfaces: long enough to see who comes and leaves again.
@@ -37,30 +37,22 @@ class Way:
     path: Path
 
 
-@dataclass(frozen=True)
-class Tuned:
-    """One optimiser on MNIST. rates: rate -> mean validation accuracy. tests: of the best one's seeds. curves: losses."""
-
-    rates: Mapping[float, float]
-    best: float
-    tests: list[float]
-    curves: list[runs.Curve]
-
-
 def optimizers(quick: bool = False) -> Study:
     """Trajectories of two weights; then the default network for an epoch at every rate."""
     ways = {surface.title: {name: quickest(surface, name) for name in OPTIMIZERS} for surface in SURFACES}
     first = {name: first_step(way.path) for name, way in ways["ravine"].items()}
     left = {name: departure(way.path) for name, way in ways["saddle"].items()}
-    trained = mnist(quick)
-    steps = max(len(curve) for one in trained.values() for curve in one.curves)
-    means = {name: fmean(one.tests) for name, one in trained.items()}
-    costs = {name: one.rates[one.best] - min(one.rates.values()) for name, one in trained.items()}
-    seeds = len(trained["sgd"].tests)
+    seeds, limit = (1, 12_800) if quick else (3, 50_000)
+    arms = {name: (*runs.CURVES, "trainer.max_epochs=1", f"data.limit={limit}", f"optimizer={name}") for name in OPTIMIZERS}
+    trained = tuned("optimizers" + ("_quick" if quick else ""), arms, TRIED, seeds)
+    curves = {name: [runs.losses(folder) for folder in one.folders] for name, one in trained.items()}
+    steps = max(len(curve) for many in curves.values() for curve in many)
+    means = [one.mean for one in trained.values()]
+    costs = {name: max(one.validation.values()) - min(one.validation.values()) for name, one in trained.items()}
     ravine, saddle = ways["ravine"], ways["saddle"]
     return Study(
         setting=f"Surfaces: of {len(RATES)} rates each optimiser's quickest to the goal. MNIST: the default network, "
-        f"{steps} steps at a constant rate, each optimiser's best of {len(TRIED['sgd'])} by validation, {seeded(seeds)}.",
+        f"{steps} steps at a constant rate, {how(len(TRIED['sgd']), seeds)}.",
         table=Table(
             ("optimiser", *(f"{surface.title}: steps" for surface in SURFACES), "MNIST", "at rate"),
             [
@@ -68,7 +60,7 @@ def optimizers(quick: bool = False) -> Study:
                     name,
                     *(f"{many[name].steps:g}" for many in ways.values()),
                     percent(trained[name].tests),
-                    f"{trained[name].best:g}",
+                    f"{trained[name].rate:g}",
                 )
                 for name in OPTIMIZERS
             ],
@@ -94,15 +86,15 @@ def optimizers(quick: bool = False) -> Study:
             ),
             Conclusion(
                 "on MNIST a wrong rate costs more than another optimiser at its own best rate",
-                f"best rates part the four by {max(means.values()) - min(means.values()):.1%}; the worst rate tried costs "
+                f"best rates part the four by {max(means) - min(means):.1%}; the worst rate tried costs "
                 + ", ".join(f"{name} {cost:.1%}" for name, cost in costs.items()),
-                max(means.values()) - min(means.values()) < min(costs.values()),
+                max(means) - min(means) < min(costs.values()),
             ),
         ],
         figures={
             "optimizers": draw_ways(ways),
             "optimizers_mnist": loss_curves(
-                [Line(f"{name} at {one.best:g}", one.curves) for name, one in trained.items()],
+                [Line(f"{name} at {one.rate:g}", curves[name]) for name, one in trained.items()],
                 steps,
                 "MNIST, each at its best rate",
             ),
@@ -124,30 +116,6 @@ def first_step(path: Path) -> float:
     """How far it goes in the second weight, relative to the first."""
     along, across = np.abs(path[1] - path[0])
     return float(across / along)
-
-
-def mnist(quick: bool) -> dict[str, Tuned]:
-    """Every optimiser at each of its rates."""
-    seeds, limit = (1, 12_800) if quick else (3, 50_000)
-    place = "optimizers" + ("_quick" if quick else "")
-    cells = {
-        f"{name}_{rate:g}_{seed}": (*runs.CURVES, "trainer.max_epochs=1", f"data.limit={limit}", f"optimizer={name}",
-                                    f"optimizer.lr={rate:g}", f"seed={seed}")
-        for name, rates in TRIED.items() for rate in rates for seed in range(seeds)
-    }  # fmt: skip
-    results = runs.train_all(place, cells)
-
-    def metrics(name: str, rate: float, metric: str) -> list[float]:
-        # A run that diverged has learnt nothing.
-        return [results[f"{name}_{rate:g}_{seed}"]["metrics"].get(metric, 0.1) for seed in range(seeds)]
-
-    found = {}
-    for name, rates in TRIED.items():
-        scores = {rate: fmean(metrics(name, rate, "val/accuracy")) for rate in rates}
-        best = max(scores, key=lambda rate: scores[rate])
-        curves = [runs.losses(runs.STUDIES / place / f"{name}_{best:g}_{seed}") for seed in range(seeds)]
-        found[name] = Tuned(scores, best, metrics(name, best, "test/accuracy"), curves)
-    return found
 
 
 def draw_ways(ways: Mapping[str, Mapping[str, Way]]) -> Figure:
