@@ -27,6 +27,9 @@ def main() -> int:
     from gradpath.studies.chapter.registry import study
     from gradpath.studies.script import save
 
+    if chosen.pages:
+        # Before anything is trained: a folder that cannot be written to is a wrong input.
+        chosen.pages.mkdir(parents=True, exist_ok=True)
     failed = 0
     for name in chosen.names:
         found = study(name, quick=chosen.quick, **chosen.given)
@@ -39,8 +42,8 @@ def main() -> int:
             save_film(frames, folder / f"{stem}.gif")
         write_text(folder / f"{name}.md", page(name, STUDIES[name], found))
         failed += not found.holds
-    if chosen.all:
-        write_text((chosen.pages or PROJECT / "logs/studies") / "README.md", contents(CHAPTER))
+    if chosen.all and chosen.pages:
+        write_text(chosen.pages / "README.md", contents(CHAPTER))
     return int(failed > 0)
 
 

@@ -112,6 +112,12 @@ def one_line_errors() -> Iterator[None]:
     """Turns the errors that a user can cause into one line on stderr and an exit code."""
     try:
         yield
+        # What is still held back would otherwise fail after the last handler.
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `| head` has read enough, as other commands take it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(128 + signal.SIGPIPE)
     except (ConfigError, HydraException, OmegaConfBaseException) as error:
         fail(str(error).splitlines()[0])
     except OSError as error:

@@ -38,3 +38,22 @@ def test_cfg(project: Path, option: str) -> None:
     text = show(project, "--cfg", option, "activation=gelu", "optimizer.lr=0.5")
     assert "torch.nn.GELU" in text
     assert "lr: 0.5" in text
+
+
+@pytest.mark.parametrize(
+    "typed", ["train.py --help", "scripts/study.py", "scripts/tour.py --list", "scripts/by_hand.py chain"]
+)
+def test_a_reader_that_has_read_enough(project: Path, typed: str) -> None:
+    """As `| head` does: no traceback, no word, the exit code of other commands."""
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [sys.executable, *typed.split()],
+        cwd=project,
+        env=environment(project),
+        stdout=write,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")

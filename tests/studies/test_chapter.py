@@ -325,6 +325,7 @@ def test_the_command(command, project: Path) -> None:
         ("learning_rate activation=reluu", "activation=reluu: no such option. Did you mean relu?"),
         ("rates=[1,2]", "rates=[1,2]: which study is it for?"),
         ("activations rates=[1,2]", "rates=[1,2]: activations has no such key. It takes none."),
+        ("xor --pages /proc/pages", "/proc/pages: No such file or directory; choose another place."),
         ("xor collapse", "xor collapse: write the name of one study, or --all alone."),
     ):
         wrong = command("scripts/study.py", *typed.split())

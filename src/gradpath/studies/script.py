@@ -50,7 +50,14 @@ def one_line_ends(hint: str) -> Iterator[None]:
     """`one_line_errors`, and Ctrl-C: one line with `hint`, exit code 130."""
     try:
         with one_line_errors():
-            yield
+            try:
+                yield
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                raise ConfigError(
+                    f"{error.filename or 'output'}: {error.strerror or error}; choose another place."
+                ) from None
     except KeyboardInterrupt:
         fail(f"stopped; {hint}", code=130)
 

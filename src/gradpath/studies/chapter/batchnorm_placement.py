@@ -7,7 +7,7 @@ from gradpath.data.memory import Batch
 from gradpath.flow.profile import measure
 from gradpath.network import MLP
 from gradpath.report.style import COLOURS, TICK, dress, new_figure
-from gradpath.studies.chapter.depth import Profile, accuracies
+from gradpath.studies.chapter.depth import Profile, accuracies, epoch_of_sgd
 from gradpath.studies.chapter.full_batch import train
 from gradpath.studies.chapter.study import Conclusion, Study, Table, percent, seeded
 from gradpath.studies.claims.networks import built, growth, square
@@ -37,10 +37,11 @@ def batchnorm_placement(quick: bool = False) -> Study:
     trained = accuracies(place, {name: (*RELU, f"norm={norm}") for name, norm in NORMS.items()}, DEPTH, quick)
     ratios = {name: [float(one[0]) for one in many] for name, many in profiles.items()}
     return Study(
-        setting=f"{DEPTH} ReLU layers of 64, He, {SAMPLES} digits, {steps} steps of Adam on all, {seeded(seeds)}; rate: 12 "
-        "x 256 on 512 random inputs; accuracy: one epoch of SGD on MNIST at each one's best rate, width 128.",
+        setting=f"{DEPTH} ReLU layers of 64, He, {SAMPLES} digits, {steps} steps of Adam on all, {seeded(seeds)}; ratio: "
+        "|delta| first / last hidden layer; rate: of |delta|^2 per layer, 12 x 256 on 512 random inputs; accuracy: width "
+        f"128, {epoch_of_sgd(quick)}.",
         table=Table(
-            ("BatchNorm", *(f"first/last {when}" for when in ("start", "1 step", "end")), "rate", "test accuracy"),
+            ("BatchNorm", "ratio: start", "1 step", "end", "rate", "test accuracy"),
             [
                 (name, *(f"{r:.3g}" for r in ratios[name]), f"{rates[name]:.3f}", percent(trained[name].tests))
                 for name in NORMS

@@ -74,10 +74,12 @@ def table(flows: Mapping[str, Flow], trained: Mapping[str, Tuned]) -> Table:
 
 
 def setting(depth: int, quick: bool) -> str:
-    return (
-        f"{depth} hidden layers of {WIDTH} on MNIST; |delta| on {SAMPLE} digits before training; then one epoch of SGD, "
-        f"{how(len(RATES) - quick, 1 if quick else SEEDS)}."
-    )
+    return f"{depth} hidden layers of {WIDTH}; |delta| on {SAMPLE} digits before training; then {epoch_of_sgd(quick)}."
+
+
+def epoch_of_sgd(quick: bool) -> str:
+    """How `accuracies` trains, for a page."""
+    return f"one epoch of SGD on MNIST, {how(len(RATES) - quick, 1 if quick else SEEDS)}"
 
 
 def shaped(overrides: Sequence[str], depth: int) -> tuple[str, ...]:
