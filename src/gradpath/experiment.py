@@ -18,7 +18,7 @@ from gradpath.checkpoint import LAST, load_checkpoint
 from gradpath.config import check, check_resumed, risks
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError, RunFailed
-from gradpath.files import write_text
+from gradpath.files import relative, write_text
 from gradpath.flow import divergence
 from gradpath.flow.callback import Start
 from gradpath.flow.profile import measure
@@ -30,7 +30,7 @@ from gradpath.overrides import plain
 from gradpath.report import console
 from gradpath.report.metrics import MetricsFile, collect
 from gradpath.report.result import command, new_result, write_result
-from gradpath.report.summary import relative, show_result, show_start, show_verdict, show_warnings
+from gradpath.report.summary import show_result, show_start, show_verdict, show_warnings
 from gradpath.report.tensorboard import RunLogger
 from gradpath.runs import CONFIG, OVERRIDES, RESULT, read_config
 from gradpath.schema import GROUPS

@@ -1,4 +1,4 @@
-"""Writing so that a reader never sees half a file, whenever the writer is killed."""
+"""Paths for people; writing so that a reader never sees half a file, whenever the writer is killed."""
 
 import os
 from collections.abc import Callable
@@ -27,3 +27,8 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """`write_atomically` of a text in UTF-8."""
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def relative(path: Path) -> str:
+    """A path as the user would type it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -13,7 +13,7 @@ from gradpath.build import build_run, divides_by_size, redrawn
 from gradpath.config import check, risks
 from gradpath.data.memory import Batch, MemoryDataModule
 from gradpath.errors import ConfigError
-from gradpath.files import write_text
+from gradpath.files import relative, write_text
 from gradpath.flow.deviation import deviation
 from gradpath.flow.findings import anatomy
 from gradpath.flow.profile import LayerFlow, measure
@@ -24,7 +24,7 @@ from gradpath.network import MLP, count_parameters
 from gradpath.objective import Objective
 from gradpath.report import console
 from gradpath.report.result import new_result, write_result
-from gradpath.report.summary import relative, show_look, show_look_line, show_verdict, show_warnings
+from gradpath.report.summary import show_look, show_look_line, show_verdict, show_warnings
 from gradpath.runs import CONFIG, OVERRIDES, RESULT
 from gradpath.seeding import seed_everything
 from gradpath.theory.prediction import Prediction, lines, predict_network

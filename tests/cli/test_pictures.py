@@ -57,7 +57,7 @@ def test_phase_diagram(command, project: Path) -> None:
     done = command("scripts/phase_diagram.py", "relu")
     assert done.returncode == 0, done.stderr
     place = project / "logs/studies/phase_diagram_relu.png"
-    assert done.stdout == f"{place}\n"
+    assert done.stdout == f"{place.relative_to(project)}\n"
     assert_drawn(place)
     assert {path.name for path in place.parent.glob("*phase*")} == {place.name}
 

@@ -8,7 +8,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gradpath.files import write_atomically
+from gradpath.files import relative, write_atomically
 
 # Milliseconds: of a picture, and of the last one before it begins again.
 EACH, LAST = 120, 2500
@@ -26,7 +26,7 @@ def save_film(frames: Sequence[Figure], place: Path) -> None:
             file, format="GIF", save_all=True, append_images=pictures[1:], duration=durations, loop=0, optimize=True
         ),
     )
-    print(place)
+    print(relative(place))
 
 
 def _drawn(frame: Figure) -> Image.Image:

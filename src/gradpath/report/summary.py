@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
+from gradpath.files import relative
 from gradpath.flow.findings import STANDARD_SCALE
 from gradpath.flow.profile import LayerFlow
 from gradpath.flow.record import Matrix as Draws
@@ -185,8 +186,3 @@ def _factor(low: float | None, high: float | None) -> str:
         return ""
     factor = sqrt(high / low)
     return f"x{factor:.2f}" if factor < 9.995 else f"x{factor:.2g}"
-
-
-def relative(folder: Path) -> str:
-    """A folder as the user would type it."""
-    return str(folder.relative_to(Path.cwd())) if folder.is_relative_to(Path.cwd()) else str(folder)

@@ -9,7 +9,7 @@ from typing import IO, NoReturn, Protocol
 
 from gradpath.cli import fail, one_line_errors
 from gradpath.errors import ConfigError, nearest
-from gradpath.files import write_atomically
+from gradpath.files import relative, write_atomically
 
 FORMATS = (".png", ".pdf", ".svg")
 
@@ -82,4 +82,4 @@ def save(figure: Picture, place: Path) -> None:
     """Writes a picture, whole or not at all, and says where it is."""
     place.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(place, lambda file: figure.savefig(file, format=place.suffix[1:].lower()))
-    print(place)
+    print(relative(place))

@@ -72,7 +72,7 @@ def xor(quick: bool = False) -> Study:
             ),
             Conclusion(
                 "a perceptron's gradient is dL/dw = mean (p - y) x",
-                f"autograd differs by {gradient_gap(trained['perceptron'][0].films[0]):.1g} at most",
+                f"autograd differs by at most {gradient_gap(trained['perceptron'][0].films[0]):.1g}",
                 gradient_gap(trained["perceptron"][0].films[0]) < 1e-12,
             ),
         ],
