@@ -5,8 +5,8 @@
     python scripts/study.py learning_rate rates=[1,0.1,0.01] optimizer=sgd activation=tanh     any list, any configuration
     python scripts/study.py --all --pages docs/studies          all of them, as pages with their pictures
 
-Stopped and started again, a study goes on where it was. Exit code 1: a conclusion does not hold. Writes to
-logs/studies/NAME/, or with --pages to that folder.
+Stopped and started again, a study trains no run twice, unless the code has changed.
+Exit code 1: a conclusion does not hold. Writes to logs/studies/NAME/, or with --pages to that folder.
 """
 
 from gradpath.config import PROJECT
@@ -40,7 +40,7 @@ def main() -> int:
             save(figure, folder / f"{stem}.png")
         for stem, frames in found.films.items():
             save_film(frames, folder / f"{stem}.gif")
-        write_text(folder / f"{name}.md", page(name, STUDIES[name], found))
+        write_text(folder / f"{name}.md", page(STUDIES[name], found, chosen.typed[name]))
         failed += not found.holds
     if chosen.all and chosen.pages:
         write_text(chosen.pages / "README.md", contents(CHAPTER))

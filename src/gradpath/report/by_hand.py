@@ -38,7 +38,7 @@ def network(found: Comparison, step: float) -> list[str]:
     lines.append(f"  {'L':<32}{ours:>13.6g}{theirs:>13.6g}{abs(ours - theirs):>12.1g}")
     lines += ["", "backward, in this order", *_rows(found.gradients)]
     lines += ["", "dL/dparameter", *_rows(found.parameters)]
-    most = max(row.computed for row in found.gradients)
+    most = max(found.computed.values())
     times = "once" if most == 1 else f"{most} times at most"
     lines += [
         "",

@@ -19,7 +19,7 @@ POINTS = 60
 
 @dataclass(frozen=True)
 class Line:
-    """One setting: a curve per seed, the loss before each step; one that is shorter than `steps` died there."""
+    """One setting: a curve per seed, the loss before each step, finite; one that is shorter than `steps` died there."""
 
     label: str
     curves: Sequence[Curve]
@@ -27,36 +27,31 @@ class Line:
 
 def loss_curves(lines: Sequence[Line], steps: int, title: str) -> Figure:
     """Both axes logarithmic. Faint: the first seed as it was; strong: medians over bins, averaged over the seeds; x: where a
-    run met NaN or Inf."""
+    run met NaN or Inf. At most as many lines as there are colours."""
     figure = new_figure(title, height=5.6)
     axes = figure.subplots()
     starts = [curve[0] for line in lines for curve in line.curves]
     ends = [smoothed(curve)[1][-1] for line in lines for curve in line.curves if len(curve) == steps]
-    peaks = [float(curve[np.isfinite(curve)].max(initial=curve[0])) for line in lines for curve in line.curves]
+    peaks = [float(curve.max()) for line in lines for curve in line.curves]
     low, high = BELOW * min([*ends, *starts]), 1.5 * min(max(peaks), ABOVE * max(starts))
-    for line, colour, dashes in zip(lines, COLOURS, DASHES, strict=False):
+    for line, colour, dashes in zip(lines, COLOURS[: len(lines)], DASHES[: len(lines)], strict=True):
         first = line.curves[0]
         axes.plot(np.arange(1, len(first) + 1), first.clip(low, high), color=colour, alpha=0.25, linewidth=0.8)
         whole = [smoothed(curve) for curve in line.curves if len(curve) == steps]
+        label: str | None = line.label
         if whole:
             at, logs = whole[0][0], [np.log(np.maximum(values, low / 10)) for _, values in whole]
-            axes.plot(
-                at,
-                np.exp(np.mean(logs, axis=0)).clip(low, high),
-                color=colour,
-                linestyle=dashes,
-                linewidth=2.8,
-                label=line.label,
-            )
+            mean = np.exp(np.mean(logs, axis=0)).clip(low, high)
+            axes.plot(at, mean, color=colour, linestyle=dashes, linewidth=2.8, label=label)
+            label = None
         for curve in line.curves:
             if len(curve) < steps:
-                label = None if whole else line.label
-                whole = whole or [smoothed(curve)]
-                last = min(max(float(curve[-1]), low), high / 1.3) if np.isfinite(curve[-1]) else high / 1.3
+                last = min(max(float(curve[-1]), low), high / 1.3)
                 axes.plot(
                     [len(curve)], [last], marker="X", markersize=13, color=colour, markeredgecolor="black",
                     linestyle="none", label=label, zorder=5,
                 )  # fmt: skip
+                label = None
     dress(axes, "step", "training loss", xscale="log", yscale="log", ylim=(low, high), xlim=(1, steps))
     figure.legend(fontsize=TICK, loc="outside lower center", ncols=2, frameon=False)
     return figure

@@ -1,23 +1,30 @@
 """Runs as function calls: many of them, each in a folder of its own, none made twice."""
 
 import contextlib
+import fcntl
+import hashlib
 import io
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from gradpath.checkpoint import LAST
 from gradpath.cli import compose
 from gradpath.config import PROJECT
+from gradpath.errors import ConfigError
 from gradpath.experiment import run
+from gradpath.files import relative
 from gradpath.report import metrics
 from gradpath.report.result import write_result
-from gradpath.runs import RESULT
+from gradpath.runs import RESULT, read_config
 from gradpath.studies.parallel import in_parallel
 
 # Every study has a folder here.
@@ -40,17 +47,17 @@ def trained(folder: Path, overrides: Sequence[str], keep: bool = False) -> dict[
     Raises:
         ConfigError, RunFailed: as a run.
     """
-    known = _made(folder, overrides, keep)
+    config, choices = compose(*overrides)
+    known = _made(folder, config, keep)
     if known:
         return known
     shutil.rmtree(folder, ignore_errors=True)
-    config, choices = compose(*overrides)
     with contextlib.redirect_stdout(io.StringIO()):
         result = run(config, choices, folder, list(overrides))
     if not keep:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    write_result(folder, result | {"overrides": list(overrides)})
-    return _made(folder, overrides) or {}
+    write_result(folder, result | {"made_by": made_by()})
+    return _made(folder, config, keep) or {}
 
 
 def train_all(study: str, cells: Mapping[str, Sequence[str]], keep: bool = False) -> dict[str, dict[str, Any]]:
@@ -60,25 +67,57 @@ def train_all(study: str, cells: Mapping[str, Sequence[str]], keep: bool = False
         study: its folder's name. cells: name of a folder -> overrides. keep: as `trained`.
 
     Raises:
-        ConfigError, RunFailed: as the first run that does; the others end with it.
+        ConfigError, RunFailed: as the first run that does; the others end with it. ConfigError, too, while another command
+            is at this study.
     """
     jobs = {name: (STUDIES / study / name, tuple(overrides), keep) for name, overrides in cells.items()}
-    results = {name: known for name, job in jobs.items() if (known := _made(*job))}
-    missing = {name: job for name, job in jobs.items() if name not in results}
-    if missing:
-        results |= in_parallel(trained, missing, known=len(results))
+    with _alone(STUDIES / study):
+        found = {name: _made(folder, compose(*overrides)[0], keep) for name, (folder, overrides, _) in jobs.items()}
+        results = {name: known for name, known in found.items() if known}
+        missing = {name: job for name, job in jobs.items() if name not in results}
+        if missing:
+            results |= in_parallel(trained, missing, known=len(results))
     return {name: results[name] for name in cells}
 
 
 def losses(folder: Path) -> Curve:
-    """The logged losses of a run with CURVES, one per step; one that was not finite is not among them."""
-    found = [row["train/loss"] for row in metrics.load(folder) if "train/loss" in row]
-    return np.array(found or [float("nan")], dtype=np.float64)
+    """The logged losses of a run with CURVES, one per step; one that was not finite, and what came after it, left out."""
+    found = np.array([row["train/loss"] for row in metrics.load(folder) if "train/loss" in row], dtype=np.float64)
+    finite = np.isfinite(found)
+    return found if finite.all() else found[: int(finite.argmin())]
 
 
-def _made(folder: Path, overrides: Sequence[str], keep: bool = False) -> dict[str, Any] | None:
-    """The result of this very run, if it is there (with its weights if they are to be kept) and did not fail."""
+@cache
+def made_by() -> str:
+    """What a training is made by: a digest of torch's version and the package's code, without studies and displays."""
+    code = hashlib.sha256(torch.__version__.encode())
+    for path in sorted((PROJECT / "src/gradpath").rglob("*.py")):
+        name = path.relative_to(PROJECT / "src/gradpath")
+        if name.parts[0] not in ("studies", "dashboard", "byhand", "report"):
+            code.update(f"{name}\0".encode() + path.read_bytes())
+    return code.hexdigest()
+
+
+def _made(folder: Path, config: Mapping[str, Any], keep: bool) -> dict[str, Any] | None:
+    """The result of this very run, by this very code (with its weights if they are to be kept), if it did not fail."""
     if not (folder / RESULT).is_file() or (keep and not (folder / LAST).is_file()):
         return None
     result: dict[str, Any] = json.loads((folder / RESULT).read_text())
-    return result if result["status"] != "failed" and result.get("overrides") == list(overrides) else None
+    same = result.get("made_by") == made_by() and read_config(folder) == config
+    return result if result["status"] != "failed" and same else None
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else trains for this study meanwhile. The lock ends with this process, however it ends.
+
+    Raises:
+        ConfigError: somebody does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{relative(folder)}: another command is at this study; wait for its end.") from None
+        yield

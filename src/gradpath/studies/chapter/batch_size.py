@@ -15,14 +15,16 @@ from gradpath.network import MLP
 from gradpath.objective import Objective
 from gradpath.report.style import COLOURS, TICK, dress, new_figure
 from gradpath.studies.chapter.gradient_noise import epochs, expected, measured
-from gradpath.studies.chapter.study import Conclusion, Study, Table, percent
-from gradpath.studies.chapter.tuning import Tuned, how, tuned
+from gradpath.studies.chapter.study import Conclusion, Study, Table, difference, percent
+from gradpath.studies.chapter.tuning import MORE, Tuned, how, tuned
 from gradpath.studies.claims.networks import built
 
 NETWORK = ("model=two_layer", "optimizer=adam", "schedule=constant", "probe=none", "trainer=cpu")
 SIZES = (8, 32, 128, 256, 1024, 4096)
 # The chapter's range, and one of it.
 USUAL, MIDDLE = ("32", "128", "256"), "128"
+# A large one that is given as many steps, too.
+LONGER = "1024"
 RATES = (0.0003, 0.001, 0.003, 0.01)
 # Batches over which the noise is averaged, at least.
 DRAWS = 32
@@ -43,14 +45,19 @@ def batch_size(quick: bool = False) -> Study:
     rates = RATES[1:3] if quick else RATES
     network = (*NETWORK, f"data.limit={limit}", f"trainer.max_epochs={length}")
     arms = {str(size): (*network, f"data.batch_size={size}") for size in SIZES}
-    found = tuned("batch_size" + ("_quick" if quick else ""), arms, dict.fromkeys(arms, rates), seeds, keep=True)
+    place = "batch_size" + ("_quick" if quick else "")
+    found = tuned(place, arms, dict.fromkeys(arms, rates), seeds, keep=True, more=0 if quick else MORE)
+    # As many steps as MIDDLE has.
+    longer = {LONGER: (*arms[LONGER], f"trainer.max_epochs={length * int(LONGER) // int(MIDDLE)}")}
+    more_steps = tuned(place + "_longer", longer, {LONGER: rates}, seeds, more=0 if quick else MORE)[LONGER]
+    behind = difference(more_steps.tests, found[MIDDLE].tests)
     trains = {name: [accuracy(restored(folder)) for folder in one.folders] for name, one in found.items()}
     gaps = {name: fmean(trains[name]) - one.mean for name, one in found.items()}
     noises = {"before training": noise(built(0, *network)), "after training": noise(restored(found[MIDDLE].folders[0]))}
     off = [m / e for one in noises.values() for m, e in zip(one.measured, one.expected, strict=True)]
-    usual, largest = max(found[name].mean for name in USUAL), str(SIZES[-1])
+    usual, largest = min(found[name].mean for name in USUAL), str(SIZES[-1])
     return Study(
-        setting=f"784-128-10 on {limit:,} digits, {length} epochs of Adam whatever the batch, {how(len(rates), seeds)}. "
+        setting=f"784-128-10 on {limit:,} digits, {length} epochs of Adam whatever the batch, {how(seeds)}. "
         "Gap: training less test accuracy, final weights. Noise: E |g_B - g|^2 / |g|^2; end: after training with batches of "
         f"{MIDDLE}.",
         table=Table(
@@ -74,21 +81,22 @@ def batch_size(quick: bool = False) -> Study:
                 all(abs(ratio - 1) < 0.25 for ratio in off),
             ),
             Conclusion(
-                "training makes it noisier: what is left to learn differs from sample to sample",
+                "relative to the gradient itself the noise grows with training",
                 f"at {MIDDLE}: " + " to ".join(f"{one.measured[SIZES.index(int(MIDDLE))]:.3g}" for one in noises.values()),
                 all(
                     a > b for a, b in zip(noises["after training"].measured, noises["before training"].measured, strict=True)
                 ),
             ),
             Conclusion(
-                "for the same number of epochs the largest batch tests worse than 32 to 256",
+                "for the same number of epochs the largest batch tests worse than each of 32 to 256",
                 ", ".join(f"{name}: {one.mean:.1%}" for name, one in found.items()),
                 found[largest].mean < usual,
             ),
             Conclusion(
-                "what it lacks is steps, not generalisation: its gap is no larger",
-                ", ".join(f"{name}: {gap:.1%}" for name, gap in gaps.items()),
-                gaps[largest] <= gaps[MIDDLE],
+                f"what large batches lack is steps: with as many as {MIDDLE} has, {LONGER} tests no worse",
+                f"{LONGER} with as many epochs {found[LONGER].mean:.1%}, with as many steps {more_steps.mean:.1%}, which is "
+                f"{behind} beside {MIDDLE}",
+                behind.high >= 0 and more_steps.mean > found[LONGER].mean,
             ),
         ],
         figures={"batch_size": draw(found, trains, noises)},

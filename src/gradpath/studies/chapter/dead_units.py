@@ -5,12 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from matplotlib.figure import Figure
 
 from gradpath.network import MLP, layer_name
 from gradpath.report.style import COLOURS, TICK, dress, new_figure
 from gradpath.studies.chapter.full_batch import train
-from gradpath.studies.chapter.study import Conclusion, Study, Table, percent, seeded
+from gradpath.studies.chapter.study import Conclusion, Study, Table, difference, percent, seeded
 from gradpath.studies.claims.networks import built
 
 # Too large a step, which throws units into the negative half: where the two part.
@@ -24,68 +25,87 @@ MNIST = (
     "optimizer.lr=0.03",
 )
 SAMPLES = 512
+Units = npt.NDArray[np.bool_]
 Shares = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Silence:
-    """Of each hidden layer, (L,): silent, the share of units whose pre-activation is negative on every sample; moved, the
-    share of those through which a gradient comes all the same."""
+    """Of each hidden unit, (L, N): silent, whether its pre-activation is negative on every sample; moved, whether a gradient
+    comes through it on any."""
 
-    silent: Shares
-    moved: Shares
+    silent: Units
+    moved: Units
+
+
+@dataclass(frozen=True)
+class Life:
+    """One training: before it, after `steps`, and after as many again."""
+
+    start: Silence
+    end: Silence
+    later: Silence
+    accuracy: float
 
 
 def dead_units(quick: bool = False) -> Study:
     """Both activations with the same weights, data and steps."""
-    seeds, steps = range(1 if quick else 5), 60 if quick else 200
-    found: dict[str, list[tuple[Silence, Silence]]] = {}
-    accuracy: dict[str, float] = {}
-    for activation in ("relu", "leaky_relu"):
-        typed = (*MNIST, f"activation={activation}")
-        runs = [train(seed, typed, steps, SAMPLES, (0,)) for seed in seeds]
-        found[activation] = [
-            (silence(typed, seed, one.films[0]), silence(typed, seed, one.network))
-            for seed, one in zip(seeds, runs, strict=True)
-        ]
-        accuracy[activation] = float(np.mean([one.accuracy for one in runs]))
-    before = {name: np.mean([start.silent for start, _ in many], axis=0) for name, many in found.items()}
-    after = {name: np.mean([end.silent for _, end in many], axis=0) for name, many in found.items()}
-    moved = {name: [end.moved[end.silent > 0] for _, end in many] for name, many in found.items()}
+    seeds, steps = range(2 if quick else 5), 60 if quick else 200
+    found = {name: [live((*MNIST, f"activation={name}"), seed, steps) for seed in seeds] for name in ("relu", "leaky_relu")}
+    shares = {name: [one.end.silent.mean() for one in many] for name, many in found.items()}
+    fewer = difference(shares["relu"], shares["leaky_relu"])
+    grown = difference(shares["relu"], [one.start.silent.mean() for one in found["relu"]])
+    counts = {name: sum(int(one.end.silent.sum()) for one in many) for name, many in found.items()}
+    moved = {name: sum(int((one.end.silent & one.end.moved).sum()) for one in many) for name, many in found.items()}
+    stayed = {name: sum(int((one.end.silent & one.later.silent).sum()) for one in many) for name, many in found.items()}
     layers = [layer_name(k, 6) for k in range(5)]
-    kept = float(np.concatenate(moved["leaky_relu"]).min(initial=1.0))
-    lost = float(np.concatenate(moved["relu"]).max(initial=0.0))
+    drawn = {(name, at): _shares(many, at) for name, many in found.items() for at in ("start", "end")}
     return Study(
         setting=f"Five hidden layers of 64, {SAMPLES} digits, {steps} full-batch steps of Adam at 0.03 (too large on "
-        f"purpose), {seeded(len(seeds))}. Silent: negative on every sample.",
+        f"purpose, for both), {seeded(len(seeds))}. Silent: negative on every sample.",
         table=Table(
             ("layer", "relu, start", "relu, end", "leaky, start", "leaky, end"),
             [
-                (layer, *(percent([pair[at].silent[k] for pair in many], 0) for many in found.values() for at in (0, 1)))
+                (
+                    layer,
+                    *(percent(many[:, k].tolist(), 0) for many in drawn.values()),
+                )
                 for k, layer in enumerate(layers)
             ],
         ),
         conclusions=[
             Conclusion(
                 "large steps leave ReLU units dead: silent on every sample",
-                f"{before['relu'].mean():.0%} of the units at the start, {after['relu'].mean():.0%} at the end",
-                bool(after["relu"].mean() > before["relu"].mean() + 0.1),
+                f"{grown} of the units, to {percent(shares['relu'], 0)}",
+                grown.low > 0.1,
             ),
             Conclusion(
-                "no gradient comes through a silent ReLU unit, one does through every silent LeakyReLU unit",
-                f"share with a gradient: ReLU {lost:.0%} at most, LeakyReLU {kept:.0%} at least",
-                lost == 0 and kept == 1,
+                "no gradient comes through a silent ReLU unit, one through every silent LeakyReLU unit",
+                f"ReLU {moved['relu']} of {counts['relu']}, LeakyReLU {moved['leaky_relu']} of {counts['leaky_relu']}",
+                min(counts.values()) > 0 and moved["relu"] == 0 and moved["leaky_relu"] == counts["leaky_relu"],
+            ),
+            Conclusion(
+                f"dead is dead: of the silent ReLU units at most one in twenty comes back in {steps} steps more",
+                ", ".join(f"{name} {stayed[name]} of {counts[name]} are silent still" for name in found),
+                stayed["relu"] >= 0.95 * counts["relu"] > 0,
             ),
             Conclusion(
                 "fewer LeakyReLU units end silent",
-                f"{after['leaky_relu'].mean():.0%} against {after['relu'].mean():.0%}; training accuracy "
-                f"{accuracy['leaky_relu']:.0%} against {accuracy['relu']:.0%}",
-                bool(after["leaky_relu"].mean() < after["relu"].mean()),
+                f"ReLU - LeakyReLU {fewer} of the units; training accuracy "
+                + ", ".join(f"{name} {percent([one.accuracy for one in many], 0)}" for name, many in found.items()),
+                fewer.low > 0,
             ),
         ],
-        figures={"dead_units": draw(layers, before, after)},
-        captions={"dead_units": "Share of units that are silent on every sample, per layer, before and after training."},
+        figures={"dead_units": draw(layers, drawn)},
+        captions={"dead_units": "Share of units that are silent on every sample, per layer; lines: lowest to highest seed."},
     )
+
+
+def live(overrides: Sequence[str], seed: int, steps: int) -> Life:
+    """Trains for `steps` and as many again."""
+    one = train(seed, overrides, 2 * steps, SAMPLES, (0, steps))
+    start, end, later = (silence(overrides, seed, network) for network in (one.films[0], one.films[steps], one.network))
+    return Life(start, end, later, one.accuracy)
 
 
 def silence(overrides: Sequence[str], seed: int, network: MLP) -> Silence:
@@ -99,29 +119,32 @@ def silence(overrides: Sequence[str], seed: int, network: MLP) -> Silence:
         hidden.append(h)
         x = block.get_submodule("activation")(h) if block is not network.blocks[-1] else h
     objective.loss(x, batch.targets).backward()  # type: ignore[no-untyped-call]
-    silent = [(h <= 0).all(0) for h in hidden[:-1]]
-    through = [(h.grad != 0).any(0) for h in hidden[:-1] if h.grad is not None]
+    silent = torch.stack([(h <= 0).all(0) for h in hidden[:-1]])
+    moved = torch.stack([(h.grad != 0).any(0) for h in hidden[:-1] if h.grad is not None])
     network.zero_grad()
-    shares = [float(s.double().mean()) for s in silent]
-    moved = [float(t[s].double().mean()) if s.any() else 0.0 for s, t in zip(silent, through, strict=True)]
-    return Silence(np.array(shares), np.array(moved))
+    return Silence(silent.numpy(), moved.numpy())
 
 
-def draw(layers: Sequence[str], before: dict[str, Shares], after: dict[str, Shares]) -> Figure:
+def _shares(many: Sequence[Life], at: str) -> Shares:
+    """Of silent units, (seeds, L)."""
+    found: Shares = np.array([getattr(one, at).silent.mean(1) for one in many])
+    return found
+
+
+def draw(layers: Sequence[str], drawn: dict[tuple[str, str], Shares]) -> Figure:
     figure = new_figure("Dead units: ReLU against LeakyReLU")
     axes = figure.subplots()
     at = np.arange(len(layers))
-    bars = [(name, when, shares) for name in before for when, shares in (("start", before[name]), ("end", after[name]))]
-    for k, (name, when, shares) in enumerate(bars):
-        colour = COLOURS[0] if name == "relu" else COLOURS[1]
-        hatch = "//" if when == "start" else ""
+    for k, ((name, when), many) in enumerate(drawn.items()):
+        mean = 100 * many.mean(0)
         axes.bar(
             at + 0.2 * (k - 1.5),
-            100 * shares,
+            mean,
             0.18,
-            color=colour,
-            alpha=0.45 if hatch else 1,
-            hatch=hatch,
+            yerr=[mean - 100 * many.min(0), 100 * many.max(0) - mean],
+            color=COLOURS[0] if name == "relu" else COLOURS[1],
+            alpha=0.45 if when == "start" else 1,
+            hatch="//" if when == "start" else "",
             label=f"{name}, {when}",
         )
     dress(axes, "layer", "silent units in %", xticks=at, xticklabels=layers, ylim=(0, None))

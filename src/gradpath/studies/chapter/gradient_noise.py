@@ -1,6 +1,7 @@
 """How far the gradient of a batch strays from that of all samples."""
 
 from collections.abc import Iterable
+from math import ceil
 
 import torch
 from torch import Tensor
@@ -18,9 +19,9 @@ def measured(network: MLP, objective: Objective, data: Batch, batches: Iterable[
 
 
 def epochs(samples: int, size: int, draws: int, seed: int = 0) -> list[Tensor]:
-    """The whole batches of as many shuffled epochs as have `draws` of them, one epoch at least."""
+    """The whole batches of as many shuffled epochs as have `draws` of them; `size` is `samples` at most."""
     generator, found = torch.Generator().manual_seed(seed), list[Tensor]()
-    while len(found) < draws:
+    for _ in range(ceil(draws / (samples // size))):
         order = torch.randperm(samples, generator=generator)
         found += [order[at : at + size] for at in range(0, samples - size + 1, size)]
     return found

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from gradpath.errors import ConfigError
 from gradpath.report.loss_curves import Line, loss_curves
+from gradpath.report.style import COLOURS
 from gradpath.studies import runs
 from gradpath.studies.chapter.study import Conclusion, Study, Table, seeded
 
@@ -40,8 +41,8 @@ class Course:
 
 
 def course(curves: Sequence[Curve], steps: int) -> Course:
-    """Args: curves: the loss before each step, a curve per seed; shorter than `steps` where NaN or Inf ended it."""
-    deaths = [len(curve) for curve in curves if len(curve) < steps or not np.isfinite(curve).all()]
+    """Args: curves: the loss before each step, a curve per seed, finite; shorter than `steps` where NaN or Inf ended it."""
+    deaths = [len(curve) for curve in curves if len(curve) < steps]
     start = fmean(float(curve[0]) for curve in curves)
     if deaths:
         return Course(start, float("inf"), float("inf"), min(deaths))
@@ -74,10 +75,10 @@ def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides
     """Trains the configuration of `overrides` once for each rate and seed.
 
     Raises:
-        ConfigError: rates that are not positive numbers, or fewer than two of them; a wrong override.
+        ConfigError: rates that are not 2 to 7 different positive numbers; a wrong override.
     """
-    if len(set(rates)) < 2 or not all(rate > 0 and isfinite(rate) for rate in rates):
-        raise ConfigError(f"rates={list(rates)}: must be two positive numbers at least, as in [0.1,0.01].")
+    if not 2 <= len(set(rates)) == len(rates) <= len(COLOURS) or not all(rate > 0 and isfinite(rate) for rate in rates):
+        raise ConfigError(f"rates={list(rates)}: must be 2 to {len(COLOURS)} different positive numbers, as in [0.1,0.01].")
     seeds = range(1 if quick else 3)
     short = ("data.limit=12800",) if quick and not any(text.startswith("data") for text in overrides) else ()
     epochs = () if any(text.startswith("trainer.max_epochs=") for text in overrides) else ("trainer.max_epochs=1",)
@@ -89,7 +90,9 @@ def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides
     place = _folder(quick, overrides)
     results = runs.train_all(place, cells)
     curves = {rate: [runs.losses(runs.STUDIES / place / f"{rate:g}_{seed}") for seed in seeds] for rate in rates}
-    steps = max(len(curve) for many in curves.values() for curve in many)
+    # One more than the longest where even that one met NaN: nobody knows how far the others would have gone.
+    dead = {name for name, result in results.items() if result["status"] == "diverged"}
+    steps = max(len(curves[rate][seed]) + (f"{rate:g}_{seed}" in dead) for rate in rates for seed in seeds)
     courses = {rate: course(many, steps) for rate, many in curves.items()}
     found = labels(courses)
     ordered = sorted(rates, reverse=True)
@@ -103,7 +106,7 @@ def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides
         setting=f"{seeded(len(seeds))} of each rate, {steps} steps, "
         f"{' '.join(overrides) or 'the default network and Adam'}, the learning rate constant.",
         table=Table(("rate", "label", "start", "peak / start", "end", "val accuracy"), rows),
-        conclusions=_conclusions(ordered, courses, found),
+        conclusions=_conclusions(ordered, curves, steps, found),
         figures={"learning_rate": loss_curves(lines, steps, "Which learning rate?")},
         captions={"learning_rate": "Loss of each rate; faint: one run as it was, strong: smoothed; x: NaN or Inf ended it."},
     )
@@ -129,19 +132,31 @@ def _row(rate: float, one: Course, label: str, accuracy: Sequence[float]) -> tup
     )
 
 
-def _conclusions(rates: Sequence[float], courses: Mapping[float, Course], found: Mapping[float, str]) -> list[Conclusion]:
-    """Too high a rate fails, too low a rate is slow, and what is best lies between: of whatever rates were tried."""
+def _conclusions(
+    rates: Sequence[float], curves: Mapping[float, Sequence[Curve]], steps: int, found: Mapping[float, str]
+) -> list[Conclusion]:
+    """From the highest rate to the lowest; of the chapter's four what it says of them, of others what holds of any."""
     order = ["diverged", "oscillating", "good", "best", "too slow"]
     ranks = [order.index("good" if found[rate] == "best" else found[rate]) for rate in rates]
     measured = ", ".join(f"{rate:g} {found[rate]}" for rate in rates)
-    best = [rate for rate in rates if found[rate] == "best"]
-    return [
-        Conclusion(
-            "from the highest rate to the lowest: diverged, oscillating, good, slow", measured, ranks == sorted(ranks)
-        ),
-        Conclusion(
-            "one of the rates is best",
-            f"{best[0]:g}, which ends at a loss of {courses[best[0]].end:.3g}" if best else "none learns",
-            len(best) == 1,
-        ),
-    ]
+    conclusions = []
+    # Of rates that all end alike there is no order.
+    if len(set(ranks)) > 1:
+        said = "from the highest rate to the lowest: diverged, oscillating, good, slow"
+        conclusions.append(Conclusion(said, measured, ranks == sorted(ranks)))
+    if sorted(rates) == sorted(RATES):
+        ends = found[rates[0]], found[rates[-1]]
+        conclusions.append(
+            Conclusion(
+                "the highest is too high, the lowest too slow, and the best lies between",
+                measured,
+                ends[0] in ("diverged", "oscillating") and ends[1] == "too slow" and "best" in found.values(),
+            )
+        )
+    bests = []
+    for seed in range(len(curves[rates[0]])):
+        alone = labels({rate: course([many[seed]], steps) for rate, many in curves.items()})
+        bests += [f"{rate:g}" for rate, label in alone.items() if label == "best"] or ["none"]
+    if len(bests) > 1:
+        conclusions.append(Conclusion("the same rate is best with every seed", ", ".join(bests), len(set(bests)) == 1))
+    return conclusions

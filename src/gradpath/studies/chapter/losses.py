@@ -1,6 +1,8 @@
 """Which loss for which task (C12): the right pairs learn, the wrong ones are refused, and what softmax twice would do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 import torch
@@ -10,17 +12,19 @@ from torch import nn
 from gradpath.build import build_run
 from gradpath.cli import compose
 from gradpath.errors import ConfigError
-from gradpath.report.style import COLOURS, TICK, dress, new_figure
+from gradpath.report.style import COLOURS, DASHES, TICK, dress, new_figure
 from gradpath.seeding import seed_everything
 from gradpath.studies.chapter.full_batch import Curve
-from gradpath.studies.chapter.study import Conclusion, Study, Table, seeded
+from gradpath.studies.chapter.study import Conclusion, Study, Table, difference, percent, seeded
 from gradpath.studies.claims.networks import built
 
 DATA = {"regression": "sine", "binary": "xor_noisy", "multiclass": "mnist"}
 RIGHT = {"regression": "mse", "binary": "bce_with_logits", "multiclass": "cross_entropy"}
 LOSSES = ("mse", "bce_with_logits", "cross_entropy")
-SMALL = ("model.hidden=[64]", "optimizer=adam", "optimizer.lr=0.01")
+SMALL = ("model.hidden=[64]", "optimizer=adam")
 TWICE = ("data=mnist", "loss=cross_entropy", *SMALL)
+# For each way its own.
+RATES = (0.001, 0.003, 0.01, 0.03)
 
 
 def losses(quick: bool = False) -> Study:
@@ -29,13 +33,15 @@ def losses(quick: bool = False) -> Study:
     objectives = {task: built(0, f"data={data}", "loss=auto", *SMALL).objective for task, data in DATA.items()}
     chosen = {task: type(objective.criterion).__name__ for task, objective in objectives.items()}
     refused = refusal("data=mnist", "model.output=softmax", "loss=cross_entropy")
-    steps, samples, seeds = (40, 256, 1) if quick else (200, 1024, 3)
-    once, twice = (softmax_before(before, steps, samples, range(seeds)) for before in (False, True))
+    steps, samples, seeds = (60, 256, 2) if quick else (200, 1024, 5)
+    rates = RATES[1:3] if quick else RATES
+    once, twice = (best([softmax_before(before, rate, steps, samples, seeds) for rate in rates]) for before in (False, True))
+    behind = difference(once.learnt, twice.learnt)
     right = [said[task, loss] is None for task, loss in RIGHT.items()]
     wrong = {pair: text for pair, text in said.items() if pair[1] not in (RIGHT[pair[0]], "mse")}
     return Study(
         setting=f"Each pair built as a run would be; cross-entropy with and without softmax before it: 784-64-10, "
-        f"{samples} digits, {steps} full-batch steps of Adam, mean of {seeded(seeds)}.",
+        f"{samples} digits, {steps} full-batch steps of Adam, each at the best of {len(rates)} rates, {seeded(seeds)}.",
         table=Table(("task", *LOSSES), [(task, *(_cell(said[task, loss]) for loss in LOSSES)) for task in DATA]),
         conclusions=[
             Conclusion(
@@ -45,18 +51,23 @@ def losses(quick: bool = False) -> Study:
             ),
             Conclusion(
                 "a loss of another task is refused in one line that names the right one",
-                next(text for text in wrong.values() if text),
+                next((text for text in wrong.values() if text), "nothing is refused"),
                 all(text is not None and "use loss=auto" in text for text in wrong.values()),
             ),
             Conclusion(
-                "softmax before cross-entropy is refused: applied twice it flattens the gradient and slows learning",
-                f"{refused} Forced, |dL/dz| at the start falls from {once[0]:.3g} to {twice[0]:.3g}, the loss ends at "
-                f"{twice[1][-1]:.2g} instead of {once[1][-1]:.2g}",
-                refused is not None and twice[0] < once[0] / 2 and twice[1][-1] > 2 * once[1][-1],
+                "softmax before cross-entropy, which is applied twice, is refused",
+                refused or "it is not",
+                refused is not None and "model.output=none" in refused,
+            ),
+            Conclusion(
+                "forced, it makes the gradient at the outputs fainter, and learning slower",
+                f"|dL/dz| at the start {once.first:.3g} and {twice.first:.3g}; training accuracy, mean of all steps, "
+                f"{percent(once.learnt)} at {once.rate:g} and {percent(twice.learnt)} at {twice.rate:g}, {behind} apart",
+                twice.first < once.first / 2 and behind.low > 0,
             ),
         ],
-        figures={"losses": draw(once[1], twice[1])},
-        captions={"losses": "Loss on digits: logits into cross-entropy, and probabilities into it (softmax twice)."},
+        figures={"losses": draw({"logits": once, "probabilities: softmax twice": twice})},
+        captions={"losses": "Accuracy: logits into cross-entropy, and probabilities; bands: lowest to highest seed."},
     )
 
 
@@ -71,37 +82,58 @@ def refusal(*overrides: str) -> str | None:
     return None
 
 
-def softmax_before(before: bool, steps: int, samples: int, seeds: Sequence[int]) -> tuple[float, Curve]:
-    """|dL/dz| of a batch at the start, z the last layer's outputs, and the loss before each step: means over seeds."""
-    found = [_softmax_before(before, steps, samples, seed) for seed in seeds]
-    return float(np.mean([first for first, _ in found])), np.mean([losses for _, losses in found], axis=0)
+@dataclass(frozen=True)
+class Way:
+    """Trained at one rate. first: |dL/dz| at the start, z the last layer's outputs, mean over seeds. accuracies: on what is
+    trained on, before each step, (seeds, steps)."""
+
+    rate: float
+    first: float
+    accuracies: Curve
+
+    @property
+    def learnt(self) -> list[float]:
+        """The mean over all steps, a number per seed."""
+        means: list[float] = self.accuracies.mean(1).tolist()
+        return means
 
 
-def _softmax_before(before: bool, steps: int, samples: int, seed: int) -> tuple[float, list[float]]:
-    data, network, _, make_optimizer = built(seed, *TWICE)
+def best(ways: Sequence[Way]) -> Way:
+    """The one that has learnt most."""
+    return max(ways, key=lambda way: fmean(way.learnt))
+
+
+def softmax_before(before: bool, rate: float, steps: int, samples: int, seeds: int) -> Way:
+    """Full-batch training on the outputs of the network, or on their softmax."""
+    found = [_softmax_before(before, rate, steps, samples, seed) for seed in range(seeds)]
+    return Way(rate, fmean(first for first, _ in found), np.array([accuracies for _, accuracies in found]))
+
+
+def _softmax_before(before: bool, rate: float, steps: int, samples: int, seed: int) -> tuple[float, list[float]]:
+    data, network, objective, make_optimizer = built(seed, *TWICE, f"optimizer.lr={rate:g}")
     (inputs, targets), network = data.sample(samples), network.double()
-    optimizer, found, first = make_optimizer(network.parameters()), [], 0.0
+    inputs, optimizer, accuracies, first = inputs.double(), make_optimizer(network.parameters()), [], 0.0
     for step in range(steps):
-        z = network(inputs.double())
+        z = network(inputs)
         z.retain_grad()
-        loss = nn.functional.cross_entropy(torch.softmax(z, 1) if before else z, targets)
         optimizer.zero_grad()
+        loss = nn.functional.cross_entropy(torch.softmax(z, 1) if before else z, targets)
         loss.backward()  # type: ignore[no-untyped-call]
         if step == 0 and z.grad is not None:
             first = float(z.grad.norm())
         optimizer.step()
-        found.append(loss.item())
-    return first, found
+        accuracies.append(float(objective.score(z.detach(), targets)))
+    return first, accuracies
 
 
-def draw(once: Curve, twice: Curve) -> Figure:
+def draw(ways: Mapping[str, Way]) -> Figure:
     figure = new_figure("Cross-entropy takes logits")
     axes = figure.subplots()
-    for label, curve, colour in (("logits", once, COLOURS[0]), ("probabilities: softmax twice", twice, COLOURS[1])):
-        axes.plot(np.arange(1, len(curve) + 1), curve, color=colour, linewidth=2.8, label=label)
-    floor = float(np.log(1 + 9 * np.exp(-1)))
-    axes.axhline(floor, color="black", linestyle=":", linewidth=2, label=f"the lowest for softmax twice: {floor:.3f}")
-    dress(axes, "step", "training loss", xscale="log", yscale="log")
+    for (label, way), colour, dashes in zip(ways.items(), COLOURS, DASHES, strict=False):
+        many, at = 100 * way.accuracies, np.arange(1, way.accuracies.shape[1] + 1)
+        axes.plot(at, many.mean(0), color=colour, linestyle=dashes, linewidth=2.8, label=f"{label}, rate {way.rate:g}")
+        axes.fill_between(at, many.min(0), many.max(0), color=colour, alpha=0.2)
+    dress(axes, "step", "training accuracy in %", xscale="log")
     figure.legend(fontsize=TICK, loc="outside lower center", ncols=1, frameon=False)
     return figure
 

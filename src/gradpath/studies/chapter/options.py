@@ -12,7 +12,8 @@ from gradpath.studies.script import Arguments
 
 
 def read(doc: str | None, typed: list[str] | None = None) -> Namespace:
-    """`names` of the studies to run (none: list them, in `listed`), `quick`, `pages`, and `given` for the study's function.
+    """`names` of the studies to run (none: list them, in `listed`), `typed` for each, `quick`, `pages`, and `given` for the
+    study's function.
 
     Raises:
         ConfigError: what was typed, and what is allowed.
@@ -34,6 +35,8 @@ def read(doc: str | None, typed: list[str] | None = None) -> Namespace:
         raise ConfigError(f"{keys[0]}: which study is it for? There are {', '.join(STUDIES)}.")
     chosen.names = list(STUDIES) if chosen.all else names
     chosen.given = _given(names[0], STUDIES[names[0]], keys) if names else {}
+    ending = "".join(f" {text}" for text in (*keys, *(["--quick"] if chosen.quick else [])))
+    chosen.typed = {name: f"python scripts/study.py {name}{ending}" for name in chosen.names}
     width = max(map(len, STUDIES)) + 2
     chosen.listed = [f"{name:<{width}}{entry.title} ({', '.join(entry.claims)})" for name, entry in STUDIES.items()]
     return chosen

@@ -9,8 +9,8 @@ from gradpath.studies.chapter.study import Study, Table
 WIDTH, INDENT = 80, "       "
 
 
-def page(name: str, entry: Entry, study: Study) -> str:
-    """What the chapter says, the command, the pictures, what was measured, the conclusion."""
+def page(entry: Entry, study: Study, typed: str) -> str:
+    """What the chapter says, the pictures, what was measured, the conclusion; and `typed`, the command that makes them."""
     pictures = [
         f"![{study.captions[stem]}]({file})\n\n*{study.captions[stem]}*"
         for file in study.files
@@ -19,16 +19,16 @@ def page(name: str, entry: Entry, study: Study) -> str:
     parts = [
         f"# {entry.title} ({', '.join(entry.claims)})",
         f"**The chapter says:** {entry.says}",
-        f"```bash\npython scripts/study.py {name}\n```",
+        f"```bash\n{typed}\n```",
         *pictures,
         f"**How:** {study.setting}",
         "\n".join(_markdown(study.table)),
-        "**Conclusions**, each computed from the numbers above:",
+        "**Conclusions**, each computed from the numbers above:" if study.conclusions else "",
         "\n".join(
             f"- {'holds' if c.holds else '**fails**'}: {c.statement}. Measured: {c.measured}." for c in study.conclusions
         ),
     ]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def contents(chapter: Mapping[str, Entry]) -> str:

@@ -55,3 +55,30 @@ def percent(shares: Sequence[float], digits: int = 1) -> str:
 def seeded(count: int) -> str:
     """How many seeds, in words."""
     return "1 seed" if count == 1 else f"{count} seeds"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Of two arms with the same seeds: mean, and its standard error, which a single seed does not give."""
+
+    mean: float
+    error: float | None
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.1%}" + ("" if self.error is None else f" +- {self.error:.1%}")
+
+    @property
+    def low(self) -> float:
+        """Two standard errors below the mean; with a single seed two points."""
+        return self.mean - (0.02 if self.error is None else 2 * self.error)
+
+    @property
+    def high(self) -> float:
+        """Likewise above it."""
+        return 2 * self.mean - self.low
+
+
+def difference(first: Sequence[float], second: Sequence[float]) -> Difference:
+    """first - second, seed by seed."""
+    off = [a - b for a, b in zip(first, second, strict=True)]
+    return Difference(fmean(off), stdev(off) / len(off) ** 0.5 if len(off) > 1 else None)

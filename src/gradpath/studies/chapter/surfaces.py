@@ -1,8 +1,9 @@
 """Losses of two weights, on which the way of an optimiser can be drawn."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -31,8 +32,8 @@ class Surface:
 
 
 def ravine(w: Tensor) -> Tensor:
-    """Forty times as steep across as along."""
-    return (w[..., 0] ** 2 + 40 * w[..., 1] ** 2) / 2
+    """A hundred times as steep across as along."""
+    return (w[..., 0] ** 2 + 100 * w[..., 1] ** 2) / 2
 
 
 def saddle(w: Tensor) -> Tensor:
@@ -55,29 +56,38 @@ def xor(w: Tensor) -> Tensor:
 
 
 SURFACES = (
-    Surface("ravine", ravine, (-4.0, 1.0), 0.01, ((-4.6, 1.9), (-1.5, 1.5))),
+    Surface("ravine", ravine, (-4.0, 1.0), 0.01, ((-4.6, 2.4), (-1.3, 1.3))),
     Surface("saddle", saddle, (0.8, 1e-3), -0.24, ((-1.0, 1.0), (-0.4, 1.5))),
     Surface("XOR loss", xor, (-2.0, 1.5), 0.165, ((-2.8, 7.8), (-1.2, 6.8)), ("slope a", "slope b")),
 )
 
 
-def walk(surface: Surface, optimizer: str, rate: float, steps: int) -> Path:
-    """The weights before each step and after the last, (steps + 1, 2), of an option of the group `optimizer`."""
-    weights = nn.Parameter(torch.tensor(surface.start, dtype=torch.float64))
-    stepper, path = _maker(optimizer)([weights]), [surface.start]
-    for group in stepper.param_groups:
-        group["lr"] = rate
+def walks(surface: Surface, optimizer: str, rates: Sequence[float], steps: int) -> Path:
+    """The weights before each step and after the last, (rates, steps + 1, 2), of an option of the group `optimizer`."""
+    weights: list[Tensor] = [nn.Parameter(torch.tensor(surface.start, dtype=torch.float64)) for _ in rates]
+    stepper, path = _maker(optimizer)(weights), [torch.stack(weights).detach()]
+    (group,) = stepper.param_groups
+    # Each with its own rate, all of them in one step.
+    stepper.param_groups = [{**group, "params": [w], "lr": rate} for w, rate in zip(weights, rates, strict=True)]
     for _ in range(steps):
-        (weights.grad,) = torch.autograd.grad(surface.loss(weights), weights)
+        gradients = torch.autograd.grad(surface.loss(torch.stack(weights)).sum(), weights)
+        for w, gradient in zip(weights, gradients, strict=True):
+            w.grad = gradient
         stepper.step()
-        first, second = weights.tolist()
-        path.append((first, second))
-    return np.array(path)
+        path.append(torch.stack(weights).detach())
+    return torch.stack(path, 1).numpy()
 
 
 @cache
-def _maker(optimizer: str) -> Callable[[Iterable[nn.Parameter]], Optimizer]:
+def _maker(optimizer: str) -> Callable[[Iterable[Any]], Optimizer]:
     return built(0, "data=xor", f"optimizer={optimizer}").make_optimizer
+
+
+def steepness(surface: Surface) -> float:
+    """How much larger the gradient is in the second weight than in the first, at the start."""
+    start = torch.tensor(surface.start, dtype=torch.float64, requires_grad=True)
+    (gradient,) = torch.autograd.grad(surface.loss(start), start)
+    return float((gradient[1] / gradient[0]).abs())
 
 
 def departure(path: Path) -> float:
