@@ -19,7 +19,7 @@ from gradpath.config import PROJECT
 from gradpath.data.memory import Batch
 from gradpath.report.film import save_film
 from gradpath.studies import runs
-from gradpath.studies.chapter import activations, learning_rate, xor
+from gradpath.studies.chapter import activations, learning_rate, losses, xor
 from gradpath.studies.chapter.entries import CHAPTER, STUDIES
 from gradpath.studies.chapter.full_batch import train
 from gradpath.studies.chapter.gradient_noise import epochs, expected, gradient, measured, per_sample_squares
@@ -344,3 +344,22 @@ def test_a_conclusion_that_fails_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not broken.holds
     assert [conclusion.holds for conclusion in broken.conclusions] == [False, True, True, True]
     assert "**fails**: the sigmoid" in page(STUDIES["activations"], broken, "")
+
+
+FAULTS = {
+    # Softmax twice is softmax once: nothing makes it slower.
+    "losses": (losses.torch, "softmax", lambda z, dim: z, 3),
+    # A LeakyReLU that leaks nothing.
+    "dead_units": (torch.nn.LeakyReLU, "forward", lambda self, h: torch.relu(h), 1),
+    # Layers that are linear no longer.
+    "collapse": (torch.nn.Identity, "forward", lambda self, h: torch.tanh(h), 0),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_fails_its_conclusion(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    where, what, fault, number = FAULTS[name]
+    monkeypatch.setattr(where, what, fault)
+    broken = study(name, quick=True)
+    assert not broken.conclusions[number].holds, broken.conclusions[number]

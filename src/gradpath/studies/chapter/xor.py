@@ -84,7 +84,7 @@ def xor(quick: bool = False) -> Study:
         captions={
             "xor": "Probability of class 1 and the line p = 1/2 over the four points, after training.",
             "xor_moments": "Two tanh units learn: what they decide, and how they see the points, with the line p = 1/2.",
-            "xor_film": "The same as a film, of the first seed to solve it: the loss waits until a line can part the points.",
+            "xor_film": "The same as a film, of the first seed to solve it: the loss waits till a line can part the points.",
             "xor_plateaus": "Loss of networks of two ReLU units, each from its own start; grey: the plateaus of theory.",
         },
         films={"xor_film": [draw_frame(film, step) for step in FILM]},

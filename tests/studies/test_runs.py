@@ -1,0 +1,100 @@
+"""Trainings as function calls: none twice, none made by other code or of another configuration, one command at a time."""
+
+import fcntl
+from pathlib import Path
+
+import pytest
+
+from gradpath.errors import ConfigError
+from gradpath.runs import RESULT
+from gradpath.studies import runs
+from gradpath.studies.chapter import tuning
+from gradpath.studies.runs import train_all, trained
+
+TINY = ("data=xor", "trainer=cpu", "probe=none", "trainer.max_epochs=1")
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(runs, "STUDIES", tmp_path)
+    return tmp_path
+
+
+def when(folder: Path) -> int:
+    """When a run's result was written."""
+    return (folder / RESULT).stat().st_mtime_ns
+
+
+def test_none_is_made_twice(place: Path) -> None:
+    first = trained(place / "a", TINY)
+    made = when(place / "a")
+    assert trained(place / "a", TINY) == first
+    assert when(place / "a") == made
+    # The same configuration, typed differently.
+    trained(place / "a", (*TINY, "optimizer=adam"))
+    assert when(place / "a") == made
+
+
+def test_other_code_or_another_configuration_trains_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained(place / "a", TINY)
+    made = when(place / "a")
+    trained(place / "a", (*TINY, "optimizer.lr=0.5"))
+    assert when(place / "a") > made
+    made = when(place / "a")
+    monkeypatch.setattr(runs, "made_by", lambda: "other code")
+    trained(place / "a", (*TINY, "optimizer.lr=0.5"))
+    assert when(place / "a") > made
+
+
+def test_the_digest_follows_the_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = tmp_path / "src/gradpath"
+    (code / "studies").mkdir(parents=True)
+    (code / "network.py").write_text("a = 1\n")
+    (code / "studies/xor.py").write_text("b = 1\n")
+    monkeypatch.setattr(runs, "PROJECT", tmp_path)
+    before = runs.made_by.__wrapped__()
+    (code / "studies/xor.py").write_text("b = 2\n")
+    assert runs.made_by.__wrapped__() == before
+    (code / "network.py").write_text("a = 2\n")
+    assert runs.made_by.__wrapped__() != before
+
+
+def test_weights_are_kept_where_they_are_asked_for(place: Path) -> None:
+    trained(place / "a", TINY)
+    assert not (place / "a" / "checkpoints").exists()
+    trained(place / "a", TINY, keep=True)
+    assert (place / "a" / runs.LAST).is_file()
+
+
+def test_one_command_at_a_time(place: Path) -> None:
+    (place / "study").mkdir()
+    with (place / "study/.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ConfigError, match="another command is at this study"):
+            train_all("study", {"a": TINY})
+    assert not (place / "study/a").exists()
+    assert train_all("study", {"a": TINY})["a"]["status"] == "ok"
+
+
+def test_a_run_that_diverged_counts_as_chance() -> None:
+    """Whatever it had reached before it met NaN."""
+    result = {"status": "diverged", "metrics": {"val/accuracy": 0.95}}
+    assert tuning.score(result, "val/accuracy") == tuning.score(result, "test/accuracy") == 0.1
+    assert tuning.score(result | {"status": "ok"}, "val/accuracy") == 0.95
+
+
+def test_an_arm_is_tried_beyond_its_edges() -> None:
+    assert tuning._beyond(0.1, (0.01, 0.03, 0.1)) == 0.3
+    assert tuning._beyond(0.001, (0.001, 0.003)) == 0.0003
+    assert tuning._beyond(0.02, (0.01, 0.02)) == 0.1
+    assert tuning._beyond(0.03, (0.01, 0.03, 0.1)) is None
+
+
+@pytest.mark.slow
+def test_the_best_rate_is_found_where_it_lies(place: Path) -> None:
+    """Far above those tried first."""
+    arm = ("data=mnist", "data.limit=1000", "model.hidden=[16]", "trainer=cpu", "probe=none", "trainer.max_epochs=1")
+    found = tuning.tuned("t", {"a": arm}, {"a": (1e-5, 3e-5)}, 1)["a"]
+    assert sorted(found.validation) == [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]
+    assert found.rate == 1e-3
+    assert found.shown[1] == "0.001"
