@@ -25,7 +25,8 @@ def page(entry: Entry, study: Study, typed: str) -> str:
         "\n".join(_markdown(study.table)),
         "**Conclusions**, each computed from the numbers above:" if study.conclusions else "",
         "\n".join(
-            f"- {'holds' if c.holds else '**fails**'}: {c.statement}. Measured: {c.measured}." for c in study.conclusions
+            f"- {'holds' if c.holds else '**fails**'}: {c.statement}. Measured: {c.measured.rstrip('.')}."
+            for c in study.conclusions
         ),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
