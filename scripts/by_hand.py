@@ -13,7 +13,7 @@ eight training samples, float64, one step of the optimiser.
 import sys
 
 from gradpath.byhand.options import Typed, read
-from gradpath.cli import one_line_errors
+from gradpath.studies.script import one_line_ends
 
 
 def show(typed: Typed) -> list[str]:
@@ -33,7 +33,7 @@ def main() -> None:
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(__doc__)
         return
-    with one_line_errors():
+    with one_line_ends("nothing was written."):
         print("\n".join(show(read(sys.argv[1:]))))
 
 

@@ -33,7 +33,7 @@ def main() -> int:
     failed = 0
     for name in chosen.names:
         found = study(name, quick=chosen.quick, **chosen.given)
-        folder = chosen.pages or PROJECT / "logs/studies" / name
+        folder = chosen.pages or PROJECT / "logs/studies" / chosen.places[name]
         folder.mkdir(parents=True, exist_ok=True)
         print("\n".join(terminal(STUDIES[name], found)))
         for stem, figure in found.figures.items():

@@ -79,8 +79,12 @@ def compose(*overrides: str) -> tuple[dict[str, Any], dict[str, str]]:
     Raises:
         ConfigError: a wrong input.
     """
+    parsed = parse(overrides)
+    for override in parsed:
+        if override.is_sweep_override():
+            raise ConfigError(f"{override.input_line}: several values, where one is wanted. (A list is written [a,b].)")
     with _config_loader() as loader:
-        return check_job(loader, parse(overrides))
+        return check_job(loader, parsed)
 
 
 def without_arguments(doc: str | None, task: Callable[[], None]) -> None:

@@ -55,6 +55,15 @@ def risks(config: Mapping[str, Any], choices: Mapping[str, str], scale: bool = T
     return found
 
 
+def check_model(option: str, hidden: list[int]) -> None:
+    """Raises ConfigError for hidden layers, typed or an experiment's, in a model that has another number of them."""
+    layers = {"perceptron": 0, "two_layer": 1}.get(option)
+    if layers is not None and len(hidden) != layers:
+        has = "has no hidden layer" if layers == 0 else "has one hidden layer"
+        shown = ",".join(map(str, hidden))
+        raise ConfigError(f"model.hidden=[{shown}]: model={option} {has}; use model=mlp.")
+
+
 def check_sharing(batch_size: int, processes: int) -> None:
     """Raises ConfigError when the processes cannot take equal shares of a batch."""
     if batch_size % processes:

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from gradpath.config import check, leaves
+from gradpath.config import check, check_model, leaves
 from gradpath.errors import ConfigError, alternatives, nearest
 from gradpath.schema import GROUPS, Root
 
@@ -77,6 +77,7 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> tuple[dict[str
         raise ConfigError(str(error).splitlines()[0]) from None
     _check_experiment(config, known, choices)
     check(config)
+    check_model(choices["model"], config["model"]["hidden"])
     if options.get("experiment"):
         choices["experiment"] = str(options["experiment"])
     return config, choices

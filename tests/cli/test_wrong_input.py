@@ -40,6 +40,8 @@ KNOWN_BEFORE_TORCH = [
     ("model.hidden.first=3", "has no such key."),
     ("norm.layer=3", "norm.layer=3: must be a group of keys or null"),
     ("experiment=chapter_challenge optimizer=sgd activation=tanhh", "Did you mean tanh?"),
+    ("experiment=xor model=perceptron", "model.hidden=[8]: model=perceptron has no hidden layer; use model=mlp."),
+    ("model=two_layer model.hidden=[8,8]", "model=two_layer has one hidden layer; use model=mlp."),
     ("experiment=xor model=perceptron model.depth=2", "It belongs to model=deep."),
     ("experiment=vanishing_sigmoid model=mlp", "set by the experiment, but model=mlp has no such key."),
     # Types

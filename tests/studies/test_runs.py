@@ -30,6 +30,10 @@ def test_none_is_made_twice(place: Path) -> None:
     made = when(place / "a")
     assert trained(place / "a", TINY) == first
     assert when(place / "a") == made
+    # Damaged, as by a full disk.
+    (place / "a" / RESULT).write_text('{"status": "o')
+    assert trained(place / "a", TINY)["metrics"] == first["metrics"]
+    made = when(place / "a")
     # The same configuration, typed differently.
     trained(place / "a", (*TINY, "optimizer=adam"))
     assert when(place / "a") == made

@@ -44,8 +44,10 @@ def read(arguments: Sequence[str]) -> Typed:
         ConfigError: what was typed, and what is allowed.
     """
     named = [text for text in arguments if "=" not in text]
-    if len(named) > 1 or (named and named[0] not in NETWORKS):
-        wrong = named[0] if named[0] not in NETWORKS else named[1]
+    wrong = next((name for name in named if name not in NETWORKS), None)
+    if len(named) > 1 and not wrong:
+        raise ConfigError(f"{' '.join(named)}: write one of them.")
+    if wrong:
         raise ConfigError(f"{wrong}: must be {alternatives(NETWORKS)}.{nearest(wrong, NETWORKS)}")
     network = named[0] if named else "two_layer"
     rest = tuple(text for text in arguments if "=" in text)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from yaml import YAMLError
 
 from gradpath.checkpoint import LAST
 from gradpath.cli import compose
@@ -102,9 +103,13 @@ def _made(folder: Path, config: Mapping[str, Any], keep: bool) -> dict[str, Any]
     """The result of this very run, by this very code (with its weights if they are to be kept), if it did not fail."""
     if not (folder / RESULT).is_file() or (keep and not (folder / LAST).is_file()):
         return None
-    result: dict[str, Any] = json.loads((folder / RESULT).read_text())
-    same = result.get("made_by") == made_by() and read_config(folder) == config
-    return result if result["status"] != "failed" and same else None
+    try:
+        result: dict[str, Any] = json.loads((folder / RESULT).read_text())
+        same = result.get("made_by") == made_by() and read_config(folder) == config
+    except (ValueError, OSError, YAMLError):
+        # Damaged: made again.
+        return None
+    return result if same and result["status"] != "failed" else None
 
 
 @contextmanager

@@ -53,7 +53,8 @@ def activations(quick: bool = False) -> Study:
     relu, leaky, left = shapes["relu"], shapes["leaky_relu"], shapes["relu"].h < 0
     both = [name for name, one in shapes.items() if (one.flat | one.dead)[0] and (one.flat | one.dead)[-1]]
     return Study(
-        setting="phi and phi' of each option on [-6, 6], the derivative by autograd.",
+        setting="phi and phi' of each option on [-6, 6], the derivative by autograd. Flat: a slope below "
+        f"{FLAT:.0%} of the steepest; dead: 0. E phi'(z)^2: for z from N(0, 1).",
         table=Table(
             ("activation", "largest slope", "E phi'(z)^2", "flat", "dead"),
             [

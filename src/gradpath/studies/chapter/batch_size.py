@@ -58,8 +58,8 @@ def batch_size(quick: bool = False) -> Study:
     usual, largest = min(found[name].mean for name in USUAL), str(SIZES[-1])
     return Study(
         setting=f"784-128-10 on {limit:,} digits, {length} epochs of Adam whatever the batch, {how(seeds)}. "
-        "Gap: training less test accuracy, final weights. Noise: E |g_B - g|^2 / |g|^2; end: after training with batches of "
-        f"{MIDDLE}.",
+        "Gap: training less test accuracy, final weights. Noise: E |g_B - g|^2 / |g|^2 of batches that repeat no sample (0 "
+        f"for all of them at once), before training (start) and after it with batches of {MIDDLE} (end).",
         table=Table(
             ("batch", "rate", "test accuracy", "train", "gap", "noise, start", "end"),
             [

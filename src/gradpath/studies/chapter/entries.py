@@ -113,7 +113,7 @@ CHAPTER: dict[str, Entry] = {
         "Where can all this be watched?",
         ["C18"],
         "Log the gradient's norms: of every layer, at every step, in TensorBoard (make dashboard, tab Gradient Flow).",
-        typed="python train.py experiment=vanishing_sigmoid data.epochs=1",
+        typed="python train.py experiment=vanishing_sigmoid probe=standard data.epochs=1",
     ),
 }
 STUDIES = {name: entry for name, entry in CHAPTER.items() if not entry.typed}

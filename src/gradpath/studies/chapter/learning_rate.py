@@ -21,6 +21,12 @@ ROSE, UNLEARNT = 2.0, 0.5
 # Within this factor of the lowest end a rate is as good; below this share of its start the problem is learnt at any rate.
 AS_GOOD, LEARNT = 1.5, 0.02
 
+LABELS = (
+    f"Diverged: NaN or Inf, or a loss that rose above {ROSE:g} times its start and ends above {UNLEARNT:g} of it. Best: the "
+    f"lowest end (median of the last quarter). Good: an end within {AS_GOOD:g} times that, or below {LEARNT:g} of the "
+    f"start. Oscillating: of the rest, those that rose above {ROSE:g} times their start. Too slow: those that did not."
+)
+
 
 @dataclass(frozen=True)
 class Course:
@@ -104,11 +110,11 @@ def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides
     lines = [Line(f"{rate:g}: {found[rate]}", curves[rate]) for rate in ordered]
     return Study(
         setting=f"{seeded(len(seeds))} of each rate, {steps} steps, "
-        f"{' '.join(overrides) or 'the default network and Adam'}, the learning rate constant.",
+        f"{' '.join(overrides) or 'the default network and Adam'}, the learning rate constant. {LABELS}",
         table=Table(("rate", "label", "start", "peak / start", "end", "val accuracy"), rows),
         conclusions=_conclusions(ordered, curves, steps, found),
         figures={"learning_rate": loss_curves(lines, steps, "Which learning rate?")},
-        captions={"learning_rate": "Loss of each rate; faint: one run as it was, strong: smoothed; x: NaN or Inf ended it."},
+        captions={"learning_rate": "Loss of each rate; faint: one run, strong: smoothed; an x marks where NaN ended one."},
     )
 
 

@@ -58,8 +58,9 @@ def optimizers(quick: bool = False) -> Study:
     dear = {name: max(many, key=lambda cost: cost.mean) for name, many in costs.items()}
     ravine, saddle = ways["ravine"], ways["saddle"]
     return Study(
-        setting=f"Surfaces: of {len(RATES)} rates each optimiser's quickest to the goal, its neighbours' steps included. "
-        f"MNIST: the default network, {steps} steps at a constant rate, {how(seeds)}.",
+        setting="; ".join(f"{one.title}: {one.formula}, steps to a loss of {one.goal:g} for good" for one in SURFACES)
+        + f"; of {len(RATES)} rates the quickest, its neighbours' steps included. MNIST: the default network, {steps} steps "
+        f"at a constant rate, {how(seeds)}.",
         table=Table(
             ("optimiser", *(f"{surface.title}: steps" for surface in SURFACES), "MNIST", "at rate"),
             [
@@ -86,7 +87,7 @@ def optimizers(quick: bool = False) -> Study:
                 ravine["momentum"].steps < ravine["sgd"].steps,
             ),
             Conclusion(
-                "RMSProp and Adam leave the saddle sooner than SGD and momentum",
+                "RMSProp and Adam leave the saddle (|w2| > 1/2) sooner than SGD and momentum",
                 ", ".join(f"{name} {steps:g} steps at {saddle[name].rate:.2g}" for name, steps in left.items()),
                 max(left[name] for name in ("rmsprop", "adam")) < min(left[name] for name in ("sgd", "momentum")),
             ),

@@ -10,10 +10,13 @@ from gradpath.errors import ConfigError, nearest
 from gradpath.studies.chapter.entries import STUDIES, Entry
 from gradpath.studies.script import Arguments
 
+# What a study that takes overrides gives its runs itself.
+OWN = ("seed", "optimizer.lr", "schedule", "probe", "trainer.log_every_n_steps", "resume")
+
 
 def read(doc: str | None, typed: list[str] | None = None) -> Namespace:
-    """`names` of the studies to run (none: list them, in `listed`), `typed` for each, `quick`, `pages`, and `given` for the
-    study's function.
+    """`names` of the studies to run (none: list them, in `listed`), `typed` and `places` (a folder of its own) for each,
+    `quick`, `pages`, and `given` for the study's function.
 
     Raises:
         ConfigError: what was typed, and what is allowed.
@@ -31,12 +34,17 @@ def read(doc: str | None, typed: list[str] | None = None) -> Namespace:
         raise ConfigError(f"{wrong}: no such study.{nearest(wrong, list(STUDIES))} There are {', '.join(STUDIES)}.")
     if len(names) > 1 or (chosen.all and (names or keys)):
         raise ConfigError(f"{' '.join(chosen.words)}: write the name of one study, or --all alone.")
+    if (chosen.quick or chosen.pages) and not (names or chosen.all):
+        raise ConfigError(f"which study? There are {', '.join(STUDIES)}, and --all.")
     if keys and not names:
         raise ConfigError(f"{keys[0]}: which study is it for? There are {', '.join(STUDIES)}.")
     chosen.names = list(STUDIES) if chosen.all else names
     chosen.given = _given(names[0], STUDIES[names[0]], keys) if names else {}
     ending = "".join(f" {text}" for text in (*keys, *(["--quick"] if chosen.quick else [])))
     chosen.typed = {name: f"python scripts/study.py {name}{ending}" for name in chosen.names}
+    # Words that describe a study, as a folder's name.
+    kept = "".join(c if c.isalnum() or c in "-_.=" else "-" for c in "_".join(keys))
+    chosen.places = {name: "_".join(filter(None, (name, "quick" * chosen.quick, kept))) for name in chosen.names}
     width = max(map(len, STUDIES)) + 2
     chosen.listed = [f"{name:<{width}}{entry.title} ({', '.join(entry.claims)})" for name, entry in STUDIES.items()]
     return chosen
@@ -50,6 +58,10 @@ def _given(name: str, entry: Entry, keys: list[str]) -> dict[str, Any]:
         key, _, value = text.partition("=")
         if key in entry.lists:
             given[key] = _numbers(text, value)
+        elif entry.overrides and (key in OWN or key.startswith("hydra.")):
+            raise ConfigError(f"{text}: {name} sets it itself.")
+        elif entry.overrides and nearest(key, entry.lists):
+            raise ConfigError(f"{text}: {name} has no such key.{nearest(key, entry.lists)}")
         else:
             rest.append(text)
     if rest and not entry.overrides:

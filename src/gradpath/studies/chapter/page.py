@@ -42,7 +42,7 @@ def contents(chapter: Mapping[str, Entry]) -> str:
         "# The chapter, claim by claim",
         "Each page says what the chapter says, shows what was measured, and concludes from it. All are made by "
         "`make studies`; `python scripts/study.py NAME` runs one of them again, `python scripts/tour.py` walks through all, "
-        "small, in about four minutes.",
+        "small, in about five minutes.",
         "\n".join(_markdown(Table(("claim", "question", "the chapter says", "shown by"), rows))),
     ]) + "\n"  # fmt: skip
 

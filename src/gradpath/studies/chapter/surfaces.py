@@ -20,10 +20,11 @@ Path = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Surface:
-    """loss: of weights (..., 2). start: where every optimiser begins. goal: the loss to be reached. window: of the picture,
-    ((left, right), (bottom, top)). weights: what the axes show."""
+    """loss: of weights (..., 2); formula: the same in words. start: where all begin. goal: the loss to be reached.
+    window: of the picture, ((left, right), (bottom, top)). weights: what the axes show."""
 
     title: str
+    formula: str
     loss: Callable[[Tensor], Tensor]
     start: tuple[float, float]
     goal: float
@@ -56,9 +57,17 @@ def xor(w: Tensor) -> Tensor:
 
 
 SURFACES = (
-    Surface("ravine", ravine, (-4.0, 1.0), 0.01, ((-4.6, 2.4), (-1.3, 1.3))),
-    Surface("saddle", saddle, (0.8, 1e-3), -0.24, ((-1.0, 1.0), (-0.4, 1.5))),
-    Surface("XOR loss", xor, (-2.0, 1.5), 0.165, ((-2.8, 7.8), (-1.2, 6.8)), ("slope a", "slope b")),
+    Surface("ravine", "(w1^2 + 100 w2^2) / 2", ravine, (-4.0, 1.0), 0.01, ((-4.6, 2.4), (-1.3, 1.3))),
+    Surface("saddle", "2 w1^2 - w2^2 / 2 + w2^4 / 4", saddle, (0.8, 1e-3), -0.24, ((-1.0, 1.0), (-0.4, 1.5))),
+    Surface(
+        "XOR loss",
+        "of a 2-2-1 tanh network whose hidden slopes are a and b",
+        xor,
+        (-2.0, 1.5),
+        0.165,
+        ((-2.8, 7.8), (-1.2, 6.8)),
+        ("slope a", "slope b"),
+    ),
 )
 
 

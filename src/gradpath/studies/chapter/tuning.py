@@ -74,7 +74,10 @@ def best(validation: Mapping[float, list[float]]) -> float:
 
 def how(seeds: int) -> str:
     """For a page."""
-    return f"each at the learning rate that validates best, {seeded(seeds)}; a run that met NaN counts as 10 %"
+    return (
+        f"each at the learning rate that validates best (of 1 and 3 times powers of ten, on until the best is no edge), "
+        f"{seeded(seeds)}; a run that met NaN counts as 10 %"
+    )
 
 
 def _trained(

@@ -82,8 +82,8 @@ def xor(quick: bool = False) -> Study:
             "xor_plateaus": draw_plateaus(small),
         },
         captions={
-            "xor": "Probability of class 1 and the line p = 1/2 over the four points, after training.",
-            "xor_moments": "Two tanh units learn: what they decide, and how they see the points, with the line p = 1/2.",
+            "xor": "Probability of class 1 and the line p = 1/2 after training; of the linear ones p is 1/2 everywhere.",
+            "xor_moments": "Two tanh units learn: what they decide (yellow: class 1), how they see the points.",
             "xor_film": "The same as a film, of the first seed to solve it: the loss waits till a line can part the points.",
             "xor_plateaus": "Loss of networks of two ReLU units, each from its own start; grey: the plateaus of theory.",
         },
@@ -200,7 +200,9 @@ def _region(axes: Axes, network: MLP) -> ContourSet:
     p = probabilities(network, points).reshape(101, 101).T.numpy()
     x = grid.numpy()
     drawn = axes.contourf(x, x, p, levels=np.linspace(0, 1, 21), cmap="cividis")
-    axes.contour(x, x, p, levels=[0.5], colors="white", linewidths=2)
+    # Where p is 1/2 all over, the line would be rounding.
+    if np.ptp(p) > 1e-3:
+        axes.contour(x, x, p, levels=[0.5], colors="white", linewidths=2)
     _points(axes, CORNERS.numpy())
     axes.set_aspect("equal")
     return drawn
