@@ -109,7 +109,7 @@ def start(project: Path) -> "subprocess.Popen[str]":
 def cells(project: Path) -> dict[str, int]:
     """The runs that are done: name -> when."""
     done = (project / "logs/studies/trainability").glob("*/result.json")
-    return {path.parent.name: path.stat().st_mtime_ns for path in done if '"overrides": [' in path.read_text()}
+    return {path.parent.name: path.stat().st_mtime_ns for path in done if '"made_by": ' in path.read_text()}
 
 
 def wait_for(happened: Callable[[], bool], process: "subprocess.Popen[str] | None" = None) -> None:
