@@ -99,7 +99,7 @@ def batch_size(quick: bool = False) -> Study:
                 more_steps.mean > (found[LONGER].mean + found[MIDDLE].mean) / 2,
             ),
         ],
-        figures={"batch_size": draw(found, trains, noises)},
+        figures={"batch_size": draw(found, trains, gaps, noises)},
         captions={"batch_size": "Accuracy, the gap and the noise over batch size; bands: lowest to highest seed."},
     )
 
@@ -123,11 +123,12 @@ def noise(run: Run) -> Noise:
     )
 
 
-def draw(found: Mapping[str, Tuned], trains: Mapping[str, list[float]], noises: Mapping[str, Noise]) -> Figure:
+def draw(
+    found: Mapping[str, Tuned], trains: Mapping[str, list[float]], gaps: Mapping[str, float], noises: Mapping[str, Noise]
+) -> Figure:
     figure = new_figure("Which batch size?", 13.0, 4.8)
-    accuracies, gaps, noisy = figure.subplots(1, 3)
+    accuracies, behind, noisy = figure.subplots(1, 3)
     sizes = np.array(SIZES)
-    accuracy_gap = [100 * (fmean(trains[name]) - one.mean) for name, one in found.items()]
     for label, colour, marker, values in (
         ("training images", COLOURS[0], "s", list(trains.values())),
         ("test images", COLOURS[1], "o", [one.tests for one in found.values()]),
@@ -135,16 +136,16 @@ def draw(found: Mapping[str, Tuned], trains: Mapping[str, list[float]], noises: 
         many = 100 * np.array(values)
         accuracies.plot(sizes, many.mean(1), marker=marker, color=colour, linewidth=2.5, label=label)
         accuracies.fill_between(sizes, many.min(1), many.max(1), color=colour, alpha=0.2)
-    gaps.plot(sizes, accuracy_gap, marker="o", color=COLOURS[2], linewidth=2.5, label="gap")
+    behind.plot(sizes, [100 * gap for gap in gaps.values()], marker="o", color=COLOURS[2], linewidth=2.5, label="gap")
     for (label, one), colour, marker in zip(noises.items(), COLOURS[3:], "os", strict=False):
         noisy.plot(sizes, one.measured, marker, color=colour, markersize=9, label=label)
         noisy.plot(sizes, one.expected, color="black", linestyle="--", linewidth=1.5)
     noisy.plot([], [], color="black", linestyle="--", linewidth=1.5, label="from single samples")
     logarithmic = {"xscale": "log", "xticks": sizes, "xticklabels": sizes}
     dress(accuracies, "batch size", "accuracy in %", "final weights", **logarithmic)
-    dress(gaps, "batch size", "percentage points", "training less test accuracy", **logarithmic)
+    dress(behind, "batch size", "percentage points", "training less test accuracy", **logarithmic)
     dress(noisy, "batch size", "|g_B - g|^2 / |g|^2", "noise of the gradient", yscale="log", **logarithmic)
-    for axes in (accuracies, gaps, noisy):
+    for axes in (accuracies, behind, noisy):
         axes.minorticks_off()
         axes.tick_params(axis="x", labelrotation=45)
         axes.legend(fontsize=TICK, frameon=False)
