@@ -30,7 +30,7 @@ def main() -> int:
     if chosen.pages:
         # Before anything is trained: a folder that cannot be written to is a wrong input.
         chosen.pages.mkdir(parents=True, exist_ok=True)
-    failed = 0
+    failed, verdicts = 0, {}
     for name in chosen.names:
         found = study(name, quick=chosen.quick, **chosen.given)
         folder = chosen.pages or PROJECT / "logs/studies" / chosen.places[name]
@@ -42,8 +42,9 @@ def main() -> int:
             save_film(frames, folder / f"{stem}.gif")
         write_text(folder / f"{name}.md", page(STUDIES[name], found, chosen.typed[name]))
         failed += not found.holds
+        verdicts[name] = found.verdict
     if chosen.all and chosen.pages:
-        write_text(chosen.pages / "README.md", contents(CHAPTER))
+        write_text(chosen.pages / "README.md", contents(CHAPTER, verdicts))
     return int(failed > 0)
 
 

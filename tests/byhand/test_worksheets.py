@@ -37,7 +37,7 @@ def check(sheet: Worksheet, expected: dict[str, float], module: nn.Module) -> No
     for line in sheet.lines:
         assert line.value == pytest.approx(expected[line.name], rel=1e-12, abs=1e-12), line.name
         formula, numbers = (text.replace(f"{phi.name}'", "slope") for text in (line.formula, line.numbers))
-        formula = re.sub(r"dL/d\w+", lambda found: f"known['{found[0]}']", formula)
+        formula = re.sub(r"d\w+/d\w+", lambda found: f"known['{found[0]}']", formula)
         assert eval(formula, functions | known | {"known": known}) == pytest.approx(line.value, rel=1e-12, abs=1e-15)
         assert eval(numbers, functions) == pytest.approx(line.value, rel=1e-3, abs=1e-3)
         known[line.name] = line.value

@@ -8,7 +8,8 @@ def test_two_two_one_at_the_chapters_point(command) -> None:
     done = command("scripts/by_hand.py", "x=[1,0]", "y=1", "weights=[0.5,-0.2,-0.3,0.8,0.6,-0.7]")
     assert done.returncode == 0, done.stderr
     assert "dL/dw11 = dL/dz1*x1 = (-0.42)*1\n    = -0.42 " in done.stdout
-    assert "dL/dz * dz/da1 * da1/dz1 * dz1/dw11 = (z - y)*v1*relu'(z1)*x1" in done.stdout
+    assert "dL/dz * dz/da1 * da1/dz1 * dz1/dw11 = (z - y)*v1*da1/dz1*x1" in done.stdout
+    assert "da1/dz1 = relu'(z1) = relu'(0.5)\n    = 1 " in done.stdout
     assert "each computed once; largest difference 0\n" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
 

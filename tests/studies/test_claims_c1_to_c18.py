@@ -56,8 +56,8 @@ def test_c4_one_hidden_neuron_by_hand() -> None:
     given = {"x": 2.0, "y": 1.0, "w1": 0.5, "b1": 1.0, "w2": 3.0, "b2": -1.0}
     sheet, autograd, _ = one_neuron(given, "relu")
     assert {line.name: line.value for line in sheet.lines} == {
-        "z1": 2, "a1": 2, "z2": 5, "L": 8, "dL/dz2": 4, "dL/dw2": 8, "dL/db2": 4, "dL/da1": 12, "dL/dz1": 12, "dL/dw1": 24,
-        "dL/db1": 12,
+        "z1": 2, "a1": 2, "z2": 5, "L": 8, "dL/dz2": 4, "dL/dw2": 8, "dL/db2": 4, "dL/da1": 12, "da1/dz1": 1, "dL/dz1": 12,
+        "dL/dw1": 24, "dL/db1": 12,
     }  # fmt: skip
     assert autograd == pytest.approx({line.name: line.value for line in sheet.lines}, abs=1e-12)
 
@@ -198,7 +198,7 @@ def test_c17_gradients_vanish_and_explode_as_theory_says(run_here) -> None:
     assert vanishing.ratio < 1e-6
     assert exploding.ratio > 1e2
     for one in (vanishing, exploding):
-        rate, theory = one.rates
+        rate, theory = one.factors
         assert rate == pytest.approx(theory, rel=0.05)
     # What has no gradient does not learn.
     deep = ("activation=sigmoid", "init=xavier_normal", "model=deep", "model.depth=12", "model.width=64", "data.limit=6400")

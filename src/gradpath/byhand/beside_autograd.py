@@ -89,7 +89,8 @@ def chain_by_autograd(given: Chain, activation: nn.Module) -> dict[str, float]:
     a1 = activation(z1)
     z2 = v["w2"] * a1 + v["b2"]
     loss = 0.5 * (z2 - v["y"]) ** 2
-    return _lines(loss, {"z1": z1, "a1": a1, "z2": z2}, {name: v[name] for name in ("w1", "b1", "w2", "b2")})
+    found = _lines(loss, {"z1": z1, "a1": a1, "z2": z2}, {name: v[name] for name in ("w1", "b1", "w2", "b2")})
+    return found | {"da1/dz1": _slope(activation, z1)}
 
 
 def two_layer_by_autograd(given: TwoLayer, activation: nn.Module, loss: Loss) -> dict[str, float]:
@@ -105,7 +106,15 @@ def two_layer_by_autograd(given: TwoLayer, activation: nn.Module, loss: Loss) ->
         found = _lines(0.5 * F.mse_loss(z, v["y"]), inside, weights)
     else:
         found = _lines(F.binary_cross_entropy_with_logits(z, v["y"]), inside, weights) | {"p": torch.sigmoid(z).item()}
-    return found | {"dL/dz * dz/da1 * da1/dz1 * dz1/dw11": found["dL/dw11"]}
+    slopes = {"da1/dz1": _slope(activation, z1), "da2/dz2": _slope(activation, z2)}
+    return found | slopes | {"dL/dz * dz/da1 * da1/dz1 * dz1/dw11": found["dL/dw11"]}
+
+
+def _slope(activation: nn.Module, at: Tensor) -> float:
+    """phi' there."""
+    h = at.detach().requires_grad_()
+    (slope,) = torch.autograd.grad(activation(h), h)
+    return float(slope)
 
 
 def _autograd(

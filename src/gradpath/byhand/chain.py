@@ -33,7 +33,8 @@ def chain(given: Chain, activation: Activation) -> Worksheet:
     sheet.write("dL/dw2", d_z2 * a1)
     sheet.write("dL/db2", d_z2 * 1)
     d_a1 = sheet.write("dL/da1", d_z2 * w2)
-    d_z1 = sheet.write("dL/dz1", d_a1 * slope(activation, z1))
+    a1_z1 = sheet.write("da1/dz1", slope(activation, z1))
+    d_z1 = sheet.write("dL/dz1", d_a1 * a1_z1)
     sheet.write("dL/dw1", d_z1 * x)
     sheet.write("dL/db1", d_z1 * 1)
     return sheet

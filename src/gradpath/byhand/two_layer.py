@@ -51,13 +51,15 @@ def two_layer(given: TwoLayer, activation: Activation, loss: Loss) -> Worksheet:
     sheet.write("dL/dc", d_z * 1)
     d_a1 = sheet.write("dL/da1", d_z * v1)
     d_a2 = sheet.write("dL/da2", d_z * v2)
-    d_z1 = sheet.write("dL/dz1", d_a1 * slope(activation, z1))
-    d_z2 = sheet.write("dL/dz2", d_a2 * slope(activation, z2))
+    a1_z1 = sheet.write("da1/dz1", slope(activation, z1))
+    a2_z2 = sheet.write("da2/dz2", slope(activation, z2))
+    d_z1 = sheet.write("dL/dz1", d_a1 * a1_z1)
+    d_z2 = sheet.write("dL/dz2", d_a2 * a2_z2)
     for d, i in ((d_z1, 1), (d_z2, 2)):
         sheet.write(f"dL/dw{i}1", d * x1)
         sheet.write(f"dL/dw{i}2", d * x2)
         sheet.write(f"dL/db{i}", d * 1)
-    sheet.write("dL/dz * dz/da1 * da1/dz1 * dz1/dw11", error * v1 * slope(activation, z1) * x1)
+    sheet.write("dL/dz * dz/da1 * da1/dz1 * dz1/dw11", error * v1 * a1_z1 * x1)
     return sheet
 
 

@@ -1,6 +1,6 @@
 """Loss curves of several settings in one picture."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -25,9 +25,13 @@ class Line:
     curves: Sequence[Curve]
 
 
-def loss_curves(lines: Sequence[Line], steps: int, title: str) -> Figure:
+def loss_curves(lines: Sequence[Line], steps: int, title: str, levels: Mapping[str, float] | None = None) -> Figure:
     """Both axes logarithmic. Faint: the first seed as it was; strong: medians over bins, averaged over the seeds; x: where a
-    run met NaN or Inf. At most as many lines as there are colours."""
+    run met NaN or Inf. At most as many lines as there are colours.
+
+    Args:
+        levels: name -> a loss that is marked.
+    """
     figure = new_figure(title, height=5.6)
     axes = figure.subplots()
     starts = [curve[0] for line in lines for curve in line.curves]
@@ -52,6 +56,9 @@ def loss_curves(lines: Sequence[Line], steps: int, title: str) -> Figure:
                     linestyle="none", label=label, zorder=5,
                 )  # fmt: skip
                 label = None
+    for name, loss in (levels or {}).items():
+        axes.axhline(loss, color="0.55", linewidth=6, alpha=0.5, zorder=0)
+        axes.annotate(name, (1.05, 0.93 * loss), fontsize=TICK, color="0.3", va="top")
     dress(axes, "step", "training loss", xscale="log", yscale="log", ylim=(low, high), xlim=(1, steps))
     figure.legend(fontsize=TICK, loc="outside lower center", ncols=2, frameon=False)
     return figure

@@ -67,6 +67,7 @@ def activations(quick: bool = False) -> Study:
                 "the sigmoid's slope is at most 1/4: a layer keeps less than a sixteenth of |delta|^2 at sigma_w^2 = 1",
                 f"largest slope {steepest['sigmoid']:.4f}, E phi'(z)^2 = {shapes['sigmoid'].kept:.4f}",
                 abs(steepest["sigmoid"] - 0.25) < 1e-6 and shapes["sigmoid"].kept < 1 / 16,
+                supports=f"the sigmoid's slope is {steepest['sigmoid']:.2f} at most",
             ),
             Conclusion(
                 "sigmoid, tanh, erf and hardtanh are flat or dead at both ends, and no other",
@@ -77,6 +78,7 @@ def activations(quick: bool = False) -> Study:
                 "ReLU is dead for every negative h, LeakyReLU keeps a slope of 0.01",
                 f"slopes there: ReLU {relu.slope[left].max():g}, LeakyReLU {leaky.slope[left].min():g}",
                 bool((relu.slope[left] == 0).all()) and np.allclose(leaky.slope[left], 0.01),
+                supports=f"for negative h ReLU's is {relu.slope[left].max():g}, LeakyReLU's {leaky.slope[left].min():g}",
             ),
             Conclusion(
                 "GELU, SiLU and Mish dip below 0 and bend: their slope is negative somewhere",

@@ -55,6 +55,7 @@ def batch_size(quick: bool = False) -> Study:
     gaps = {name: fmean(trains[name]) - one.mean for name, one in found.items()}
     noises = {"before training": noise(built(0, *network)), "after training": noise(restored(found[MIDDLE].folders[0]))}
     off = [m / e for one in noises.values() for m, e in zip(one.measured, one.expected, strict=True)]
+    noisy = noises["before training"].measured
     usual, largest = min(found[name].mean for name in USUAL), str(SIZES[-1])
     return Study(
         setting=f"784-128-10 on {limit:,} digits, {length} epochs of Adam whatever the batch, {how(seeds)}. "
@@ -79,6 +80,8 @@ def batch_size(quick: bool = False) -> Study:
                 "the noise of a batch's gradient falls as 1 / B, as the single samples' gradients say",
                 f"measured / expected {min(off):.2f} to {max(off):.2f}",
                 all(abs(ratio - 1) < 0.25 for ratio in off),
+                supports=f"the gradient's noise is {noisy[0]:.3g} in batches of {SIZES[0]}, {noisy[-1]:.1g} in batches of "
+                f"{largest}",
             ),
             Conclusion(
                 "relative to the gradient itself the noise grows with training",
@@ -91,12 +94,15 @@ def batch_size(quick: bool = False) -> Study:
                 "for the same number of epochs the largest batch tests worse than each of 32 to 256",
                 ", ".join(f"{name}: {one.mean:.1%}" for name, one in found.items()),
                 found[largest].mean < usual,
+                supports=f"with as many epochs batches of {largest} test {found[largest].mean:.1%}, of {MIDDLE} "
+                f"{found[MIDDLE].mean:.1%}",
             ),
             Conclusion(
                 f"given as many steps as {MIDDLE}, {LONGER} wins most of it back",
                 f"{LONGER} with as many epochs {found[LONGER].mean:.1%}, with as many steps {percent(more_steps.tests)}, "
                 f"{behind} beside {MIDDLE}",
                 more_steps.mean > (found[LONGER].mean + found[MIDDLE].mean) / 2,
+                contradicts=f"with as many steps batches of {LONGER} are {behind} beside {MIDDLE}: most of it is steps",
             ),
         ],
         figures={"batch_size": draw(found, trains, gaps, noises)},

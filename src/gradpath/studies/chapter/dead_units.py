@@ -83,6 +83,8 @@ def dead_units(quick: bool = False) -> Study:
                 "no gradient comes through a silent ReLU unit, one through every silent LeakyReLU unit",
                 f"ReLU {moved['relu']} of {counts['relu']}, LeakyReLU {moved['leaky_relu']} of {counts['leaky_relu']}",
                 min(counts.values()) > 0 and moved["relu"] == 0 and moved["leaky_relu"] == counts["leaky_relu"],
+                supports=f"a gradient comes through {moved['relu']} of {counts['relu']} silent ReLU units and "
+                f"{moved['leaky_relu']} of {counts['leaky_relu']} LeakyReLU ones",
             ),
             Conclusion(
                 f"dead is dead: of the silent ReLU units at most one in twenty comes back in {steps} steps more",

@@ -35,7 +35,7 @@ class Flow:
         return float(self.measured[0])
 
     @property
-    def rates(self) -> tuple[float, float]:
+    def factors(self) -> tuple[float, float]:
         """Per layer towards the input, from the first layer to the last: measured, predicted."""
         steps = len(self.measured) - 1
         return float(self.measured[0] ** (1 / steps)), float(self.predicted[0] ** (1 / steps))
@@ -67,7 +67,7 @@ def table(flows: Mapping[str, Flow], trained: Mapping[str, Tuned]) -> Table:
     """A row per network."""
     rows = []
     for name, one in flows.items():
-        measured, predicted = one.rates
+        measured, predicted = one.factors
         rows.append((name, f"{one.ratio:.2g}", f"{measured:.3f}", f"{predicted:.3f}", *trained[name].shown))
     return Table(("network", "first / last", "per layer", "theory", "test accuracy", "at rate"), rows)
 

@@ -1,4 +1,4 @@
-"""Exploding gradients (C17): which networks blow them up, at the rate that theory says, and what training makes of it."""
+"""Exploding gradients (C17): which networks blow them up, by the factor that theory says, and what training makes of it."""
 
 from gradpath.studies.chapter.depth import accuracies, draw, flow, setting, table
 from gradpath.studies.chapter.study import Conclusion, Study
@@ -19,8 +19,7 @@ def exploding(quick: bool = False) -> Study:
     """Forty layers at step 0 and after an epoch, each network at its own best learning rate."""
     flows = {name: flow(overrides, DEPTH, 2 if quick else 5) for name, overrides in NETWORKS.items()}
     trained = accuracies("exploding", NETWORKS, DEPTH, quick)
-    off = [one.rates[0] / one.rates[1] for one in flows.values()]
-    normed = flows[BATCH_NORM]
+    off = [one.factors[0] / one.factors[1] for one in flows.values()]
     plain = [name for name in SICK if name != BATCH_NORM]
     worst, best = max(trained[name].mean for name in plain), min(trained[name].mean for name in HEALTHY)
     return Study(
@@ -33,9 +32,11 @@ def exploding(quick: bool = False) -> Study:
                 all(flows[name].ratio > 1e2 for name in SICK) and all(0.1 < flows[name].ratio < 10 for name in HEALTHY),
             ),
             Conclusion(
-                "at the rate of theory: sqrt(sigma_w^2 E phi'^2) per layer; behind BatchNorm about sqrt(pi / (pi - 1))",
-                f"measured / predicted rate {min(off):.3f} to {max(off):.3f}; with BatchNorm {normed.rates[0]:.3f} (1.211)",
+                "by the factor of theory: sqrt(sigma_w^2 E phi'^2) per layer; behind BatchNorm about sqrt(pi / (pi - 1))",
+                f"measured / predicted factor {min(off):.3f} to {max(off):.3f}; "
+                f"with BatchNorm {flows[BATCH_NORM].factors[0]:.3f} (1.211)",
                 all(abs(ratio - 1) < 0.05 for ratio in off),
+                supports=", ".join(f"{name} {flows[name].factors[0]:.2f} per layer" for name in SICK),
             ),
             Conclusion(
                 "with too large a scale networks learn less than healthy ones, at each one's best rate",

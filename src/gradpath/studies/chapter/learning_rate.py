@@ -21,6 +21,7 @@ ROSE, UNLEARNT = 2.0, 0.5
 # Within this factor of the lowest end a rate is as good; below this share of its start the problem is learnt at any rate.
 AS_GOOD, LEARNT = 1.5, 0.02
 
+HEADER = ("rate", "label", "start", "peak / start", "end", "val accuracy")
 LABELS = (
     f"Diverged: NaN or Inf, or a loss that rose above {ROSE:g} times its start and ends above {UNLEARNT:g} of it. Best: the "
     f"lowest end (median of the last quarter). Good: an end within {AS_GOOD:g} times that, or below {LEARNT:g} of the "
@@ -107,11 +108,13 @@ def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides
         for rate in rates
     }
     rows = [_row(rate, courses[rate], found[rate], accuracies[rate]) for rate in ordered]
+    # A regression has no accuracy.
+    shown = None if any(row[-1] for row in rows) else -1
     lines = [Line(f"{rate:g}: {found[rate]}", curves[rate]) for rate in ordered]
     return Study(
         setting=f"{seeded(len(seeds))} of each rate, {steps} steps, "
         f"{' '.join(overrides) or 'the default network and Adam'}, the learning rate constant. {LABELS}",
-        table=Table(("rate", "label", "start", "peak / start", "end", "val accuracy"), rows),
+        table=Table(HEADER[:shown], [row[:shown] for row in rows]),
         conclusions=_conclusions(ordered, curves, steps, found),
         figures={"learning_rate": loss_curves(lines, steps, "Which learning rate?")},
         captions={"learning_rate": "Loss of each rate; faint: one run, strong: smoothed; an x marks where NaN ended one."},
@@ -157,6 +160,7 @@ def _conclusions(
                 "the highest is too high, the lowest too slow, and the best lies between",
                 measured,
                 ends[0] in ("diverged", "oscillating") and ends[1] == "too slow" and "best" in found.values(),
+                supports=measured,
             )
         )
     bests = []

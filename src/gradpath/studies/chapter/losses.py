@@ -64,6 +64,7 @@ def losses(quick: bool = False) -> Study:
                 f"|dL/dz| at the start {once.first:.3g} and {twice.first:.3g}; training accuracy, mean of all steps, "
                 f"{percent(once.learnt)} at {once.rate:g} and {percent(twice.learnt)} at {twice.rate:g}, {behind} apart",
                 twice.first < once.first / 2 and behind.low > 0,
+                supports=f"a second softmax costs {behind} of accuracy on the way",
             ),
         ],
         figures={"losses": draw({"logits": once, "probabilities: softmax twice": twice})},

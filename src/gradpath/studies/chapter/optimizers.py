@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from statistics import fmean
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,8 +15,9 @@ from gradpath.report.style import COLOURS, TICK, dress, new_figure
 from gradpath.studies import runs
 from gradpath.studies.chapter.study import Conclusion, Study, Table, difference
 from gradpath.studies.chapter.surfaces import SURFACES, Path, Surface, arrival, departure, steepness, walks
-from gradpath.studies.chapter.tuning import MORE, how, tuned
+from gradpath.studies.chapter.tuning import MORE, Tuned, how, tuned
 
+Curve = npt.NDArray[np.float64]
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam")
 # Of the surfaces: long enough to see who comes and leaves again, and rates whose neighbours are a sixth apart.
 STEPS = 400
@@ -38,71 +40,42 @@ class Way:
     path: Path
 
 
+@dataclass(frozen=True)
+class Digits:
+    """On MNIST. trained: each optimiser at its best rate. wrong: at a tenth and ten times that. curves: of training loss, at
+    the best rate."""
+
+    trained: Mapping[str, Tuned]
+    wrong: Mapping[str, Tuned]
+    curves: Mapping[str, list[Curve]]
+
+    @property
+    def steps(self) -> int:
+        return max(len(curve) for many in self.curves.values() for curve in many)
+
+
 def optimizers(quick: bool = False) -> Study:
     """Trajectories of two weights; then the default network for an epoch at every rate."""
     ways = {surface.title: {name: quickest(surface, name) for name in OPTIMIZERS} for surface in SURFACES}
-    first = {name: first_step(way.path) for name, way in ways["ravine"].items()}
-    steep = steepness(SURFACES[0])
-    left = {name: departure(way.path) for name, way in ways["saddle"].items()}
-    seeds, limit = (1, 12_800) if quick else (3, 50_000)
-    arms = {name: (*runs.CURVES, "trainer.max_epochs=1", f"data.limit={limit}", f"optimizer={name}") for name in OPTIMIZERS}
-    place = "optimizers" + ("_quick" if quick else "")
-    trained = tuned(place, arms, TRIED, seeds, more=0 if quick else MORE)
-    wrong = tuned(place, arms, {name: (one.rate / 10, one.rate * 10) for name, one in trained.items()}, seeds, more=0)
-    curves = {name: [runs.losses(folder) for folder in one.folders] for name, one in trained.items()}
-    steps = max(len(curve) for many in curves.values() for curve in many)
-    scores = {name: one.validation[one.rate] for name, one in trained.items()}
-    means = {name: fmean(score) for name, score in scores.items()}
-    apart = difference(*(scores[choose(means, key=lambda name: means[name])] for choose in (max, min)))
-    costs = {name: [difference(scores[name], worse) for worse in one.validation.values()] for name, one in wrong.items()}
-    dear = {name: max(many, key=lambda cost: cost.mean) for name, many in costs.items()}
-    ravine, saddle = ways["ravine"], ways["saddle"]
+    seeds = 1 if quick else 3
+    digits = on_mnist(quick, seeds)
     return Study(
         setting="; ".join(f"{one.title}: {one.formula}, steps to a loss of {one.goal:g} for good" for one in SURFACES)
-        + f"; of {len(RATES)} rates the quickest, its neighbours' steps included. MNIST: the default network, {steps} steps "
-        f"at a constant rate, {how(seeds)}.",
+        + f"; of {len(RATES)} rates the quickest, its neighbours' steps included. MNIST: the default network, "
+        f"{digits.steps} steps at a constant rate, {how(seeds)}.",
         table=Table(
             ("optimiser", *(f"{surface.title}: steps" for surface in SURFACES), "MNIST", "at rate"),
             [
-                (
-                    name,
-                    *(f"{many[name].steps:g}" for many in ways.values()),
-                    *trained[name].shown,
-                )
+                (name, *(f"{many[name].steps:g}" for many in ways.values()), *digits.trained[name].shown)
                 for name in OPTIMIZERS
             ],
         ),
-        conclusions=[
-            Conclusion(
-                "SGD's first step is in proportion to the gradient, as is momentum's; RMSProp and Adam step as far in each "
-                "weight",
-                f"across / along the ravine, where the gradient is {steep:.3g}: "
-                + ", ".join(f"{name} {ratio:.3g}" for name, ratio in first.items()),
-                all(abs(first[name] / steep - 1) < 1e-6 for name in ("sgd", "momentum"))
-                and all(abs(first[name] - 1) < 1e-6 for name in ("rmsprop", "adam")),
-            ),
-            Conclusion(
-                "momentum is quicker through the ravine than SGD",
-                ", ".join(f"{name} {way.steps:g} steps at {way.rate:.2g}" for name, way in ravine.items()),
-                ravine["momentum"].steps < ravine["sgd"].steps,
-            ),
-            Conclusion(
-                "RMSProp and Adam leave the saddle (|w2| > 1/2) sooner than SGD and momentum",
-                ", ".join(f"{name} {steps:g} steps at {saddle[name].rate:.2g}" for name, steps in left.items()),
-                max(left[name] for name in ("rmsprop", "adam")) < min(left[name] for name in ("sgd", "momentum")),
-            ),
-            Conclusion(
-                "on MNIST a rate that is ten times off costs more than another optimiser at its own best rate",
-                f"the best and the worst of the four are {apart} apart in validation; the worse of a tenth and ten times "
-                "the best rate costs " + ", ".join(f"{name} {cost}" for name, cost in dear.items()),
-                all(cost.mean > apart.mean for cost in dear.values()),
-            ),
-        ],
+        conclusions=[*_of_the_ways(ways["ravine"], ways["saddle"]), _of_the_rates(digits)],
         figures={
             "optimizers": draw_ways(ways),
             "optimizers_mnist": loss_curves(
-                [Line(f"{name} at {one.rate:g}", curves[name]) for name, one in trained.items()],
-                steps,
+                [Line(f"{name} at {one.rate:g}", digits.curves[name]) for name, one in digits.trained.items()],
+                digits.steps,
                 "MNIST, each at its best rate",
             ),
         },
@@ -110,6 +83,56 @@ def optimizers(quick: bool = False) -> Study:
             "optimizers": "Each optimiser at its quickest rate, from the circle; a dot per step; light: low loss.",
             "optimizers_mnist": "Training loss of each optimiser at its best rate; faint: one run, strong: smoothed.",
         },
+    )
+
+
+def on_mnist(quick: bool, seeds: int) -> Digits:
+    """An epoch of the default network at each optimiser's rates."""
+    place, limit = ("optimizers_quick", 12_800) if quick else ("optimizers", 50_000)
+    arms = {name: (*runs.CURVES, "trainer.max_epochs=1", f"data.limit={limit}", f"optimizer={name}") for name in OPTIMIZERS}
+    trained = tuned(place, arms, TRIED, seeds, more=0 if quick else MORE)
+    wrong = tuned(place, arms, {name: (one.rate / 10, one.rate * 10) for name, one in trained.items()}, seeds, more=0)
+    return Digits(trained, wrong, {name: [runs.losses(folder) for folder in one.folders] for name, one in trained.items()})
+
+
+def _of_the_ways(ravine: Mapping[str, Way], saddle: Mapping[str, Way]) -> list[Conclusion]:
+    steep, first = steepness(SURFACES[0]), {name: first_step(way.path) for name, way in ravine.items()}
+    left = {name: departure(way.path) for name, way in saddle.items()}
+    return [
+        Conclusion(
+            "SGD's and momentum's first step is in proportion to the gradient; RMSProp and Adam step as far in each weight",
+            f"across / along the ravine, where the gradient is {steep:.3g}: "
+            + ", ".join(f"{name} {ratio:.3g}" for name, ratio in first.items()),
+            all(abs(first[name] / steep - 1) < 1e-6 for name in ("sgd", "momentum"))
+            and all(abs(first[name] - 1) < 1e-6 for name in ("rmsprop", "adam")),
+            supports=f"where one gradient is {steep:.3g} times the other, SGD's first step is {first['sgd']:.3g} times as "
+            f"long, RMSProp's and Adam's {first['adam']:.3g} times",
+        ),
+        Conclusion(
+            "momentum is quicker through the ravine than SGD",
+            ", ".join(f"{name} {way.steps:g} steps at {way.rate:.2g}" for name, way in ravine.items()),
+            ravine["momentum"].steps < ravine["sgd"].steps,
+            supports=f"momentum takes {ravine['momentum'].steps:g} steps through a ravine, SGD {ravine['sgd'].steps:g}",
+        ),
+        Conclusion(
+            "RMSProp and Adam leave the saddle (|w2| > 1/2) sooner than SGD and momentum",
+            ", ".join(f"{name} {steps:g} steps at {saddle[name].rate:.2g}" for name, steps in left.items()),
+            max(left[name] for name in ("rmsprop", "adam")) < min(left[name] for name in ("sgd", "momentum")),
+        ),
+    ]
+
+
+def _of_the_rates(digits: Digits) -> Conclusion:
+    scores = {name: one.validation[one.rate] for name, one in digits.trained.items()}
+    means = {name: fmean(score) for name, score in scores.items()}
+    apart = difference(*(scores[choose(means, key=lambda name: means[name])] for choose in (max, min)))
+    costs = {name: [difference(scores[name], off) for off in one.validation.values()] for name, one in digits.wrong.items()}
+    dear = {name: max(many, key=lambda cost: cost.mean) for name, many in costs.items()}
+    return Conclusion(
+        "on MNIST a rate that is ten times off costs more than another optimiser at its own best rate",
+        f"the best and the worst of the four are {apart} apart in validation; the worse of a tenth and ten times the best "
+        "rate costs " + ", ".join(f"{name} {cost}" for name, cost in dear.items()),
+        all(cost.mean > apart.mean for cost in dear.values()),
     )
 
 

@@ -34,6 +34,8 @@ def read(doc: str | None, typed: list[str] | None = None) -> Namespace:
         raise ConfigError(f"{wrong}: no such study.{nearest(wrong, list(STUDIES))} There are {', '.join(STUDIES)}.")
     if len(names) > 1 or (chosen.all and (names or keys)):
         raise ConfigError(f"{' '.join(chosen.words)}: write the name of one study, or --all alone.")
+    if chosen.pages == Path():
+        raise ConfigError("--pages: must name a folder of its own, as in --pages docs/studies.")
     if (chosen.quick or chosen.pages) and not (names or chosen.all):
         raise ConfigError(f"which study? There are {', '.join(STUDIES)}, and --all.")
     if keys and not names:

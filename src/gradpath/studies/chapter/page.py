@@ -19,6 +19,7 @@ def page(entry: Entry, study: Study, typed: str) -> str:
     parts = [
         f"# {entry.title} ({', '.join(entry.claims)})",
         f"**The chapter says:** {entry.says}",
+        f"**Found:** {study.verdict}." if study.verdict else "",
         f"```bash\n{typed}\n```",
         *pictures,
         f"**How:** {study.setting}",
@@ -32,18 +33,22 @@ def page(entry: Entry, study: Study, typed: str) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def contents(chapter: Mapping[str, Entry]) -> str:
-    """Every claim with its page, or with the command that shows it."""
+def contents(chapter: Mapping[str, Entry], verdicts: Mapping[str, str]) -> str:
+    """Every claim with its page and what was found, or with the command that shows it.
+
+    Args:
+        verdicts: name of the study -> its verdict.
+    """
     rows = []
     for name, entry in chapter.items():
         shown = f"`{entry.typed}`" if entry.typed else f"[{name}]({name}.md)"
-        rows.append((", ".join(entry.claims), entry.title, entry.says, shown))
+        rows.append((", ".join(entry.claims), entry.title, entry.says, verdicts.get(name, "run it"), shown))
     return "\n\n".join([
         "# The chapter, claim by claim",
         "Each page says what the chapter says, shows what was measured, and concludes from it. All are made by "
         "`make studies`; `python scripts/study.py NAME` runs one of them again, `python scripts/tour.py` walks through all, "
         "small, in about five minutes.",
-        "\n".join(_markdown(Table(("claim", "question", "the chapter says", "shown by"), rows))),
+        "\n".join(_markdown(Table(("claim", "question", "the chapter says", "found", "shown by"), rows))),
     ]) + "\n"  # fmt: skip
 
 
@@ -54,6 +59,8 @@ def terminal(entry: Entry, study: Study) -> list[str]:
     lines = [f"{entry.title} ({', '.join(entry.claims)})", ""]
     lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     lines.append("")
+    if study.verdict:
+        lines += [*_wrapped(f"the chapter is {study.verdict}", ""), ""]
     for conclusion in study.conclusions:
         lines += _wrapped(f"{'holds' if conclusion.holds else 'FAILS'}: {conclusion.statement}", "")
         lines += _wrapped(conclusion.measured, INDENT)

@@ -9,11 +9,14 @@ from matplotlib.figure import Figure
 
 @dataclass(frozen=True)
 class Conclusion:
-    """statement: what should be so. measured: what was found. holds: whether it is so, computed from what was found."""
+    """statement: what should be so. measured: what was found. holds: whether it is so, computed from what was found.
+    supports, contradicts: the chapter's own claim, where it holds: what does, in a few words with its number."""
 
     statement: str
     measured: str
     holds: bool
+    supports: str = ""
+    contradicts: str = ""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,19 @@ class Study:
     @property
     def holds(self) -> bool:
         return all(conclusion.holds for conclusion in self.conclusions)
+
+    @property
+    def verdict(self) -> str:
+        """Whether the chapter is right, with the numbers that say so; "" where no conclusion bears on its claim."""
+        bearing = [conclusion for conclusion in self.conclusions if conclusion.supports or conclusion.contradicts]
+        supported = any(conclusion.supports for conclusion in bearing)
+        contradicted = any(conclusion.contradicts for conclusion in bearing)
+        if not bearing:
+            return ""
+        if not all(conclusion.holds for conclusion in bearing):
+            return "not shown by these numbers"
+        word = "right in part" if supported and contradicted else "right" if supported else "wrong"
+        return f"{word}: {'; '.join(conclusion.supports or conclusion.contradicts for conclusion in bearing)}"
 
 
 def percent(shares: Sequence[float], digits: int = 1) -> str:

@@ -1,4 +1,4 @@
-"""Vanishing gradients (C17): which networks lose them, at the rate that theory says, and what training makes of it."""
+"""Vanishing gradients (C17): which networks lose them, by the factor that theory says, and what training makes of it."""
 
 from gradpath.studies.chapter.depth import accuracies, draw, flow, setting, table
 from gradpath.studies.chapter.study import Conclusion, Study
@@ -21,7 +21,7 @@ def vanishing(quick: bool = False) -> Study:
     flows = {name: flow(overrides, DEPTH, 2 if quick else 5) for name, overrides in NETWORKS.items()}
     trained = accuracies("vanishing", NETWORKS, DEPTH, quick)
     tried = ", ".join(f"{rate:g}" for rate in trained["sigmoid, Xavier"].validation)
-    off = [one.rates[0] / one.rates[1] for one in flows.values()]
+    off = [one.factors[0] / one.factors[1] for one in flows.values()]
     sigmoid = trained["sigmoid, Xavier"].mean
     worst, best = max(trained[name].mean for name in SICK), min(trained[name].mean for name in HEALTHY)
     return Study(
@@ -35,9 +35,10 @@ def vanishing(quick: bool = False) -> Study:
                 all(flows[name].ratio < 1e-2 for name in SICK) and all(0.1 < flows[name].ratio < 10 for name in HEALTHY),
             ),
             Conclusion(
-                "they lose it at the rate of theory, sqrt(sigma_w^2 E phi'^2) per layer",
-                f"measured / predicted rate {min(off):.3f} to {max(off):.3f}",
+                "they lose it by the factor of theory, sqrt(sigma_w^2 E phi'^2) per layer",
+                f"measured / predicted factor {min(off):.3f} to {max(off):.3f}",
                 all(abs(ratio - 1) < 0.05 for ratio in off),
+                supports=", ".join(f"{name} {flows[name].factors[0]:.2f} per layer" for name in SICK),
             ),
             Conclusion(
                 "the deep sigmoid network learns at none of the rates tried, and the sick ones learn less than the healthy",

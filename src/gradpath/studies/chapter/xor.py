@@ -57,11 +57,13 @@ def xor(quick: bool = False) -> Study:
                 f"loss {min(ends):.4f} to {max(ends):.4f} (ln 2 = {log(2):.4f}), |p - 1/2| at most {off:.2g}, "
                 f"accuracy at most {max(one.accuracy for one in linear):.0%}",
                 max(abs(end - log(2)) for end in ends) < 2e-3 and off < 0.05 and max(one.accuracy for one in linear) <= 0.75,
+                supports=f"linear ones get {max(one.accuracy for one in linear):.0%} of the points at most",
             ),
             Conclusion(
                 "one hidden layer of 8 tanh units classifies all four points",
                 f"accuracy {min(one.accuracy for one in solved):.0%} with each of {len(solved)} seeds",
                 all(one.accuracy == 1 for one in solved),
+                supports=f"a hidden layer of 8 tanh units gets {min(one.accuracy for one in solved):.0%}",
             ),
             Conclusion(
                 "two ReLU units come to rest at ln 2, 3/4 H(1/3) = 0.4774, ln 2 / 2 = 0.3466, or at the solution",
