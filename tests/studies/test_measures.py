@@ -11,7 +11,7 @@ from gradpath.data.memory import Batch
 from gradpath.studies.chapter import xor
 from gradpath.studies.chapter.gradient_noise import epochs, expected, gradient, measured, per_sample_squares
 from gradpath.studies.chapter.learning_rate import Course, course, labels
-from gradpath.studies.chapter.surfaces import SURFACES, arrival, departure
+from gradpath.studies.chapter.surfaces import SURFACES, arrival, departure, walks
 from gradpath.studies.claims.networks import built
 
 
@@ -67,3 +67,19 @@ def test_a_way_that_leaves_has_not_arrived() -> None:
     assert arrival(ravine, np.array([[1.0, 0.0], [0.0, 0.0], [np.nan, 0.0]])) == inf
     assert departure(np.array([[0.0, 0.0], [0.0, 0.4], [0.0, -0.6]])) == 2
     assert departure(np.array([[0.0, 0.0]])) == inf
+
+
+@pytest.mark.parametrize("name", ["sgd", "momentum", "rmsprop", "adam"])
+def test_many_rates_walk_as_one_does(name: str) -> None:
+    """Beside torch's optimiser at one rate."""
+    rates = [0.003, 0.01, 0.02]
+    for surface in SURFACES:
+        together = walks(surface, name, rates, 50)
+        for rate, path in zip(rates, together, strict=True):
+            weights = torch.nn.Parameter(torch.tensor(surface.start, dtype=torch.float64))
+            optimizer = built(0, "data=xor", f"optimizer={name}", f"optimizer.lr={rate}").make_optimizer([weights])
+            for _ in range(50):
+                optimizer.zero_grad()
+                surface.loss(weights).backward()
+                optimizer.step()
+            assert path[-1].tolist() == pytest.approx(weights.tolist(), rel=1e-9)

@@ -33,7 +33,9 @@ def in_parallel(function: Callable[..., Found], jobs: Mapping[str, tuple[Any, ..
         What `function` raises, the jobs that were still running then ended.
     """
     found: dict[str, Found] = {}
-    context = get_context("spawn")
+    # A process that has imported what they need, once for all calls, and is forked for each of them.
+    context = get_context("forkserver")
+    context.set_forkserver_preload([function.__module__])
     watched, held = context.Pipe(duplex=False)
     with (
         watched,

@@ -72,18 +72,21 @@ SURFACES = (
 
 
 def walks(surface: Surface, optimizer: str, rates: Sequence[float], steps: int) -> Path:
-    """The weights before each step and after the last, (rates, steps + 1, 2), of an option of the group `optimizer`."""
-    weights: list[Tensor] = [nn.Parameter(torch.tensor(surface.start, dtype=torch.float64)) for _ in rates]
-    stepper, path = _maker(optimizer)(weights), [torch.stack(weights).detach()]
-    (group,) = stepper.param_groups
-    # Each with its own rate, all of them in one step.
-    stepper.param_groups = [{**group, "params": [w], "lr": rate} for w, rate in zip(weights, rates, strict=True)]
+    """The weights before each step and after the last, (rates, steps + 1, 2), of an option of the group `optimizer`.
+
+    All rates at once: what an optimiser keeps of a weight depends on its gradients alone, and its step is in proportion to
+    the learning rate, so that a step at rate 1 gives them all.
+    """
+    each = torch.tensor(rates, dtype=torch.float64)[:, None]
+    weights = nn.Parameter(torch.tensor(surface.start, dtype=torch.float64).repeat(len(rates), 1))
+    stepper, path = _maker(optimizer)([weights]), [weights.detach().clone()]
+    stepper.param_groups[0]["lr"] = 1.0
     for _ in range(steps):
-        gradients = torch.autograd.grad(surface.loss(torch.stack(weights)).sum(), weights)
-        for w, gradient in zip(weights, gradients, strict=True):
-            w.grad = gradient
+        (weights.grad,) = torch.autograd.grad(surface.loss(weights).sum(), weights)
         stepper.step()
-        path.append(torch.stack(weights).detach())
+        with torch.no_grad():
+            weights.copy_(path[-1] + each * (weights - path[-1]))
+        path.append(weights.detach().clone())
     return torch.stack(path, 1).numpy()
 
 
