@@ -6,11 +6,11 @@
     python scripts/study.py --all --pages docs/studies          all of them, as pages with their pictures
 
 Stopped and started again, a study trains no run twice, unless the code has changed.
-Exit code 1: a conclusion does not hold. Writes to logs/studies/NAME/, or with --pages to that folder.
+Exit code 3: a conclusion does not hold. Writes to logs/studies/NAME/, or with --pages to that folder.
 """
 
 from gradpath.config import PROJECT
-from gradpath.studies.chapter.options import read
+from gradpath.studies.chapter.options import FAILED, read
 from gradpath.studies.script import one_line_ends
 
 
@@ -45,7 +45,7 @@ def main() -> int:
         verdicts[name] = found.verdict
     if chosen.all and chosen.pages:
         write_text(chosen.pages / "README.md", contents(CHAPTER, verdicts))
-    return int(failed > 0)
+    return FAILED if failed else 0
 
 
 if __name__ == "__main__":

@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from conftest import environment
+from gradpath.errors import RunFailed
+from gradpath.studies.chapter import tour
 from gradpath.studies.chapter.entries import CHAPTER
 
 
@@ -52,6 +54,18 @@ def test_wrong_input_and_the_end(command, project: Path) -> None:
     (project / "logs/tour.txt").write_text(f"{list(CHAPTER)[-1]}\n")
     assert command("scripts/tour.py").stdout == "The tour has come to its end; python scripts/tour.py 1 begins again.\n"
     (project / "logs/tour.txt").unlink()
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [("python -m no_such_module", 1), ("python -c __import__('os').kill(__import__('os').getpid(),9)", -9)],
+)
+def test_a_station_that_fails_was_not_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, typed: str, code: int) -> None:
+    monkeypatch.setattr(tour, "LAST", tmp_path / "tour.txt")
+    monkeypatch.setattr(tour, "commands", lambda: dict.fromkeys(CHAPTER, typed))
+    with pytest.raises(RunFailed, match=f"station 1 ended with exit code {code}: "):
+        tour.station(1)
+    assert not (tmp_path / "tour.txt").exists()
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from PIL import Image
 from gradpath.cli import CONF
 from gradpath.report.film import save_film
 from gradpath.studies import runs
-from gradpath.studies.chapter import learning_rate, losses, xor
+from gradpath.studies.chapter import batch_size, challenge, learning_rate, losses, optimizers, xor
 from gradpath.studies.chapter.entries import STUDIES
 from gradpath.studies.chapter.full_batch import train
 from gradpath.studies.chapter.page import page, terminal
@@ -145,8 +145,8 @@ def pairings(result: Study) -> None:
         ("trains", "refused", "refused"), ("trains", "trains", "refused"), ("trains", "refused", "trains"),
     ]  # fmt: skip
     (axes,) = result.figures["losses"].axes
-    assert (len(axes.lines), len(axes.collections)) == (2, 2)
-    assert [text.split(",")[0] for text in texts(result.figures["losses"])] == ["logits", "probabilities: softmax twice"]
+    assert (len(axes.lines), len(axes.collections)) == (3, 3)
+    assert [text.split(",")[0] for text in texts(result.figures["losses"])] == list(losses.WAYS)
 
 
 def ways(result: Study) -> None:
@@ -237,13 +237,31 @@ def test_c13_other_data_and_rates() -> None:
     assert result.holds
 
 
+ALL_LOSSES, ALL_WALKS = runs.losses, optimizers.walks
+# Of each study: what is broken, how, and the number of the conclusion that has to fail.
 FAULTS = {
-    # Softmax twice is softmax once: nothing makes it slower.
-    "losses": (losses.torch, "softmax", lambda z, dim: z, 3),
+    # A linear network that is none.
+    "xor": (torch.nn.Identity, "forward", lambda self, h: torch.tanh(h), 0),
+    "collapse": (torch.nn.Identity, "forward", lambda self, h: torch.tanh(h), 0),
     # A LeakyReLU that leaks nothing.
     "dead_units": (torch.nn.LeakyReLU, "forward", lambda self, h: torch.relu(h), 1),
-    # Layers that are linear no longer.
-    "collapse": (torch.nn.Identity, "forward", lambda self, h: torch.tanh(h), 0),
+    # Momentum that remembers nothing.
+    "optimizers": (optimizers, "walks", lambda surface, name, *rest: ALL_WALKS(surface, "sgd", *rest), 1),
+    # Constants that differ.
+    "symmetry": (torch.nn.init, "constant_", lambda weight, value: torch.nn.init.normal_(weight, value, 0.1), 0),
+    # Softmax twice is softmax once: nothing makes it slower.
+    "losses": (losses.torch, "softmax", lambda z, dim: z, 3),
+    # Curves that end where they began.
+    "learning_rate": (runs, "losses", lambda folder: ALL_LOSSES(folder)[::-1], 0),
+    # A BatchNorm that does nothing.
+    "batchnorm_placement": (torch.nn.BatchNorm1d, "forward", lambda self, h: h, 0),
+    # Batches that are all as noisy.
+    "batch_size": (batch_size, "measured", lambda *args: 1.0, 0),
+    # A goal that is not reached.
+    "challenge": (challenge, "GOAL", 0.999, 0),
+    # A sigmoid that lets everything through, a tanh that lets nothing through.
+    "vanishing": (torch.nn.Sigmoid, "forward", lambda self, h: h, 0),
+    "exploding": (torch.nn.Tanh, "forward", lambda self, h: torch.sigmoid(h), 0),
 }
 
 
@@ -254,3 +272,5 @@ def test_a_fault_fails_its_conclusion(name: str, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(where, what, fault)
     broken = study(name, quick=True)
     assert not broken.conclusions[number].holds, broken.conclusions[number]
+    # The verdict on the chapter is open where what it rests on fails.
+    assert broken.verdict.startswith("open") == bool(broken.conclusions[number].supports)

@@ -22,16 +22,21 @@ def test_labels_come_from_the_curves() -> None:
         "as well": 2.2 * steps**-0.5,
         "slowly": 2.0 * steps**-0.05,
         "jumps": np.where(steps < 50, 2.0 + 30 * (steps > 3), 0.5) + 0.0,
+        "swings": np.exp(0.6 * np.sin(steps / 20)),
         "up": 2.0 + 0.1 * steps,
         "dies": 2.0 * 10.0 ** steps[:20],
     }
     courses = {k: course([curve], 400) for k, curve in enumerate(made.values())}
-    assert list(labels(courses).values()) == ["best", "good", "too slow", "oscillating", "diverged", "diverged"]
-    assert courses[5] == Course(20.0, inf, inf, 20)
+    assert list(labels(courses).values()) == [
+        "best", "good", "too slow", "oscillating", "oscillating", "diverged", "diverged",
+    ]  # fmt: skip
+    assert courses[6] == Course(20.0, inf, inf, inf, 20)
     # One that has learnt the problem is good, though another is a thousand times lower.
-    assert labels({1: Course(1.0, 1.0, 1e-6, None), 2: Course(1.0, 1.0, 1e-2, None)}) == {1: "best", 2: "good"}
+    assert labels({1: Course(1.0, 1.0, 1.0, 1e-6, None), 2: Course(1.0, 1.0, 1.0, 1e-2, None)}) == {1: "best", 2: "good"}
+    # NaN before the second step is no zero.
+    assert labels({1: Course(1.0, 1.0, 1.0, 0.1, None), 2: Course(1.0, inf, inf, inf, 0)})[2] == "diverged"
     # Of rates that all stand still none is best.
-    assert set(labels({1: Course(1.0, 1.0, 0.99, None), 2: Course(1.0, 1.0, 0.98, None)}).values()) == {"too slow"}
+    assert set(labels({1: Course(1.0, 1.0, 1.0, 0.99, None), 2: Course(1.0, 1.0, 1.0, 0.98, None)}).values()) == {"too slow"}
 
 
 def test_the_plateaus_are_named() -> None:

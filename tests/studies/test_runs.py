@@ -87,11 +87,12 @@ def test_a_run_that_diverged_counts_as_chance() -> None:
     assert tuning.score(result | {"status": "ok"}, "val/accuracy") == 0.95
 
 
-def test_an_arm_is_tried_beyond_its_edges() -> None:
-    assert tuning._beyond(0.1, (0.01, 0.03, 0.1)) == 0.3
-    assert tuning._beyond(0.001, (0.001, 0.003)) == 0.0003
-    assert tuning._beyond(0.02, (0.01, 0.02)) == 0.1
-    assert tuning._beyond(0.03, (0.01, 0.03, 0.1)) is None
+def test_the_rates_next_to_the_best() -> None:
+    assert tuning.untried(0.1, (0.01, 0.03, 0.1)) == [0.3]
+    assert tuning.untried(0.001, (0.001, 0.003)) == [0.0003]
+    assert tuning.untried(0.01, (0.001, 0.01, 0.1)) == [0.003, 0.03]
+    assert tuning.untried(0.02, (0.01, 0.02)) == [0.03]
+    assert tuning.untried(0.03, (0.01, 0.03, 0.1)) == []
 
 
 @pytest.mark.slow
@@ -101,4 +102,8 @@ def test_the_best_rate_is_found_where_it_lies(place: Path) -> None:
     found = tuning.tuned("t", {"a": arm}, {"a": (1e-5, 3e-5)}, 1)["a"]
     assert sorted(found.validation) == [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]
     assert found.rate == 1e-3
-    assert found.shown[1] == "0.001"
+    assert found.shown[1] == "0.001*"
+    # Between decades, too.
+    found = tuning.tuned("t", {"a": arm}, {"a": (0.1, 0.01)}, 1)["a"]
+    assert {0.003, 0.03} <= set(found.validation)
+    assert found.shown[1] == f"{found.rate:g}"

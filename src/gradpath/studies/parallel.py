@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
-from multiprocessing import get_context
+from multiprocessing import get_context, resource_tracker
 from multiprocessing.connection import Connection
 from threading import Thread
 from typing import Any, TypeVar
@@ -43,7 +43,7 @@ def in_parallel(function: Callable[..., Found], jobs: Mapping[str, tuple[Any, ..
         ProcessPoolExecutor(os.cpu_count(), mp_context=context, initializer=_begin, initargs=(watched,)) as pool,
     ):
         try:
-            with _interrupts_ignored():
+            with _interrupts_deferred():
                 futures = {pool.submit(function, *arguments): name for name, arguments in jobs.items()}
             for future in as_completed(futures):
                 found[futures[future]] = future.result()
@@ -60,13 +60,16 @@ def in_parallel(function: Callable[..., Found], jobs: Mapping[str, tuple[Any, ..
 
 
 @contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """Processes started meanwhile ignore Ctrl-C for good: they are the caller's to end, and have nothing to say about it."""
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _interrupts_deferred() -> Iterator[None]:
+    """Ctrl-C waits until the processes stand. They never hear of it: they are the caller's to end, and a blocked signal is
+    blocked in what is started meanwhile for good."""
+    # Would unblock SIGINT when it starts.
+    resource_tracker.ensure_running()
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _begin(watched: Connection) -> None:

@@ -87,8 +87,9 @@ def dead_units(quick: bool = False) -> Study:
                 f"{moved['leaky_relu']} of {counts['leaky_relu']} LeakyReLU ones",
             ),
             Conclusion(
-                f"dead is dead: of the silent ReLU units at most one in twenty comes back in {steps} steps more",
-                ", ".join(f"{name} {stayed[name]} of {counts[name]} are silent still" for name in found),
+                f"of the silent ReLU units at most one in twenty comes back in {steps} steps more",
+                f"{stayed['relu']} of {counts['relu']} are silent still; of LeakyReLU's, which could come back, "
+                f"{stayed['leaky_relu']} of {counts['leaky_relu']}: there is little left to learn",
                 stayed["relu"] >= 0.95 * counts["relu"] > 0,
             ),
             Conclusion(

@@ -8,8 +8,8 @@ from statistics import fmean
 import numpy as np
 import numpy.typing as npt
 
-from gradpath.errors import ConfigError
-from gradpath.report.loss_curves import Line, loss_curves
+from gradpath.errors import ConfigError, RunFailed
+from gradpath.report.loss_curves import Line, loss_curves, smoothed
 from gradpath.report.style import COLOURS
 from gradpath.studies import runs
 from gradpath.studies.chapter.study import Conclusion, Study, Table, seeded
@@ -25,7 +25,8 @@ HEADER = ("rate", "label", "start", "peak / start", "end", "val accuracy")
 LABELS = (
     f"Diverged: NaN or Inf, or a loss that rose above {ROSE:g} times its start and ends above {UNLEARNT:g} of it. Best: the "
     f"lowest end (median of the last quarter). Good: an end within {AS_GOOD:g} times that, or below {LEARNT:g} of the "
-    f"start. Oscillating: of the rest, those that rose above {ROSE:g} times their start. Too slow: those that did not."
+    f"start. Oscillating: of the rest, those that rose above {ROSE:g} times their start or, smoothed, {ROSE:g} times what "
+    "they had been. Too slow: those that did not."
 )
 
 
@@ -33,18 +34,20 @@ LABELS = (
 class Course:
     """What the curves of one rate have in common, over its seeds.
 
-    start: mean loss before the first step. peak: the highest, as a multiple of the start, on (geometric) average. end: the
-    median of the last quarter, likewise; inf where NaN or Inf was met. died: the step at which it was, None where never.
+    start: mean loss before the first step. peak: the highest, as a multiple of the start, on (geometric) average. swing: how
+    many times what it had been before the smoothed curve rose to, likewise. end: the median of the last quarter, likewise.
+    peak, swing and end are inf where NaN or Inf was met. died: the step at which it was, None where never.
     """
 
     start: float
     peak: float
+    swing: float
     end: float
     died: int | None
 
     @property
     def rose(self) -> bool:
-        return self.peak > ROSE
+        return max(self.peak, self.swing) > ROSE
 
 
 def course(curves: Sequence[Curve], steps: int) -> Course:
@@ -52,11 +55,15 @@ def course(curves: Sequence[Curve], steps: int) -> Course:
     deaths = [len(curve) for curve in curves if len(curve) < steps]
     start = fmean(float(curve[0]) for curve in curves)
     if deaths:
-        return Course(start, float("inf"), float("inf"), min(deaths))
+        return Course(start, float("inf"), float("inf"), float("inf"), min(deaths))
     tiny = 1e-12
+    swings = []
+    for curve in curves:
+        values = np.maximum(smoothed(curve)[1], tiny)
+        swings.append(log(float((values / np.minimum.accumulate(values)).max())))
     peaks = [log(max(float(curve.max()), tiny) / max(float(curve[0]), tiny)) for curve in curves]
     ends = [log(max(float(np.median(curve[-max(1, len(curve) // 4) :])), tiny)) for curve in curves]
-    return Course(start, exp(fmean(peaks)), exp(fmean(ends)), None)
+    return Course(start, exp(fmean(peaks)), exp(fmean(swings)), exp(fmean(ends)), None)
 
 
 def labels(courses: Mapping[float, Course]) -> dict[float, str]:
@@ -64,9 +71,13 @@ def labels(courses: Mapping[float, Course]) -> dict[float, str]:
 
     diverged: NaN or Inf, or a loss that rose above twice its start and ended above half of it. best: the lowest end of the
     others. good: an end within 1.5 times the best's, or below a fiftieth of the start. Of the rest, oscillating: those that
-    rose above twice their start; too slow: those that never did.
+    rose above twice their start or, smoothed, twice what they had been; too slow: those that never did.
     """
-    found = {rate: "diverged" for rate, one in courses.items() if one.died or (one.rose and one.end > UNLEARNT * one.start)}
+    found = {
+        rate: "diverged"
+        for rate, one in courses.items()
+        if one.died is not None or (one.peak > ROSE and one.end > UNLEARNT * one.start)
+    }
     rest = {rate: one for rate, one in courses.items() if rate not in found}
     best = min(rest, key=lambda rate: rest[rate].end, default=None)
     for rate, one in rest.items():
@@ -97,6 +108,8 @@ def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides
     place = _folder(quick, overrides)
     results = runs.train_all(place, cells)
     curves = {rate: [runs.losses(runs.STUDIES / place / f"{rate:g}_{seed}") for seed in seeds] for rate in rates}
+    if not all(len(curve) for many in curves.values() for curve in many):
+        raise RunFailed(f"the loss is not finite before the first step, whatever the learning rate: {' '.join(overrides)}")
     # One more than the longest where even that one met NaN: nobody knows how far the others would have gone.
     dead = {name for name, result in results.items() if result["status"] == "diverged"}
     steps = max(len(curves[rate][seed]) + (f"{rate:g}_{seed}" in dead) for rate in rates for seed in seeds)
@@ -128,7 +141,7 @@ def _folder(quick: bool, overrides: Sequence[str]) -> str:
 
 
 def _row(rate: float, one: Course, label: str, accuracy: Sequence[float]) -> tuple[str, ...]:
-    if one.died:
+    if one.died is not None:
         return f"{rate:g}", f"{label} at step {one.died}", f"{one.start:.3g}", "", "", ""
     shown = fmean(accuracy)
     return (
@@ -168,5 +181,9 @@ def _conclusions(
         alone = labels({rate: course([many[seed]], steps) for rate, many in curves.items()})
         bests += [f"{rate:g}" for rate, label in alone.items() if label == "best"] or ["none"]
     if len(bests) > 1:
-        conclusions.append(Conclusion("the same rate is best with every seed", ", ".join(bests), len(set(bests)) == 1))
+        conclusions.append(
+            Conclusion(
+                "the same rate is best with every seed", ", ".join(bests), {*bests} != {"none"} and len({*bests}) == 1
+            )
+        )
     return conclusions

@@ -62,7 +62,7 @@ def optimizers(quick: bool = False) -> Study:
     return Study(
         setting="; ".join(f"{one.title}: {one.formula}, steps to a loss of {one.goal:g} for good" for one in SURFACES)
         + f"; of {len(RATES)} rates the quickest, its neighbours' steps included. MNIST: the default network, "
-        f"{digits.steps} steps at a constant rate, {how(seeds)}.",
+        f"{digits.steps} steps at a constant rate, {how(seeds, quick)}.",
         table=Table(
             ("optimiser", *(f"{surface.title}: steps" for surface in SURFACES), "MNIST", "at rate"),
             [

@@ -10,6 +10,8 @@ from gradpath.errors import ConfigError, nearest
 from gradpath.studies.chapter.entries import STUDIES, Entry
 from gradpath.studies.script import Arguments
 
+# Exit code of a study with a conclusion that does not hold: 1 is that of one that could not be made.
+FAILED = 3
 # What a study that takes overrides gives its runs itself.
 OWN = ("seed", "optimizer.lr", "schedule", "probe", "trainer.log_every_n_steps", "resume")
 

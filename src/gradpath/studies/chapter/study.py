@@ -57,8 +57,8 @@ class Study:
         if not bearing:
             return ""
         if not all(conclusion.holds for conclusion in bearing):
-            return "not shown by these numbers"
-        word = "right in part" if supported and contradicted else "right" if supported else "wrong"
+            return "open: a conclusion that bears on it fails"
+        word = "right in part" if supported and contradicted else "right" if supported else "not borne out"
         return f"{word}: {'; '.join(conclusion.supports or conclusion.contradicts for conclusion in bearing)}"
 
 

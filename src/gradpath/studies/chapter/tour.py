@@ -10,6 +10,7 @@ from gradpath.config import PROJECT
 from gradpath.errors import RunFailed
 from gradpath.files import write_text
 from gradpath.studies.chapter.entries import CHAPTER, Entry
+from gradpath.studies.chapter.options import FAILED
 
 WIDTH = 80
 # The name of the station that was seen last.
@@ -39,7 +40,7 @@ def station(number: int) -> None:
     print("\n".join(announced(number, CHAPTER[name], typed)), flush=True)
     began = time.perf_counter()
     code = run(typed)
-    if code > 1 or (code and CHAPTER[name].typed):
+    if code not in (0, FAILED):
         raise RunFailed(f"station {number} ended with exit code {code}: {typed}")
     LAST.parent.mkdir(exist_ok=True)
     write_text(LAST, f"{name}\n")

@@ -11,7 +11,7 @@ from gradpath.studies.chapter.study import percent, seeded
 
 # What a run that met NaN counts as: it guesses one digit of ten.
 CHANCE = 0.1
-# Where the best rate is the lowest or the highest that was tried, the next of these is tried, so often.
+# Those next to the best rate are tried, too, so often.
 LADDER = tuple(float(f"{digit}e{power}") for power in range(-8, 3) for digit in (1, 3))
 MORE = 3
 
@@ -19,7 +19,7 @@ MORE = 3
 @dataclass(frozen=True)
 class Tuned:
     """One arm. validation: rate -> accuracy, a number per seed. tests: test accuracy at the best rate, likewise. folders: of
-    these runs. diverged: all of them met NaN."""
+    these runs. diverged: all of them met NaN, and so at the best rate did those of all others."""
 
     validation: Mapping[float, list[float]]
     tests: list[float]
@@ -38,8 +38,11 @@ class Tuned:
 
     @property
     def shown(self) -> tuple[str, str]:
-        """Test accuracy and rate, for a table."""
-        return ("diverged", "any") if self.diverged else (percent(self.tests), f"{self.rate:.1g}")
+        """Test accuracy and rate, for a table; an asterisk where the best is the lowest or the highest that was tried."""
+        low, high = min(self.validation), max(self.validation)
+        if self.diverged:
+            return "diverged", f"{low:.1g} to {high:.1g}"
+        return percent(self.tests), f"{self.rate:.1g}" + "*" * (self.rate in (low, high))
 
 
 def tuned(
@@ -50,19 +53,19 @@ def tuned(
     keep: bool = False,
     more: int = MORE,
 ) -> dict[str, Tuned]:
-    """Trains every arm at each of its rates with each seed, and beyond them where the best lies at their edge.
+    """Trains every arm at each of its rates with each seed, and at those next to the best until both have been tried.
 
     Args:
         place: the study's folder. arms: name -> overrides. rates: of each arm, to begin with. keep: leave the weights in
-            the folders. more: how often an arm's rates are added to.
+            the folders. more: how often rates are added at most.
     """
     tried = {name: sorted(rates[name]) for name in arms}
     found = _trained(place, arms, tried, seeds, keep)
     for _ in range(more):
-        edges = {name: beyond for name, one in found.items() if (beyond := _beyond(one.rate, tried[name]))}
-        if not edges:
+        nearer = {name: untried(one.rate, tried[name]) for name, one in found.items()}
+        if not any(nearer.values()):
             break
-        tried = {name: sorted([*known, *([edges[name]] if name in edges else [])]) for name, known in tried.items()}
+        tried = {name: sorted([*known, *nearer[name]]) for name, known in tried.items()}
         found = _trained(place, arms, tried, seeds, keep)
     return found
 
@@ -72,12 +75,17 @@ def best(validation: Mapping[float, list[float]]) -> float:
     return max(validation, key=lambda rate: fmean(validation[rate]))
 
 
-def how(seeds: int) -> str:
+def how(seeds: int, quick: bool) -> str:
     """For a page."""
-    return (
-        f"each at the learning rate that validates best (of 1 and 3 times powers of ten, on until the best is no edge), "
-        f"{seeded(seeds)}; a run that met NaN counts as 10 %"
-    )
+    rates = "of those tried" if quick else "of 1 and 3 times powers of ten, its neighbours tried too; *: all but one"
+    return f"each at the learning rate that validates best ({rates}), {seeded(seeds)}; a run that met NaN counts as 10 %"
+
+
+def untried(rate: float, tried: Sequence[float]) -> list[float]:
+    """Those of the rates next to `rate`, 1 and 3 times powers of ten, that are not among `tried`."""
+    below = next((known for known in reversed(LADDER) if known < rate / 1.2), None)
+    above = next((known for known in LADDER if known > 1.2 * rate), None)
+    return [known for known in (below, above) if known is not None and known not in tried]
 
 
 def _trained(
@@ -107,15 +115,6 @@ def _trained(
 def score(result: Mapping[str, Any], metric: str) -> float:
     """A metric of a run; CHANCE of one that diverged, whatever it had reached before."""
     return CHANCE if result["status"] == "diverged" else float(result["metrics"][metric])
-
-
-def _beyond(rate: float, tried: Sequence[float]) -> float | None:
-    """The rate to try next where `rate` is the lowest or the highest of `tried`."""
-    if len(tried) > 1 and rate not in (tried[0], tried[-1]):
-        return None
-    if rate == tried[-1]:
-        return next((known for known in LADDER if known > 1.5 * rate), None)
-    return next((known for known in reversed(LADDER) if known < rate / 1.5), None)
 
 
 def _cell(name: str, rate: float, seed: int) -> str:
