@@ -22,6 +22,7 @@ def main() -> int:
 
     from gradpath.files import write_text
     from gradpath.report.film import save_film
+    from gradpath.studies.chapter.commands import verdicts
     from gradpath.studies.chapter.entries import CHAPTER, STUDIES
     from gradpath.studies.chapter.page import contents, page, terminal
     from gradpath.studies.chapter.registry import study
@@ -30,7 +31,7 @@ def main() -> int:
     if chosen.pages:
         # Before anything is trained: a folder that cannot be written to is a wrong input.
         chosen.pages.mkdir(parents=True, exist_ok=True)
-    failed, verdicts = 0, {}
+    failed, found_of = 0, {}
     for name in chosen.names:
         found = study(name, quick=chosen.quick, **chosen.given)
         folder = chosen.pages or PROJECT / "logs/studies" / chosen.places[name]
@@ -42,9 +43,9 @@ def main() -> int:
             save_film(frames, folder / f"{stem}.gif")
         write_text(folder / f"{name}.md", page(STUDIES[name], found, chosen.typed[name]))
         failed += not found.holds
-        verdicts[name] = found.verdict
+        found_of[name] = found.verdict
     if chosen.all and chosen.pages:
-        write_text(chosen.pages / "README.md", contents(CHAPTER, verdicts))
+        write_text(chosen.pages / "README.md", contents(CHAPTER, found_of | verdicts()))
     return FAILED if failed else 0
 
 

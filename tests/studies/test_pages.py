@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from gradpath.config import PROJECT
-from gradpath.studies.chapter import activations
+from gradpath.studies.chapter import activations, commands
 from gradpath.studies.chapter.entries import CHAPTER, STUDIES
 from gradpath.studies.chapter.page import contents, page, terminal
 from gradpath.studies.chapter.study import Conclusion, Study, Table
@@ -19,11 +19,12 @@ def test_every_claim_is_in_the_contents() -> None:
     claims = [claim for entry in CHAPTER.values() for claim in entry.claims]
     assert list(dict.fromkeys(claims)) == [f"C{k}" for k in range(1, 19)]
     written = (PROJECT / "docs/studies/README.md").read_text()
-    verdicts = {}
+    found = {}
+    assert all(said.startswith("right: ") for said in commands.verdicts().values())
     for name, entry in STUDIES.items():
         text = (PROJECT / f"docs/studies/{name}.md").read_text()
-        (verdicts[name],) = re.findall(r"^\*\*Found:\*\* (.*)\.$", text, re.MULTILINE)
-        assert re.match("right|not borne out", verdicts[name])
+        (found[name],) = re.findall(r"^\*\*Found:\*\* (.*)\.$", text, re.MULTILINE)
+        assert re.match("right|not borne out", found[name])
         assert text.startswith(f"# {entry.title}")
         assert f"\npython scripts/study.py {name}\n" in text
         assert "**fails**" not in text
@@ -32,7 +33,7 @@ def test_every_claim_is_in_the_contents() -> None:
                 assert 700 <= opened.width <= 2000
                 assert 300 <= opened.height <= 1600
                 assert len(opened.convert("RGB").getcolors(1 << 24) or []) > 50
-    assert written == contents(CHAPTER, verdicts)
+    assert written == contents(CHAPTER, found | commands.verdicts())
     assert "(docs/studies/README.md)" in (PROJECT / "README.md").read_text()
 
 

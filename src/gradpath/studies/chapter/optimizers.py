@@ -106,7 +106,7 @@ def _of_the_ways(ravine: Mapping[str, Way], saddle: Mapping[str, Way]) -> list[C
             all(abs(first[name] / steep - 1) < 1e-6 for name in ("sgd", "momentum"))
             and all(abs(first[name] - 1) < 1e-6 for name in ("rmsprop", "adam")),
             supports=f"where one gradient is {steep:.3g} times the other, SGD's first step is {first['sgd']:.3g} times as "
-            f"long, RMSProp's and Adam's {first['adam']:.3g} times",
+            f"long, RMSProp's {first['rmsprop']:.3g} and Adam's {first['adam']:.3g} times",
         ),
         Conclusion(
             "momentum is quicker through the ravine than SGD",

@@ -37,7 +37,7 @@ def contents(chapter: Mapping[str, Entry], verdicts: Mapping[str, str]) -> str:
     """Every claim with its page and what was found, or with the command that shows it.
 
     Args:
-        verdicts: name of the study -> its verdict.
+        verdicts: name of the entry -> whether the chapter is right.
     """
     rows = []
     for name, entry in chapter.items():

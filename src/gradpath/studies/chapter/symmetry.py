@@ -57,7 +57,7 @@ def symmetry(quick: bool = False) -> Study:
                 "with all weights equal every unit of a layer stays the same: rank at most 1 after training",
                 ", ".join(f"{init}: rank {ranks[init][steps]}, {distinct(trained[init][0].network)} unit" for init in ALIKE),
                 all(ranks[init][steps] <= 1 and distinct(one.network) == 1 for init in ALIKE for one in trained[init]),
-                supports=f"with equal weights {distinct(trained['zeros'][0].network)} of 32 units is different",
+                supports=f"with equal weights the rank of 32 units is {max(ranks[init][steps] for init in ALIKE)} at most",
             ),
             Conclusion(
                 "with zeros nothing but the last bias ever moves",
@@ -68,7 +68,7 @@ def symmetry(quick: bool = False) -> Study:
                 "every random scheme has full rank from the start, keeps it and learns",
                 f"ranks {min(lowest)} to 32, accuracy at least {learnt:.0%}, against {stuck:.0%}",
                 min(lowest) == 32 and learnt > stuck,
-                supports=f"with Xavier's, He's and every other random scheme {min(lowest)} are",
+                supports=f"with Xavier's, He's and every other random scheme it is {min(lowest)}",
             ),
         ],
         figures={"symmetry": draw(ranks, trained, steps)},

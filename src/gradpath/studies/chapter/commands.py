@@ -1,0 +1,38 @@
+"""What the commands of claims without a study find, for the contents: their own functions, called with their own words."""
+
+from gradpath.byhand.options import read
+from gradpath.studies.by_hand import mlp, one_neuron, two_neurons
+from gradpath.studies.chapter.entries import CHAPTER
+from gradpath.studies.claims.networks import built
+
+# Of float64 and a few sums.
+EXACT = 1e-12
+PARAMETERS = 101_770
+
+
+def verdicts() -> dict[str, str]:
+    """Name of the entry -> whether the chapter is right."""
+    count = sum(parameter.numel() for parameter in built(0, "data=mnist", "model=two_layer").network.parameters())
+    chain, two_layer, network = (
+        read(CHAPTER[f"by_hand_{name}"].typed.split()[2:]) for name in ("chain", "two_layer", "mlp")
+    )
+    lines, autograd, _ = one_neuron(chain.given, chain.activation)
+    off = max(abs(line.value - autograd[line.name]) for line in lines.lines)
+    factors, autograd, _ = two_neurons(two_layer.given, two_layer.activation, two_layer.loss)
+    product = factors.lines[-1]
+    found, _ = mlp(network.overrides)
+    return {
+        "parameters": _said(count == PARAMETERS, f"{count:,}"),
+        "by_hand_chain": _said(off < EXACT, f"{len(lines.lines)} lines, each within {EXACT:g} of autograd's"),
+        "by_hand_two_layer": _said(
+            abs(product.value - autograd["dL/dw11"]) < EXACT, f"`{product.formula}` is autograd's gradient within {EXACT:g}"
+        ),
+        "by_hand_mlp": _said(
+            max(found.computed.values()) == 1 and found.largest < EXACT,
+            f"{found.entries:,} numbers, each computed once; path by path it would be {found.paths:,} paths",
+        ),
+    }
+
+
+def _said(right: bool, number: str) -> str:
+    return f"{'right' if right else 'not borne out'}: {number}"
