@@ -60,7 +60,7 @@ def terminal(entry: Entry, study: Study) -> list[str]:
     lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
     lines.append("")
     if study.verdict:
-        lines += [*_wrapped(f"the chapter is {study.verdict}", ""), ""]
+        lines += [*_wrapped(f"found {study.verdict}", ""), ""]
     for conclusion in study.conclusions:
         lines += _wrapped(f"{'holds' if conclusion.holds else 'FAILS'}: {conclusion.statement}", "")
         lines += _wrapped(conclusion.measured, INDENT)
