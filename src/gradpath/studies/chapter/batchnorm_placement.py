@@ -62,7 +62,7 @@ def batchnorm_placement(quick: bool = False) -> Study:
             ),
             Conclusion(
                 "before the activation, as recommended, learns no less than after it",
-                f"before - after {gained} of the test images, each at its best rate; before - none {over_none}",
+                f"test accuracy, each at its best rate: before - after {gained}, before - none {over_none}",
                 gained.high >= 0,
                 supports=f"before tests {gained} better than after" if gained.low > 0 else "",
                 contradicts="" if gained.low > 0 else f"before tests {gained} beside after: no difference is shown",

@@ -76,7 +76,7 @@ def dead_units(quick: bool = False) -> Study:
         conclusions=[
             Conclusion(
                 "large steps leave ReLU units dead: silent on every sample",
-                f"{grown} of the units, to {percent(shares['relu'], 0)}",
+                f"{percent(shares['relu'], 0)} of the units, {grown} more than at the start",
                 grown.low > 0.1,
             ),
             Conclusion(
@@ -94,7 +94,7 @@ def dead_units(quick: bool = False) -> Study:
             ),
             Conclusion(
                 "fewer LeakyReLU units end silent",
-                f"ReLU - LeakyReLU {fewer} of the units; training accuracy "
+                f"ReLU - LeakyReLU {fewer}; training accuracy "
                 + ", ".join(f"{name} {percent([one.accuracy for one in many], 0)}" for name, many in found.items()),
                 fewer.low > 0,
             ),

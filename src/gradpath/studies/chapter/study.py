@@ -81,7 +81,7 @@ class Difference:
     error: float | None
 
     def __str__(self) -> str:
-        return f"{self.mean:+.1%}" + ("" if self.error is None else f" +- {self.error:.1%}")
+        return f"{100 * self.mean:+.1f}" + ("" if self.error is None else f" +- {100 * self.error:.1f}") + " points"
 
     @property
     def low(self) -> float:
