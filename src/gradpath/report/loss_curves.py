@@ -58,7 +58,7 @@ def loss_curves(lines: Sequence[Line], steps: int, title: str, levels: Mapping[s
                 label = None
     for name, loss in (levels or {}).items():
         axes.axhline(loss, color="0.55", linewidth=6, alpha=0.5, zorder=0)
-        axes.annotate(name, (1.05, 0.93 * loss), fontsize=TICK, color="0.3", va="top")
+        axes.annotate(name, (0.97 * steps, 0.88 * loss), fontsize=TICK, color="0.3", ha="right", va="top")
     dress(axes, "step", "training loss", xscale="log", yscale="log", ylim=(low, high), xlim=(1, steps))
     figure.legend(fontsize=TICK, loc="outside lower center", ncols=2, frameon=False)
     return figure

@@ -150,7 +150,7 @@ def _train(
 
 
 def draw(ways: Mapping[str, Way]) -> Figure:
-    figure = new_figure("Cross-entropy takes logits")
+    figure = new_figure("Three ways to train on ten classes")
     axes = figure.subplots()
     for (label, way), colour, dashes in zip(ways.items(), COLOURS, DASHES, strict=False):
         many, at = 100 * way.accuracies, np.arange(1, way.accuracies.shape[1] + 1)
