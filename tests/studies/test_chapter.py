@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from gradpath.cli import CONF
+from gradpath.errors import RunFailed
 from gradpath.report.film import save_film
 from gradpath.studies import runs
 from gradpath.studies.chapter import batch_size, challenge, learning_rate, losses, optimizers, xor
@@ -234,7 +235,15 @@ def test_c13_other_data_and_rates() -> None:
     # A regression has no accuracy to show.
     assert result.table.header[-1] == "end"
     assert all(result.table.rows[-1])
+    assert {len(row) for row in result.table.rows} == {len(result.table.header)}
     assert result.holds
+
+
+@pytest.mark.slow
+def test_c13_a_loss_that_is_no_number() -> None:
+    """Before any step: no learning rate is to blame, and none is labelled."""
+    with pytest.raises(RunFailed, match="not finite before the first step, whatever the learning rate"):
+        learning_rate.learning_rate(True, [0.1, 0.01], ("data=xor", "init=normal", "init.std=1e30", "model.hidden=[8,8,8]"))
 
 
 ALL_LOSSES, ALL_WALKS = runs.losses, optimizers.walks

@@ -21,12 +21,12 @@ ROSE, UNLEARNT = 2.0, 0.5
 # Within this factor of the lowest end a rate is as good; below this share of its start the problem is learnt at any rate.
 AS_GOOD, LEARNT = 1.5, 0.02
 
-HEADER = ("rate", "label", "start", "peak / start", "end", "val accuracy")
+HEADER = ("rate", "label", "start", "peak / start", "swing", "end", "val accuracy")
 LABELS = (
     f"Diverged: NaN or Inf, or a loss that rose above {ROSE:g} times its start and ends above {UNLEARNT:g} of it. Best: the "
     f"lowest end (median of the last quarter). Good: an end within {AS_GOOD:g} times that, or below {LEARNT:g} of the "
     f"start. Oscillating: of the rest, those that rose above {ROSE:g} times their start or, smoothed, {ROSE:g} times what "
-    "they had been. Too slow: those that did not."
+    "they had been (swing). Too slow: those that did not."
 )
 
 
@@ -142,13 +142,14 @@ def _folder(quick: bool, overrides: Sequence[str]) -> str:
 
 def _row(rate: float, one: Course, label: str, accuracy: Sequence[float]) -> tuple[str, ...]:
     if one.died is not None:
-        return f"{rate:g}", f"{label} at step {one.died}", f"{one.start:.3g}", "", "", ""
+        return f"{rate:g}", f"{label} at step {one.died}", f"{one.start:.3g}", "", "", "", ""
     shown = fmean(accuracy)
     return (
         f"{rate:g}",
         label,
         f"{one.start:.3g}",
         f"{one.peak:.3g}",
+        f"{one.swing:.3g}",
         f"{one.end:.3g}",
         f"{shown:.1%}" if isfinite(shown) else "",
     )
