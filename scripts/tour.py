@@ -47,5 +47,5 @@ def asked_to_stop() -> bool:
 
 
 if __name__ == "__main__":
-    with one_line_ends("python scripts/tour.py goes on at the same station."):
+    with one_line_ends("python scripts/tour.py goes on where it was."):
         main()

@@ -20,6 +20,12 @@ def test_random_weights_follow_the_seed(command) -> None:
     assert "tanh'(h) = 1 - tanh(h)^2" in outputs[0]
 
 
+def test_numbers_as_they_are_written(command) -> None:
+    done = command("scripts/by_hand.py", "chain", "x=1e-3", "y=-2.5E1", "weights=[1e0,2]")
+    assert done.returncode == 0, done.stderr
+    assert "x=0.001  y=-25  w1=1  b1=0  w2=2  b2=0" in done.stdout
+
+
 def test_any_network(command) -> None:
     done = command(
         "scripts/by_hand.py", "mlp", "data=xor_noisy", "model.hidden=[4,3]", "activation=gelu", "norm=batch_before"

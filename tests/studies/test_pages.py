@@ -82,7 +82,7 @@ def test_the_command(command, project: Path) -> None:
         ("rates=[1,2]", "rates=[1,2]: which study is it for?"),
         ("learning_rate seed=3", "seed=3: learning_rate sets it itself"),
         ("learning_rate rate=[1,2]", "rate=[1,2]: learning_rate has no such key. Did you mean rates?"),
-        ("learning_rate rates=[1,1]", "rates=[1.0, 1.0]: must be 2 to 7 different positive numbers"),
+        ("learning_rate --quick rates=[1,1]", "rates=[1.0, 1.0]: must be 2 to 7 different positive numbers"),
         ("learning_rate activation=relu,tanh", "activation=relu,tanh: "),
         ("--quick", "which study? There are xor, collapse"),
         ("activations rates=[1,2]", "rates=[1,2]: activations has no such key. It takes none."),

@@ -74,9 +74,18 @@ def read(arguments: Sequence[str]) -> Typed:
 
 def _value(text: str, value: str) -> Any:
     try:
-        return yaml.safe_load(value)
+        found = yaml.safe_load(value)
     except yaml.YAMLError:
         raise ConfigError(f"{text}: not understood; write a number, or a list as [1,0].") from None
+    return [_number(one) for one in found] if isinstance(found, list) else _number(found)
+
+
+def _number(one: Any) -> Any:
+    """YAML takes 1e-3 for a word."""
+    try:
+        return float(one) if isinstance(one, str) else one
+    except ValueError:
+        return one
 
 
 def _numbers(key: str, value: Any, counts: Sequence[int]) -> list[float]:

@@ -37,7 +37,7 @@ class Arguments(ArgumentParser):
 
     def read(self, typed: Sequence[str] | None = None) -> Namespace:
         """What was typed, on the command line unless it is given."""
-        chosen, unknown = self.parse_known_args(typed)
+        chosen, unknown = self.parse_known_intermixed_args(typed)
         if unknown:
             options = [name for action in self._actions for name in action.option_strings]
             allowed = " ".join(self.format_usage().split()[2:])

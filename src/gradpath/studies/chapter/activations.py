@@ -56,7 +56,7 @@ def activations(quick: bool = False) -> Study:
         setting="phi and phi' of each option on [-6, 6], the derivative by autograd. Flat: a slope below "
         f"{FLAT:.0%} of the steepest; dead: 0. E phi'(z)^2: for z from N(0, 1).",
         table=Table(
-            ("activation", "largest slope", "E phi'(z)^2", "flat", "dead"),
+            ("activation", "steepest", "E phi'(z)^2", "flat", "dead"),
             [
                 (name, f"{steepest[name]:.3g}", f"{one.kept:.4f}", _zone(one, one.flat), _zone(one, one.dead))
                 for name, one in shapes.items()
@@ -136,14 +136,14 @@ def _panel(axes: Axes, one: Shape) -> None:
 
 
 def _zone(one: Shape, where: Zone) -> str:
-    """`h < -3.5, h > 3.5`: its parts at either end."""
-    if not where.any():
-        return ""
+    """`h < -3.5, 0.1 < h < 0.3, h > 3.5`: its parts from left to right."""
     if where.all():
         return "everywhere"
+    edges = np.flatnonzero(np.diff(where.astype(int))) + 1
     parts = []
-    if where[0]:
-        parts.append(f"h < {one.h[np.argmin(where) - 1] + 0.0:.2g}")
-    if where[-1]:
-        parts.append(f"h > {one.h[len(where) - np.argmin(where[::-1])]:.2g}")
-    return ", ".join(parts) or "inside"
+    for begin, end in zip([0, *edges], [*edges, len(where)], strict=True):
+        if where[begin]:
+            left, right = one.h[begin] + 0.0, one.h[end - 1] + 0.0
+            low = f"{left:.2g} < " if begin > 0 else ""
+            parts.append(f"h > {left:.2g}" if end == len(where) else f"{low}h < {right:.2g}")
+    return ", ".join(parts)

@@ -110,7 +110,7 @@ def batch_size(quick: bool = False) -> Study:
                 f"{LONGER} with as many epochs {found[LONGER].mean:.1%}, with as many steps {percent(more_steps.tests)}, "
                 f"{behind} beside {MIDDLE}",
                 more_steps.mean > (found[LONGER].mean + found[MIDDLE].mean) / 2,
-                contradicts=f"batches of {LONGER} are {short} beside {MIDDLE} with as many epochs, {behind} with as many "
+                contradicts=f"batches of {LONGER} test {short} beside {MIDDLE} with as many epochs, {behind} with as many "
                 "steps",
             ),
         ],

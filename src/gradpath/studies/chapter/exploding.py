@@ -1,5 +1,7 @@
 """Exploding gradients (C17): which networks blow them up, by the factor that theory says, and what training makes of it."""
 
+from math import pi
+
 from gradpath.studies.chapter.depth import accuracies, draw, flow, setting, table
 from gradpath.studies.chapter.study import Conclusion, Study
 
@@ -30,12 +32,12 @@ def exploding(quick: bool = False) -> Study:
                 "too large a scale blows the gradient up, and so does BatchNorm at any; He's and the critical one do not",
                 ", ".join(f"{name} {one.ratio:.2g}" for name, one in flows.items()),
                 all(flows[name].ratio > 1e2 for name in SICK) and all(0.1 < flows[name].ratio < 10 for name in HEALTHY),
-                supports=", ".join(f"{name} {flows[name].factors[0]:.2f} per layer" for name in SICK),
+                supports="per layer " + ", ".join(f"{flows[name].factors[0]:.2f} ({name})" for name in SICK),
             ),
             Conclusion(
                 "by the factor of theory: sqrt(sigma_w^2 E phi'^2) per layer; behind BatchNorm about sqrt(pi / (pi - 1))",
                 f"measured / predicted factor {min(off):.3f} to {max(off):.3f}; "
-                f"with BatchNorm {flows[BATCH_NORM].factors[0]:.3f} (1.211)",
+                f"with BatchNorm {flows[BATCH_NORM].factors[0]:.3f}, sqrt(pi / (pi - 1)) = {(pi / (pi - 1)) ** 0.5:.3f}",
                 all(abs(ratio - 1) < 0.05 for ratio in off),
                 supports=f"within {max(abs(ratio - 1) for ratio in off):.1%} of theory's factor",
             ),

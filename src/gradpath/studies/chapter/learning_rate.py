@@ -130,7 +130,7 @@ def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides
         table=Table(HEADER[:shown], [row[:shown] for row in rows]),
         conclusions=_conclusions(ordered, curves, steps, found),
         figures={"learning_rate": loss_curves(lines, steps, "Which learning rate?")},
-        captions={"learning_rate": "Loss of each rate; faint: one run, strong: smoothed; an x marks where NaN ended one."},
+        captions={"learning_rate": "Loss of each rate; faint: one run, strong: smoothed; an x, where NaN ended one."},
     )
 
 
@@ -165,7 +165,7 @@ def _conclusions(
     conclusions = []
     # Of rates that all end alike there is no order.
     if len(set(ranks)) > 1:
-        said = "from the highest rate to the lowest: diverged, oscillating, good, slow"
+        said = "the labels are in the order of the rates: diverged above oscillating above good above too slow"
         conclusions.append(Conclusion(said, measured, ranks == sorted(ranks)))
     if sorted(rates) == sorted(RATES):
         ends = found[rates[0]], found[rates[-1]]

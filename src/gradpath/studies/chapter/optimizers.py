@@ -101,7 +101,7 @@ def _of_the_ways(ravine: Mapping[str, Way], saddle: Mapping[str, Way]) -> list[C
     return [
         Conclusion(
             "SGD's and momentum's first step is in proportion to the gradient; RMSProp and Adam step as far in each weight",
-            f"across / along the ravine, where the gradient is {steep:.3g}: "
+            f"across / along the ravine, where the gradient is {steep:.3g} times as large across: "
             + ", ".join(f"{name} {ratio:.3g}" for name, ratio in first.items()),
             all(abs(first[name] / steep - 1) < 1e-6 for name in ("sgd", "momentum"))
             and all(abs(first[name] - 1) < 1e-6 for name in ("rmsprop", "adam")),

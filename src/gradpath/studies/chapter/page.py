@@ -7,6 +7,12 @@ from gradpath.studies.chapter.entries import Entry
 from gradpath.studies.chapter.study import Study, Table
 
 WIDTH, INDENT = 80, "       "
+# What a page explains where it occurs.
+NOTES = {
+    "% +- ": "x% +- y%: mean and standard deviation over seeds.",
+    " points": "points: percentage points, mean and standard error of the difference seed by seed.",
+    "* |": "\\*: the lowest or the highest of the rates that were tried.",
+}
 
 
 def page(entry: Entry, study: Study, typed: str) -> str:
@@ -30,6 +36,7 @@ def page(entry: Entry, study: Study, typed: str) -> str:
             for c in study.conclusions
         ),
     ]
+    parts += [note for mark, note in NOTES.items() if any(mark in part for part in parts)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -61,6 +68,8 @@ def terminal(entry: Entry, study: Study) -> list[str]:
     lines.append("")
     if study.verdict:
         lines += [*_wrapped(f"found {study.verdict}", ""), ""]
+    if not study.conclusions:
+        lines.append("nothing can be concluded from these numbers")
     for conclusion in study.conclusions:
         lines += _wrapped(f"{'holds' if conclusion.holds else 'FAILS'}: {conclusion.statement}", "")
         lines += _wrapped(conclusion.measured, INDENT)

@@ -37,14 +37,20 @@ def station(number: int) -> None:
     """
     name = list(CHAPTER)[number - 1]
     typed = commands()[name]
+    _note(list(CHAPTER)[number - 2] if number > 1 else "")
     print("\n".join(announced(number, CHAPTER[name], typed)), flush=True)
     began = time.perf_counter()
     code = run(typed)
     if code not in (0, FAILED):
         raise RunFailed(f"station {number} ended with exit code {code}: {typed}")
-    LAST.parent.mkdir(exist_ok=True)
-    write_text(LAST, f"{name}\n")
+    _note(name)
     print(f"\n{time.perf_counter() - began:.0f} s. {next_step(number)}\n", flush=True)
+
+
+def _note(last: str) -> None:
+    """Writes down the station that was seen last: stopped in one, the tour goes on in it, wherever it had begun."""
+    LAST.parent.mkdir(exist_ok=True)
+    write_text(LAST, f"{last}\n")
 
 
 def run(typed: str) -> int:

@@ -77,7 +77,7 @@ def best(validation: Mapping[float, list[float]]) -> float:
 
 def how(seeds: int, quick: bool) -> str:
     """For a page."""
-    rates = "of those tried" if quick else "of 1 and 3 times powers of ten, its neighbours tried too, but at a * only one"
+    rates = "of those tried" if quick else "of 1 and 3 times powers of ten, its neighbours tried too"
     return f"each at the learning rate that validates best ({rates}), {seeded(seeds)}; a run that met NaN counts as 10 %"
 
 

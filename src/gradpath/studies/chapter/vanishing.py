@@ -33,7 +33,7 @@ def vanishing(quick: bool = False) -> Study:
                 "critical scale do not",
                 ", ".join(f"{name} {one.ratio:.1g}" for name, one in flows.items()),
                 all(flows[name].ratio < 1e-2 for name in SICK) and all(0.1 < flows[name].ratio < 10 for name in HEALTHY),
-                supports=", ".join(f"{name} {flows[name].factors[0]:.2f} per layer" for name in SICK),
+                supports="per layer " + ", ".join(f"{flows[name].factors[0]:.2f} ({name})" for name in SICK),
             ),
             Conclusion(
                 "they lose it by the factor of theory, sqrt(sigma_w^2 E phi'^2) per layer",
