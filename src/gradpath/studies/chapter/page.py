@@ -1,5 +1,6 @@
 """A study as a page of Markdown, and in the terminal."""
 
+import re
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
 
@@ -9,9 +10,9 @@ from gradpath.studies.chapter.study import Study, Table
 WIDTH, INDENT = 80, "       "
 # What a page explains where it occurs.
 NOTES = {
-    "% +- ": "x% +- y%: mean and standard deviation over seeds.",
-    " points": "points: percentage points, mean and standard error of the difference seed by seed.",
-    "* |": "\\*: the lowest or the highest of the rates that were tried.",
+    r"% \+- ": "x% +- y%: mean and standard deviation over seeds.",
+    r"\d points": "points: percentage points, mean and standard error of the difference seed by seed.",
+    r"\* \|": "\\*: the lowest or the highest of the rates that were tried.",
 }
 
 
@@ -36,7 +37,7 @@ def page(entry: Entry, study: Study, typed: str) -> str:
             for c in study.conclusions
         ),
     ]
-    parts += [note for mark, note in NOTES.items() if any(mark in part for part in parts)]
+    parts += [note for mark, note in NOTES.items() if any(re.search(mark, part) for part in parts)]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
