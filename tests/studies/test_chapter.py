@@ -16,7 +16,7 @@ from gradpath.cli import CONF
 from gradpath.errors import RunFailed
 from gradpath.report.film import save_film
 from gradpath.studies import runs
-from gradpath.studies.chapter import batch_size, challenge, learning_rate, losses, optimizers, xor
+from gradpath.studies.chapter import batch_size, challenge, exploding, learning_rate, losses, optimizers, vanishing, xor
 from gradpath.studies.chapter.entries import STUDIES
 from gradpath.studies.chapter.full_batch import train
 from gradpath.studies.chapter.page import page, terminal
@@ -268,9 +268,9 @@ FAULTS = {
     "batch_size": (batch_size, "measured", lambda *args: 1.0, 0),
     # A goal that is not reached.
     "challenge": (challenge, "GOAL", 0.999, 0),
-    # A sigmoid that lets everything through, a tanh that lets nothing through.
-    "vanishing": (torch.nn.Sigmoid, "forward", lambda self, h: h, 0),
-    "exploding": (torch.nn.Tanh, "forward", lambda self, h: torch.sigmoid(h), 0),
+    # A healthy network in a sick one's place. (Not an activation that is broken: theory remembers what it has integrated.)
+    "vanishing": (vanishing, "NETWORKS", vanishing.NETWORKS | {"sigmoid, Xavier": vanishing.NETWORKS["ReLU, He"]}, 0),
+    "exploding": (exploding, "NETWORKS", exploding.NETWORKS | {"ReLU, BatchNorm": exploding.NETWORKS["ReLU, He"]}, 0),
 }
 
 
