@@ -50,13 +50,9 @@ def batch_size(quick: bool = False) -> Study:
     # As many steps as MIDDLE has.
     longer = {LONGER: (*arms[LONGER], f"trainer.max_epochs={length * int(LONGER) // int(MIDDLE)}")}
     more_steps = tuned(place + "_longer", longer, {LONGER: rates}, seeds, more=0 if quick else MORE)[LONGER]
-    short, behind = (difference(tests, found[MIDDLE].tests) for tests in (found[LONGER].tests, more_steps.tests))
     trains = {name: [accuracy(restored(folder)) for folder in one.folders] for name, one in found.items()}
     gaps = {name: fmean(trains[name]) - one.mean for name, one in found.items()}
     noises = {"before training": noise(built(0, *network)), "after training": noise(restored(found[MIDDLE].folders[0]))}
-    off = [m / e for one in noises.values() for m, e in zip(one.measured, one.expected, strict=True)]
-    noisy = noises["before training"].measured
-    usual, largest = min(found[name].mean for name in USUAL), str(SIZES[-1])
     return Study(
         setting=f"784-128-10 on {limit:,} digits, {length} epochs of Adam whatever the batch, {how(seeds, quick)}. "
         "Gap: training less test accuracy, final weights. Noise: E |g_B - g|^2 / |g|^2 of batches that repeat no sample (0 "
@@ -75,48 +71,59 @@ def batch_size(quick: bool = False) -> Study:
                 for k, (name, one) in enumerate(found.items())
             ],
         ),
-        conclusions=[
-            Conclusion(
-                "the noise of a batch's gradient falls as 1 / B, as the single samples' gradients say",
-                f"measured / expected {min(off):.2f} to {max(off):.2f}",
-                all(abs(ratio - 1) < 0.25 for ratio in off),
-                supports=f"the gradient's noise is {noisy[0]:.3g} in batches of {SIZES[0]}, {noisy[-1]:.1g} in batches of "
-                f"{largest}",
-            ),
-            Conclusion(
-                "relative to the gradient itself the noise grows with training",
-                f"at {MIDDLE}: " + " to ".join(f"{one.measured[SIZES.index(int(MIDDLE))]:.3g}" for one in noises.values()),
-                all(
-                    a > b for a, b in zip(noises["after training"].measured, noises["before training"].measured, strict=True)
-                ),
-            ),
-            Conclusion(
-                "for the same number of epochs the largest batch tests worse than each of 32 to 256",
-                ", ".join(f"{name}: {one.mean:.1%}" for name, one in found.items()),
-                found[largest].mean < usual,
-                supports=f"with as many epochs batches of {largest} test {found[largest].mean:.1%}, of {MIDDLE} "
-                f"{found[MIDDLE].mean:.1%}",
-            ),
-            Conclusion(
-                "not for a wider gap: it trains less, and its gap is narrower",
-                f"training {fmean(trains[largest]):.1%} beside {fmean(trains[MIDDLE]):.1%}, gap {gaps[largest]:.1%} beside "
-                f"{gaps[MIDDLE]:.1%}",
-                fmean(trains[largest]) < fmean(trains[MIDDLE]) and gaps[largest] < gaps[MIDDLE],
-                contradicts=f"its gap between training and test images is {gaps[largest]:.1%}, not wider than the "
-                f"{gaps[MIDDLE]:.1%} of {MIDDLE}",
-            ),
-            Conclusion(
-                f"given as many steps as {MIDDLE}, {LONGER} wins most of it back",
-                f"{LONGER} with as many epochs {found[LONGER].mean:.1%}, with as many steps {percent(more_steps.tests)}, "
-                f"{behind} beside {MIDDLE}",
-                more_steps.mean > (found[LONGER].mean + found[MIDDLE].mean) / 2,
-                contradicts=f"batches of {LONGER} test {short} beside {MIDDLE} with as many epochs, {behind} with as many "
-                "steps",
-            ),
-        ],
+        conclusions=_conclusions(found, more_steps, trains, gaps, noises),
         figures={"batch_size": draw(found, trains, gaps, noises)},
         captions={"batch_size": "Accuracy, the gap and the noise over batch size; bands: lowest to highest seed."},
     )
+
+
+def _conclusions(
+    found: Mapping[str, Tuned],
+    more_steps: Tuned,
+    trains: Mapping[str, list[float]],
+    gaps: Mapping[str, float],
+    noises: Mapping[str, Noise],
+) -> list[Conclusion]:
+    short, behind = (difference(tests, found[MIDDLE].tests) for tests in (found[LONGER].tests, more_steps.tests))
+    off = [m / e for one in noises.values() for m, e in zip(one.measured, one.expected, strict=True)]
+    noisy = noises["before training"].measured
+    usual, largest = min(found[name].mean for name in USUAL), str(SIZES[-1])
+    return [
+        Conclusion(
+            "the noise of a batch's gradient falls as 1 / B, as the single samples' gradients say",
+            f"measured / expected {min(off):.2f} to {max(off):.2f}",
+            all(abs(ratio - 1) < 0.25 for ratio in off),
+            supports=f"the gradient's noise is {noisy[0]:.3g} in batches of {SIZES[0]}, {noisy[-1]:.1g} in batches of "
+            f"{largest}",
+        ),
+        Conclusion(
+            "relative to the gradient itself the noise grows with training",
+            f"at {MIDDLE}: " + " to ".join(f"{one.measured[SIZES.index(int(MIDDLE))]:.3g}" for one in noises.values()),
+            all(a > b for a, b in zip(noises["after training"].measured, noises["before training"].measured, strict=True)),
+        ),
+        Conclusion(
+            "for the same number of epochs the largest batch tests worse than each of 32 to 256",
+            ", ".join(f"{name}: {one.mean:.1%}" for name, one in found.items()),
+            found[largest].mean < usual,
+            supports=f"with as many epochs batches of {largest} test {found[largest].mean:.1%}, of {MIDDLE} "
+            f"{found[MIDDLE].mean:.1%}",
+        ),
+        Conclusion(
+            "not for a wider gap: it trains less, and its gap is narrower",
+            f"training {fmean(trains[largest]):.1%} beside {fmean(trains[MIDDLE]):.1%}, gap {gaps[largest]:.1%} beside "
+            f"{gaps[MIDDLE]:.1%}",
+            fmean(trains[largest]) < fmean(trains[MIDDLE]) and gaps[largest] < gaps[MIDDLE],
+            contradicts=f"its gap between training and test images is {gaps[largest]:.1%}, not wider than the "
+            f"{gaps[MIDDLE]:.1%} of {MIDDLE}",
+        ),
+        Conclusion(
+            f"given as many steps as {MIDDLE}, {LONGER} wins most of it back",
+            f"{LONGER} with as many epochs {found[LONGER].mean:.1%}, with as many steps {percent(more_steps.tests)}, "
+            f"{behind} beside {MIDDLE}",
+            more_steps.mean > (found[LONGER].mean + found[MIDDLE].mean) / 2,
+            contradicts=f"batches of {LONGER} test {short} beside {MIDDLE} with as many epochs, {behind} with as many steps",
+        ),
+    ]
 
 
 @torch.no_grad()
