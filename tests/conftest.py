@@ -92,6 +92,11 @@ def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:
     return state
 
 
+def finished(study: Path) -> dict[str, int]:
+    """The runs of a study that are complete: name -> when its result was written."""
+    return {mark.parent.name: (mark.parent / "result.json").stat().st_mtime_ns for mark in study.glob("*/made_by")}
+
+
 def tree(folder: Path) -> set[Path]:
     """Every file and folder below `folder`, bytecode and unpacked data left out."""
     return {path for path in folder.rglob("*") if "__pycache__" not in path.parts and "data" not in path.parts}

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from conftest import environment, tree
+from conftest import environment, finished, tree
 
 MAP = "scripts/trainability.py"
 CELLS = 9
@@ -108,9 +108,7 @@ def start(project: Path) -> "subprocess.Popen[str]":
 
 
 def cells(project: Path) -> dict[str, int]:
-    """The runs that are done: name -> when."""
-    done = (project / "logs/studies/trainability").glob("*/result.json")
-    return {path.parent.name: path.stat().st_mtime_ns for path in done if '"made_by": ' in path.read_text()}
+    return finished(project / "logs/studies/trainability")
 
 
 def wait_for(happened: Callable[[], bool], process: "subprocess.Popen[str] | None" = None) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import environment
+from conftest import environment, finished
 from gradpath.errors import RunFailed
 from gradpath.studies.chapter import tour
 from gradpath.studies.chapter.entries import CHAPTER
@@ -76,7 +76,7 @@ def test_a_killed_study_goes_on(command, project: Path) -> None:
         [sys.executable, "scripts/study.py", "learning_rate", "--quick"],
         cwd=project, env=environment(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
-    while len(made := {path: path.stat().st_mtime_ns for path in cells.glob("*/result.json")}) < 2:
+    while len(made := finished(cells)) < 2:
         assert killed.poll() is None
         time.sleep(0.05)
     killed.kill()
@@ -88,7 +88,7 @@ def test_a_killed_study_goes_on(command, project: Path) -> None:
         return (project / "logs/pages/learning_rate.md").read_text()
 
     gone_on = page()
-    after = {path: path.stat().st_mtime_ns for path in cells.glob("*/result.json")}
+    after = finished(cells)
     assert made.items() <= after.items()
     assert len(after) == 4
     shutil.rmtree(cells)

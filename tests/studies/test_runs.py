@@ -39,6 +39,17 @@ def test_none_is_made_twice(place: Path) -> None:
     assert when(place / "a") == made
 
 
+def test_one_without_its_mark_was_stopped_before_its_end(place: Path) -> None:
+    trained(place / "a", TINY)
+    made = when(place / "a")
+    # Nothing of a complete run is written after its mark, nor again.
+    marked = (place / "a" / runs.MADE_BY).stat().st_mtime_ns
+    assert marked == max(path.stat().st_mtime_ns for path in (place / "a").rglob("*"))
+    (place / "a" / runs.MADE_BY).unlink()
+    trained(place / "a", TINY)
+    assert when(place / "a") > made
+
+
 def test_other_code_or_another_configuration_trains_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trained(place / "a", TINY)
     made = when(place / "a")

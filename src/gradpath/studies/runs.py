@@ -22,14 +22,15 @@ from gradpath.cli import compose
 from gradpath.config import PROJECT
 from gradpath.errors import ConfigError
 from gradpath.experiment import run
-from gradpath.files import relative
+from gradpath.files import relative, write_text
 from gradpath.report import metrics
-from gradpath.report.result import write_result
 from gradpath.runs import RESULT, read_config
 from gradpath.studies.parallel import in_parallel
 
 # Every study has a folder here.
 STUDIES = PROJECT / "logs/studies"
+# Beside each run's result, written after all else: what has it is complete.
+MADE_BY = "made_by"
 # One epoch of 214 steps on MNIST, no more than is needed for its accuracy.
 ONE_EPOCH = ("schedule=constant", "data.batch_size=256", "trainer.max_epochs=1", "probe=none", "trainer=cpu")
 # What a run logs from which its loss curve is drawn: every step.
@@ -54,10 +55,10 @@ def trained(folder: Path, overrides: Sequence[str], keep: bool = False) -> dict[
         return known
     shutil.rmtree(folder, ignore_errors=True)
     with contextlib.redirect_stdout(io.StringIO()):
-        result = run(config, choices, folder, list(overrides))
+        run(config, choices, folder, list(overrides))
     if not keep:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
-    write_result(folder, result | {"made_by": made_by()})
+    write_text(folder / MADE_BY, made_by())
     return _made(folder, config, keep) or {}
 
 
@@ -106,9 +107,9 @@ def _made(folder: Path, config: Mapping[str, Any], keep: bool) -> dict[str, Any]
         return None
     try:
         result: dict[str, Any] = json.loads((folder / RESULT).read_text())
-        same = result.get("made_by") == made_by() and read_config(folder) == config
+        same = (folder / MADE_BY).read_text() == made_by() and read_config(folder) == config
     except (ValueError, OSError, YAMLError):
-        # Damaged: made again.
+        # Damaged, or stopped before its end: made again.
         return None
     return result if same and result["status"] != "failed" else None
 
