@@ -90,19 +90,24 @@ def test_nearest_is_silent_when_nothing_is_near() -> None:
 
 
 @pytest.mark.parametrize(
-    ("overrides", "word"),
+    ("overrides", "task", "word"),
     [
-        (("activation=sigmoid",), "derived for ReLU"),
-        (("init=zeros",), "stay equal"),
-        (("activation=selu",), "lecun_normal"),
+        (("activation=sigmoid",), "multiclass", "derived for ReLU"),
+        (("init=zeros",), "multiclass", "stay equal"),
+        (("activation=selu",), "multiclass", "lecun_normal"),
+        (("loss=mse",), "multiclass", "slower than cross-entropy"),
+        (("loss=mse", "model.output=sigmoid", "data=xor"), "binary", "hardly any gradient"),
     ],
 )
-def test_risky_choices_are_named(overrides: tuple[str, ...], word: str) -> None:
-    assert any(word in sentence for sentence in risks(*compose(*overrides)))
+def test_risky_choices_are_named(overrides: tuple[str, ...], task: str, word: str) -> None:
+    assert any(word in sentence for sentence in risks(*compose(*overrides), task))
 
 
 def test_the_default_run_has_no_warning() -> None:
-    assert risks(*compose()) == []
+    assert risks(*compose(), "multiclass") == []
+    # Squared error is a regression's own, and on two classes tests as well as the logits' loss.
+    for task in ("regression", "binary"):
+        assert risks(*compose("loss=mse"), task) == []
 
 
 @pytest.mark.parametrize(

@@ -28,10 +28,11 @@ def check(config: Mapping[str, Any]) -> None:
     _check_combinations(config)
 
 
-def risks(config: Mapping[str, Any], choices: Mapping[str, str], scale: bool = True) -> list[str]:
+def risks(config: Mapping[str, Any], choices: Mapping[str, str], task: str, scale: bool = True) -> list[str]:
     """Legal but risky combinations, one sentence each, with what to do instead.
 
     Args:
+        task: the data's.
         scale: speak of the initial scale too (theory may have a better remedy for this very network).
     """
     activation, init, hidden = choices["activation"], choices["init"], config["model"]["hidden"]
@@ -48,6 +49,16 @@ def risks(config: Mapping[str, Any], choices: Mapping[str, str], scale: bool = T
         )
     if activation == "selu" and init != "lecun_normal" and norm == "none":
         found.append("activation=selu normalises itself only with init=lecun_normal")
+    if choices["loss"] == "mse" and task == "multiclass":
+        found.append(
+            "loss=mse on many classes learns slower than cross-entropy, and hardly at all where outputs start large, as "
+            "with init=he_normal: use loss=auto"
+        )
+    if choices["loss"] == "mse" and task == "binary" and config["model"]["output"] == "sigmoid":
+        found.append(
+            "loss=mse with model.output=sigmoid: a sample that is wrong for certain sends back hardly any gradient; use "
+            "loss=auto model.output=none"
+        )
     if len(hidden) < 2 and choices["optimizer"] == "muon":
         found.append("optimizer=muon has no hidden matrix to work on here: every parameter goes to its AdamW")
     if norm != "none" and "batch" in choices["norm"] and config["trainer"]["devices"] not in (1, "auto"):

@@ -70,7 +70,8 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     trainer = build_trainer(config, folder, objective.metric_name, step, start)
     start_folder(folder, config, overrides, trainer)
     show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
-    show_warnings(risks(config, choices, found.outlook is None or found.outlook.trains), found.outlook, choices)
+    healthy = found.outlook is None or found.outlook.trains
+    show_warnings(risks(config, choices, objective.task, healthy), found.outlook, choices)
     show_verdict("start", found.verdict, found.profile, found.theory, found.draws)
 
     device = str(trainer.strategy.root_device)

@@ -162,7 +162,8 @@ def look(
         show_look_line(place, found.verdict, found.theory, found.outlook, overrides)
         return result
     show_look(config["seed"], choices, count_parameters(network), folder)
-    show_warnings(risks(config, choices, found.outlook is None or found.outlook.trains), found.outlook, choices)
+    healthy = found.outlook is None or found.outlook.trains
+    show_warnings(risks(config, choices, objective.task, healthy), found.outlook, choices)
     show_verdict("start", found.verdict, found.profile, found.theory, found.draws)
     return result
 

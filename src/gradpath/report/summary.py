@@ -35,6 +35,7 @@ def show_start(
 ) -> None:
     """What was chosen, on which device, how large."""
     shown = [f"{group}={option}" for group, option in choices.items() if USUAL.get(group) != option]
+    epochs = "1 epoch" if trainer.max_epochs == 1 else f"{trainer.max_epochs} epochs"
     processes = f", {trainer.world_size} processes" if trainer.world_size > 1 else ""
     console.show(
         f"gradpath, seed {seed}",
@@ -42,7 +43,7 @@ def show_start(
             ("choices", "  ".join(shown)),
             ("device", f"{trainer.strategy.root_device}{processes}"),
             ("parameters", f"{count_parameters(network):,}"),
-            ("training", f"{trainer.max_epochs} epochs, batches of {batch_size}"),
+            ("training", f"{epochs}, batches of {batch_size}"),
             ("logs", relative(folder)),
         ],
     )

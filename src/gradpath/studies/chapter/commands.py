@@ -1,12 +1,18 @@
 """What the commands of claims without a study find, for the contents: their own functions, called with their own words."""
 
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
 from gradpath.byhand.options import read
+from gradpath.flow import record
+from gradpath.studies import runs
 from gradpath.studies.by_hand import mlp, one_neuron, two_neurons
 from gradpath.studies.chapter.entries import CHAPTER
 from gradpath.studies.claims.networks import built
 
 # Of float64 and a few sums.
 EXACT = 1e-12
+# Of float32, in which TensorBoard keeps its curves.
+SINGLE = 1e-6
 PARAMETERS = 101_770
 
 
@@ -31,7 +37,26 @@ def verdicts() -> dict[str, str]:
             max(found.computed.values()) == 1 and found.largest < EXACT,
             f"{found.entries:,} numbers, each computed once; path by path it would be {found.paths:,} paths",
         ),
+        "gradient_norms": _logged(CHAPTER["gradient_norms"].typed.split()[2:]),
     }
+
+
+def _logged(overrides: list[str]) -> str:
+    """What such a run leaves for TensorBoard: curves, read back from its event file, and the tab's matrix of all steps."""
+    folder = runs.STUDIES / "gradient_norms"
+    runs.trained(folder, [*overrides, "trainer=cpu"])
+    board = EventAccumulator(str(folder))
+    board.Reload()
+    matrix = record.load(folder)
+    norms = dict(zip(matrix["layer"].tolist(), matrix["weight_grad_norm"].T, strict=True))
+    curves = {layer: board.Scalars(f"weight_grad_norm/{layer}") for layer in norms}
+    at = matrix["step"].tolist()
+    off = [abs(event.value / norms[layer][at.index(event.step)] - 1) for layer, curve in curves.items() for event in curve]
+    first = next(iter(curves.values()))
+    return _said(
+        max(off) < SINGLE,
+        f"the norms of {len(curves)} layers, as curves at {len(first)} steps, and in the tab at all {len(at)}",
+    )
 
 
 def _said(right: bool, number: str) -> str:

@@ -1,11 +1,12 @@
-"""Which loss for which task (C12): the right pairs learn, the wrong ones are refused, and what softmax twice would do."""
+"""Which loss for which task (C12): the right pairs learn, the wrong ones are refused, and what squared error and a second
+softmax cost."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from statistics import fmean
 
-import numpy as np
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
@@ -14,74 +15,95 @@ from gradpath.cli import compose
 from gradpath.errors import ConfigError
 from gradpath.report.style import COLOURS, DASHES, TICK, dress, new_figure
 from gradpath.seeding import seed_everything
-from gradpath.studies.chapter.full_batch import Curve
-from gradpath.studies.chapter.study import Conclusion, Study, Table, difference, percent, seeded
-from gradpath.studies.chapter.tuning import MORE, untried
+from gradpath.studies import runs
+from gradpath.studies.chapter.softmax_twice import WAYS, Way, trained
+from gradpath.studies.chapter.study import Conclusion, Difference, Study, Table, difference, percent, seeded
+from gradpath.studies.chapter.tuning import MORE, Tuned, how, tuned
 from gradpath.studies.claims.networks import built
 
 DATA = {"regression": "sine", "binary": "xor_noisy", "multiclass": "mnist"}
 RIGHT = {"regression": "mse", "binary": "bce_with_logits", "multiclass": "cross_entropy"}
 LOSSES = ("mse", "bce_with_logits", "cross_entropy")
 SMALL = ("model.hidden=[64]", "optimizer=adam")
-# Of three ways to train on classes: the loss, and what is done to the logits before it.
-WAYS: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
-    "cross-entropy of logits": ("cross_entropy", lambda z: z),
-    "softmax twice": ("cross_entropy", lambda z: torch.softmax(z, 1)),
-    "squared error": ("mse", lambda z: z),
-}
-# For each way its own, to begin with.
+# Of the runs: ten classes, and two that overlap.
+TEN = (*runs.ONE_EPOCH, "data=mnist", *SMALL)
+TWO = (*runs.ONE_EPOCH, "data=xor_noisy", "data.noise=0.3", "data.batch_size=64", "trainer.max_epochs=10", *SMALL)
+# The initialisation is a nuisance, too: squared error on ten classes hardly trains with He's.
+INITS = ("pytorch", "he_normal")
 RATES = (0.001, 0.003)
+# Of one point with target 1, by the output z: the loss, and what is done to z before it.
+POINT: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
+    "BCEWithLogits": ("bce_with_logits", lambda z: z),
+    "squared error of sigmoid(z)": ("mse", torch.sigmoid),
+    "squared error of z": ("mse", lambda z: z),
+}
+# Wrong for certain: a probability of 1 in 400 for the class that it is.
+WRONG = -6.0
+
+
+@dataclass(frozen=True)
+class Compared:
+    """Squared error beside the task's own loss: for each loss, the better of its initialisations."""
+
+    ten: Mapping[str, Tuned]
+    two: Mapping[str, Tuned]
+    # Of squared error on ten classes: its initialisation -> runs; and the outputs' standard deviation at the start.
+    by_init: Mapping[str, Tuned]
+    spread: Mapping[str, float]
+
+    def apart(self, task: str) -> Difference:
+        """The task's own loss less squared error."""
+        arms = self.ten if task == "multiclass" else self.two
+        return difference(arms[RIGHT[task]].tests, arms["mse"].tests)
 
 
 def losses(quick: bool = False) -> Study:
-    """Every loss of the chapter on every task; then three ways to train on classes, of which one cannot be typed."""
+    """Every loss of the chapter on every task; then what the wrong ones that can be trained cost."""
     said = {(task, loss): refusal(f"data={data}", f"loss={loss}") for task, data in DATA.items() for loss in LOSSES}
-    objectives = {task: built(0, f"data={data}", "loss=auto", *SMALL).objective for task, data in DATA.items()}
-    chosen = {task: type(objective.criterion).__name__ for task, objective in objectives.items()}
-    refused = refusal("data=mnist", "model.output=softmax", "loss=cross_entropy")
-    steps, samples, seeds = (60, 256, 2) if quick else (200, 1024, 5)
-    ways = {name: trained(*way, steps, samples, seeds, 0 if quick else MORE) for name, way in WAYS.items()}
-    once, twice, squared = ways.values()
-    behind, slower = difference(once.learnt, twice.learnt), difference(once.learnt, squared.learnt)
-    right = [said[task, loss] is None for task, loss in RIGHT.items()]
-    wrong = {pair: text for pair, text in said.items() if pair[1] not in (RIGHT[pair[0]], "mse")}
+    seeds = 1 if quick else 3
+    found = compared(quick, seeds)
+    steps, samples, softmaxes = (60, 256, 5) if quick else (200, 1024, 5)
+    ways = {name: trained(way, steps, samples, softmaxes, 0 if quick else MORE) for name, way in WAYS.items()}
+    at = torch.linspace(-8, 8, 321, dtype=torch.float64)
+    gradients = {name: gradient(name, at) for name in POINT}
+    cells = {("multiclass", loss): one for loss, one in found.ten.items()}
+    cells |= {("binary", loss): one for loss, one in found.two.items()}
     return Study(
-        setting=f"Each pair built as a run would be. Cross-entropy, with a softmax before it, squared error: 784-64-10, "
-        f"{samples} digits, {steps} full-batch steps of Adam, each at the learning rate that "
-        f"learns most, of 1 and 3 times powers of ten, {seeded(seeds)}.",
-        table=Table(("task", *LOSSES), [(task, *(_cell(said[task, loss]) for loss in LOSSES)) for task in DATA]),
-        conclusions=[
-            Conclusion(
-                "the loss follows the data's task: MSE, BCEWithLogits, CrossEntropy",
-                ", ".join(f"{task}: {name}" for task, name in chosen.items()),
-                all(right) and list(chosen.values()) == ["MSELoss", "BCEWithLogitsLoss", "CrossEntropyLoss"],
-            ),
-            Conclusion(
-                "a loss of another task is refused in one line that names the right one",
-                next((text for text in wrong.values() if text), "nothing is refused"),
-                all(text is not None and "use loss=auto" in text for text in wrong.values()),
-            ),
-            Conclusion(
-                "softmax before cross-entropy, which is applied twice, is refused",
-                refused or "it is not",
-                refused is not None and "model.output=none" in refused,
-            ),
-            Conclusion(
-                "forced, it makes the gradient at the outputs fainter, and learning slower",
-                f"|dL/dz| at the start {once.first:.3g} and {twice.first:.3g}; training accuracy, mean of all steps, "
-                f"{percent(once.learnt)} at {once.rate:g} and {percent(twice.learnt)} at {twice.rate:g}, {behind} apart",
-                twice.first < once.first / 2 and behind.low > 0,
-                supports=f"on ten classes the mean accuracy of all steps is {behind} higher than with a second softmax",
-            ),
-            Conclusion(
-                "squared error, which trains on classes too, learns slower",
-                f"{percent(squared.learnt)} at {squared.rate:g}, {slower} apart from cross-entropy of logits",
-                slower.low > 0,
-                supports=f"{slower} higher than with squared error",
-            ),
-        ],
-        figures={"losses": draw(ways)},
-        captions={"losses": "Accuracy on ten classes by what is made of the logits; bands: lowest to highest seed."},
+        setting="Each pair built as a run would be. Test accuracy: one hidden layer of 64, Adam, an epoch of MNIST at "
+        f"{' or '.join(INITS)}, whichever validates better, and two classes around the corners of XOR that overlap "
+        f"(data.noise=0.3), 10 epochs; {how(seeds, quick)}. Softmax once and twice: {samples} digits, {steps} full-batch "
+        f"steps of Adam, each at the rate that learns most, {seeded(softmaxes)}.",
+        table=Table(
+            ("task", *LOSSES),
+            [(task, *(_cell(said[task, loss], cells.get((task, loss))) for loss in LOSSES)) for task in DATA],
+        ),
+        conclusions=[*_of_the_pairs(said), _of_softmax(*ways.values()), _of_a_point(), *_of_squared_error(found)],
+        figures={"losses": draw(gradients, at, ways)},
+        captions={
+            "losses": "Left: the gradient that one point with target 1 sends back, by its output z. Right: accuracy on ten "
+            "classes with the softmax applied once and twice; bands: lowest to highest seed."
+        },
+    )
+
+
+def compared(quick: bool, seeds: int) -> Compared:
+    """Trains on ten classes with both initialisations, and on two."""
+    ten = (*TEN, "data.limit=12800") if quick else TEN
+    arms = {
+        f"{loss}_{init}": (*ten, f"loss={loss}", f"init={init}") for loss in ("mse", RIGHT["multiclass"]) for init in INITS
+    }
+    arms |= {f"{loss}_two": (*TWO, f"loss={loss}") for loss in ("mse", RIGHT["binary"])}
+    place = "losses" + ("_quick" if quick else "")
+    found = tuned(place, arms, dict.fromkeys(arms, RATES), seeds, more=0 if quick else MORE)
+
+    def better(loss: str) -> Tuned:
+        return max((found[f"{loss}_{init}"] for init in INITS), key=lambda one: fmean(one.validation[one.rate]))
+
+    return Compared(
+        {loss: better(loss) for loss in ("mse", RIGHT["multiclass"])},
+        {loss: found[f"{loss}_two"] for loss in ("mse", RIGHT["binary"])},
+        {init: found[f"mse_{init}"] for init in INITS},
+        {init: spread((*ten, f"init={init}")) for init in INITS},
     )
 
 
@@ -96,70 +118,124 @@ def refusal(*overrides: str) -> str | None:
     return None
 
 
-@dataclass(frozen=True)
-class Way:
-    """Trained at one rate. first: |dL/dz| at the start, z the last layer's outputs, mean over seeds. accuracies: on what is
-    trained on, before each step, (seeds, steps)."""
-
-    rate: float
-    first: float
-    accuracies: Curve
-
-    @property
-    def learnt(self) -> list[float]:
-        """The mean over all steps, a number per seed."""
-        means: list[float] = self.accuracies.mean(1).tolist()
-        return means
+def gradient(name: str, at: Tensor) -> Tensor:
+    """|dL/dz| of one point with target 1, of POINT, for each output in `at` (points,)."""
+    loss, before = POINT[name]
+    objective = built(0, "data=xor_noisy", f"loss={loss}").objective
+    z = at.clone().requires_grad_()
+    # Its mean over the points, and so the sum of what each would lose alone.
+    total = len(z) * objective.loss(before(z)[:, None], torch.ones(len(z), dtype=torch.long))
+    return torch.autograd.grad(total, z)[0].abs()
 
 
-def trained(loss: str, before: Callable[[Tensor], Tensor], steps: int, samples: int, seeds: int, more: int) -> Way:
-    """At the rate that has learnt most, of RATES and, `more` times, of those next to it."""
-    ways = {rate: train(loss, before, rate, steps, samples, seeds) for rate in RATES}
-    for _ in range(more):
-        ways |= {rate: train(loss, before, rate, steps, samples, seeds) for rate in untried(_best(ways), list(ways))}
-    return ways[_best(ways)]
+@torch.no_grad()
+def spread(overrides: tuple[str, ...]) -> float:
+    """Standard deviation of the outputs before training."""
+    data, network, _, _ = built(0, *overrides)
+    return float(network(data.sample(1024).inputs).std())
 
 
-def _best(ways: Mapping[float, Way]) -> float:
-    return max(ways, key=lambda rate: fmean(ways[rate].learnt))
+def _of_the_pairs(said: Mapping[tuple[str, str], str | None]) -> list[Conclusion]:
+    objectives = {task: built(0, f"data={data}", "loss=auto", *SMALL).objective for task, data in DATA.items()}
+    chosen = {task: type(objective.criterion).__name__ for task, objective in objectives.items()}
+    right = [said[task, loss] is None for task, loss in RIGHT.items()]
+    wrong = {pair: text for pair, text in said.items() if pair[1] not in (RIGHT[pair[0]], "mse")}
+    refused = refusal("data=mnist", "model.output=softmax", "loss=cross_entropy")
+    return [
+        Conclusion(
+            "the loss follows the data's task: MSE, BCEWithLogits, CrossEntropy",
+            ", ".join(f"{task}: {name}" for task, name in chosen.items()),
+            all(right) and list(chosen.values()) == ["MSELoss", "BCEWithLogitsLoss", "CrossEntropyLoss"],
+        ),
+        Conclusion(
+            "a loss of another task is refused in one line that names the right one",
+            next((text for text in wrong.values() if text), "nothing is refused"),
+            all(text is not None and "use loss=auto" in text for text in wrong.values()),
+        ),
+        Conclusion(
+            "softmax before cross-entropy, which is applied twice, is refused",
+            refused or "it is not",
+            refused is not None and "model.output=none" in refused,
+        ),
+    ]
 
 
-def train(loss: str, before: Callable[[Tensor], Tensor], rate: float, steps: int, samples: int, seeds: int) -> Way:
-    """Full-batch training with a loss of what `before` makes of the outputs."""
-    found = [_train(loss, before, rate, steps, samples, seed) for seed in range(seeds)]
-    return Way(rate, fmean(first for first, _ in found), np.array([accuracies for _, accuracies in found]))
+def _of_softmax(once: Way, twice: Way) -> Conclusion:
+    behind = difference(once.learnt, twice.learnt)
+    return Conclusion(
+        "forced, it makes the gradient at the outputs fainter, and learning slower",
+        f"|dL/dz| at the start {once.first:.3g} and {twice.first:.3g}; training accuracy, mean of all steps, "
+        f"{percent(once.learnt)} at {once.rate:g} and {percent(twice.learnt)} at {twice.rate:g}, {behind} apart",
+        twice.first < once.first / 2 and behind.low > 0,
+        supports=f"on ten classes the mean training accuracy of all steps is {behind} higher with one softmax than with two",
+    )
 
 
-def _train(
-    loss: str, before: Callable[[Tensor], Tensor], rate: float, steps: int, samples: int, seed: int
-) -> tuple[float, list[float]]:
-    typed = ("data=mnist", f"loss={loss}", *SMALL, f"optimizer.lr={rate:g}")
-    data, network, objective, make_optimizer = built(seed, *typed)
-    (inputs, targets), network = data.sample(samples), network.double()
-    inputs, optimizer, accuracies, first = inputs.double(), make_optimizer(network.parameters()), [], 0.0
-    for step in range(steps):
-        z = network(inputs)
-        z.retain_grad()
-        optimizer.zero_grad()
-        objective.loss(before(z), targets).backward()  # type: ignore[no-untyped-call]
-        if step == 0 and z.grad is not None:
-            first = float(z.grad.norm())
-        optimizer.step()
-        accuracies.append(float(objective.score(z.detach(), targets)))
-    return first, accuracies
+def _of_a_point() -> Conclusion:
+    bce, behind_sigmoid, plain = (float(gradient(name, torch.tensor([WRONG], dtype=torch.float64))) for name in POINT)
+    return Conclusion(
+        "a point that is wrong for certain sends its gradient back through BCEWithLogits; behind a sigmoid squared error "
+        "takes it away",
+        f"|dL/dz| at z = {WRONG:g} with target 1: BCEWithLogits {bce:.3g}, squared error of sigmoid(z) "
+        f"{behind_sigmoid:.2g}, of z {plain:.3g}",
+        bce > 0.99 and behind_sigmoid < 0.01,
+        supports=f"a point that is wrong for certain (z = {WRONG:g}, target 1) sends back a gradient of {bce:.3g} through "
+        f"BCEWithLogits, {behind_sigmoid:.2g} through a sigmoid and squared error",
+    )
 
 
-def draw(ways: Mapping[str, Way]) -> Figure:
-    figure = new_figure("Three ways to train on ten classes")
-    axes = figure.subplots()
-    for (label, way), colour, dashes in zip(ways.items(), COLOURS, DASHES, strict=False):
-        many, at = 100 * way.accuracies, np.arange(1, way.accuracies.shape[1] + 1)
-        axes.plot(at, many.mean(0), color=colour, linestyle=dashes, linewidth=2.8, label=f"{label}, rate {way.rate:g}")
-        axes.fill_between(at, many.min(0), many.max(0), color=colour, alpha=0.2)
-    dress(axes, "step", "training accuracy in %", xscale="log")
-    figure.legend(fontsize=TICK, loc="outside lower center", ncols=1, frameon=False)
+def _of_squared_error(found: Compared) -> list[Conclusion]:
+    ten, two = found.apart("multiclass"), found.apart("binary")
+    healed = difference(*(found.by_init[init].tests for init in INITS))
+    return [
+        Conclusion(
+            "on ten classes cross-entropy tests no worse than squared error",
+            f"each at its best initialisation and rate {ten} apart",
+            ten.high >= 0,
+            supports=f"on ten classes cross-entropy tests {ten} better than squared error" if ten.low > 0 else "",
+            contradicts="" if ten.low > 0 else f"on ten classes cross-entropy tests {ten} beside squared error",
+        ),
+        Conclusion(
+            "on two classes BCEWithLogits tests no worse than squared error",
+            f"each at its best rate {two} apart",
+            two.high >= 0,
+            supports=f"on two classes BCEWithLogits tests {two} better than squared error" if two.low > 0 else "",
+            contradicts=""
+            if two.low > 0
+            else f"on two classes BCEWithLogits tests {two} beside squared error: no difference is shown",
+        ),
+        Conclusion(
+            "on ten classes squared error asks for outputs that start as small as its targets",
+            "; ".join(
+                f"{init}: outputs of standard deviation {found.spread[init]:.2g} (targets .3), test accuracy "
+                f"{percent(one.tests)} at {one.rate:g}"
+                for init, one in found.by_init.items()
+            )
+            + f"; {healed} apart",
+            found.spread[INITS[0]] < found.spread[INITS[1]] / 2 and healed.low > 0,
+        ),
+    ]
+
+
+def draw(gradients: Mapping[str, Tensor], at: Tensor, ways: Mapping[str, Way]) -> Figure:
+    figure = new_figure("The right loss, and the wrong one", 12.0, 5.2)
+    point, classes = figure.subplots(1, 2)
+    for (label, one), colour, dashes in zip(gradients.items(), COLOURS, DASHES, strict=False):
+        point.plot(at.numpy(), one.numpy(), color=colour, linestyle=dashes, linewidth=2.8, label=label)
+    dress(point, "output z (target 1)", "|dL/dz|", "one point, two classes", yscale="log", ylim=(2e-6, 30))
+    draw_ways(classes, ways)
+    for axes in (point, classes):
+        axes.legend(fontsize=TICK, frameon=False, loc="lower left" if axes is point else "lower right")
     return figure
 
 
-def _cell(said: str | None) -> str:
-    return "trains" if said is None else "refused"
+def draw_ways(axes: Axes, ways: Mapping[str, Way]) -> None:
+    for (label, way), colour, dashes in zip(ways.items(), COLOURS, DASHES, strict=False):
+        many, at = 100 * way.accuracies, range(1, way.accuracies.shape[1] + 1)
+        axes.plot(at, many.mean(0), color=colour, linestyle=dashes, linewidth=2.8, label=f"{label}, rate {way.rate:g}")
+        axes.fill_between(at, many.min(0), many.max(0), color=colour, alpha=0.2)
+    dress(axes, "step", "training accuracy in %", "ten classes", xscale="log")
+
+
+def _cell(said: str | None, trained: Tuned | None) -> str:
+    return "refused" if said else percent(trained.tests) if trained else "trains"
