@@ -33,11 +33,16 @@ def test_any_network(command) -> None:
     assert done.returncode == 0, done.stderr
     assert "dL/dn2 (8x3)" in done.stdout
     assert "= (g - mean(g) - z mean(g z)) / s, g = gamma dL/dn2" in done.stdout
+    # Every letter of it is defined.
+    assert "= gamma z + beta, z = (h2 - mean) / s, s = sqrt(var + eps), over the batch" in done.stdout
+    assert "= -mean [y ln p + (1 - y) ln(1 - p)], p = 1 / (1 + e^-z), z = h3" in done.stdout
+    assert "gelu'(h) = Phi(h) + h e^(-h^2 / 2) / sqrt(2 pi)" in done.stdout
+    assert done.stdout.count("gelu(h)") == 1
     # 8 samples; BatchNorm couples them: inputs 2, h1 n1 a1 4 each, h2 n2 a2 3 each, one output.
     above = [4 * 8 * 3 * 8, 8 * 3 * 8, 3 * 8, 3 * 8, 8, 1, 1, 1]
     counted = sum(8 * units * paths for units, paths in zip([2, 4, 4, 4, 3, 3, 3, 1], above, strict=True))
     assert f"would walk {counted:,} paths" in done.stdout
-    assert "computed 192 numbers between the loss and the inputs, each once;" in done.stdout
+    assert "computed 192 numbers on its way to the inputs, each once;" in done.stdout
     assert max(map(len, done.stdout.splitlines())) <= 80
 
 

@@ -8,7 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gradpath.byhand.activations import Activation
 from gradpath.byhand.chain import Chain
+from gradpath.byhand.layers import Elementwise
 from gradpath.byhand.losses import of_objective
 from gradpath.byhand.network import by_hand, written_out
 from gradpath.byhand.options import Loss
@@ -36,14 +38,17 @@ class Comparison:
     """A network's forward and backward pass beside autograd's.
 
     values: of each operation, forward. gradients: of each intermediate, in the order of the backward pass. parameters: of
-    each parameter. losses: by hand, by torch. computed: of each operation, the times that it was asked for a gradient.
-    entries: of all intermediates together; paths: from them to the loss.
+    each parameter. losses: by hand, by torch; loss: its formula, of outputs z and targets y. activations: each that it has,
+    once. computed: of each operation, the times that it was asked for a gradient. entries: of all intermediates together;
+    paths: from them to the loss.
     """
 
     values: list[Row]
     gradients: list[Row]
     parameters: list[Row]
     losses: tuple[float, float]
+    loss: str
+    activations: Sequence[Activation]
     computed: Mapping[str, int]
     entries: int
     paths: int
@@ -62,11 +67,12 @@ def compare(network: MLP, objective: Objective, batch: Batch) -> Comparison:
         ConfigError: a part for which nothing is written out.
     """
     hand = written_out(network)
-    ours = by_hand(hand, of_objective(objective), *batch)
+    written = of_objective(objective)
+    ours = by_hand(hand, written, *batch)
     loss, theirs, grads = _autograd(network, objective, batch, list(ours.values))
     formulas = {"x0": ("inputs", ""), **{o.name: (o.formula, o.derivative) for o in hand.operations}}
     above = dict(zip(ours.values, [o.derivative for o in hand.operations], strict=False))
-    above[list(ours.values)[-1]] = of_objective(objective).derivative
+    above[list(ours.values)[-1]] = written.derivative
     pairs = zip(hand.places, hand.operations, strict=True)
     how = {f"{place}.{name}": formula for place, operation in pairs for name, formula in operation.formulas.items()}
     values = [_row(name, formulas[name][0], value, theirs[name]) for name, value in ours.values.items()]
@@ -79,7 +85,18 @@ def compare(network: MLP, objective: Objective, batch: Batch) -> Comparison:
     shapes = [(len(value), value.shape[1]) for value in ours.values.values()]
     sizes = [prod(shape) for shape in shapes]
     walked = sum(size * count for size, count in zip(sizes, paths(hand.operations, shapes), strict=True))
-    return Comparison(values, gradients, parameters, (ours.loss, loss), ours.computed, sum(sizes), walked)
+    activations = {o.activation.name: o.activation for o in hand.operations if isinstance(o, Elementwise)}
+    return Comparison(
+        values,
+        gradients,
+        parameters,
+        (ours.loss, loss),
+        f"{written.formula}, z = {list(ours.values)[-1]}",
+        list(activations.values()),
+        ours.computed,
+        sum(sizes),
+        walked,
+    )
 
 
 def chain_by_autograd(given: Chain, activation: nn.Module) -> dict[str, float]:

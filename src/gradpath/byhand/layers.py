@@ -107,10 +107,16 @@ class Normalization(Operation):
     def __init__(
         self, name: str, given: str, gamma: Tensor, beta: Tensor, eps: float, over: Literal["batch", "layer"]
     ) -> None:
-        label = "BatchNorm" if over == "batch" else "LayerNorm"
+        where = "the batch" if over == "batch" else "the layer"
         derivative = f"(g - mean(g) - z mean(g z)) / s, g = gamma dL/d{name}"
         formulas = {"weight": f"sum over samples of dL/d{name} * z", "bias": f"sum over samples of dL/d{name}"}
-        super().__init__(name, f"{label}({given})", derivative, {"weight": gamma, "bias": beta}, formulas)
+        super().__init__(
+            name,
+            f"gamma z + beta, z = ({given} - mean) / s, s = sqrt(var + eps), over {where}",
+            derivative,
+            {"weight": gamma, "bias": beta},
+            formulas,
+        )
         self.gamma, self.beta, self.eps = gamma, beta, eps
         self.dim = 0 if over == "batch" else 1
         self.reach = "unit" if over == "batch" else "sample"

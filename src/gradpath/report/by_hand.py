@@ -14,7 +14,7 @@ def worksheet(sheet: Worksheet, expected: Mapping[str, float], activation: Activ
     """Each line as name = formula = the numbers put in, its value beside autograd's below."""
     given = "  ".join(f"{name}={value:g}" for name, value in sheet.given.items())
     lines = ["given", *(f"  {part}" for part in wrap(given, WIDTH - 2))]
-    lines += [f"  {activation.name}(h)  = {activation.formula}", f"  {activation.name}'(h) = {activation.slope_formula}"]
+    lines += _defined(activation)
     lines += ["", "forward"]
     start = next(line.name for line in sheet.lines if line.name.startswith("dL/"))
     for line in sheet.lines:
@@ -34,19 +34,29 @@ def network(found: Comparison, step: float) -> list[str]:
         step: the largest difference of a parameter after one step of the optimiser.
     """
     ours, theirs = found.losses
-    lines = [f"{'forward':<34}{'|by hand|':>13}{'|autograd|':>13}{'difference':>12}", *_rows(found.values)]
+    lines = [line for activation in found.activations for line in _defined(activation)]
+    lines += [
+        *([""] if lines else []),
+        f"{'forward':<34}{'|by hand|':>13}{'|autograd|':>13}{'difference':>12}",
+        *_rows(found.values),
+    ]
     lines.append(f"  {'L':<32}{ours:>13.6g}{theirs:>13.6g}{abs(ours - theirs):>12.1g}")
-    lines += ["", "backward, in this order", *_rows(found.gradients)]
+    lines.append(f"    = {found.loss}")
+    lines += ["", "backward, in this order; B: samples, N: outputs of all samples", *_rows(found.gradients)]
     lines += ["", "dL/dparameter", *_rows(found.parameters)]
     most = max(found.computed.values())
     times = "once" if most == 1 else f"{most} times at most"
     lines += [
         "",
-        f"backpropagation computed {found.entries:,} numbers between the loss and the inputs, each {times};",
+        f"backpropagation computed {found.entries:,} numbers on its way to the inputs, each {times};",
         f"expanding the chain rule path by path would walk {_large(found.paths)} paths to the loss.",
         f"largest difference {found.largest:.1g}; after one step of the optimiser {step:.1g}",
     ]
     return lines
+
+
+def _defined(activation: Activation) -> list[str]:
+    return [f"  {activation.name}(h)  = {activation.formula}", f"  {activation.name}'(h) = {activation.slope_formula}"]
 
 
 def _rows(rows: Sequence[Row]) -> list[str]:
