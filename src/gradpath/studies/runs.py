@@ -49,17 +49,17 @@ def trained(folder: Path, overrides: Sequence[str], keep: bool = False) -> dict[
     Raises:
         ConfigError, RunFailed: as a run.
     """
-    config, choices = compose(*overrides)
-    known = _made(folder, config, keep)
+    known = _made(folder, overrides, keep)
     if known:
         return known
+    config, choices = compose(*overrides)
     shutil.rmtree(folder, ignore_errors=True)
     with contextlib.redirect_stdout(io.StringIO()):
         run(config, choices, folder, list(overrides))
     if not keep:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     write_text(folder / MADE_BY, made_by())
-    return _made(folder, config, keep) or {}
+    return _result(folder)
 
 
 def train_all(study: str, cells: Mapping[str, Sequence[str]], keep: bool = False) -> dict[str, dict[str, Any]]:
@@ -74,10 +74,12 @@ def train_all(study: str, cells: Mapping[str, Sequence[str]], keep: bool = False
     """
     jobs = {name: (STUDIES / study / name, tuple(overrides), keep) for name, overrides in cells.items()}
     with _alone(STUDIES / study):
-        found = {name: _made(folder, compose(*overrides)[0], keep) for name, (folder, overrides, _) in jobs.items()}
+        found = {name: _made(*job) for name, job in jobs.items()}
         results = {name: known for name, known in found.items() if known}
         missing = {name: job for name, job in jobs.items() if name not in results}
         if missing:
+            # A wrong input is answered before any process is started.
+            compose(*next(iter(missing.values()))[1])
             results |= in_parallel(trained, missing, known=len(results))
     return {name: results[name] for name in cells}
 
@@ -101,17 +103,22 @@ def made_by() -> str:
     return code.hexdigest()
 
 
-def _made(folder: Path, config: Mapping[str, Any], keep: bool) -> dict[str, Any] | None:
-    """The result of this very run, by this very code (with its weights if they are to be kept), if it did not fail."""
-    if not (folder / RESULT).is_file() or (keep and not (folder / LAST).is_file()):
+def _made(folder: Path, overrides: Sequence[str], keep: bool) -> dict[str, Any] | None:
+    """The result of this very run, by this very code (with its weights if they are to be kept), if it is complete."""
+    if keep and not (folder / LAST).is_file():
         return None
     try:
-        result: dict[str, Any] = json.loads((folder / RESULT).read_text())
-        same = (folder / MADE_BY).read_text() == made_by() and read_config(folder) == config
-    except (ValueError, OSError, YAMLError):
-        # Damaged, or stopped before its end: made again.
+        # In this order: composing takes as long as a short training.
+        same = (folder / MADE_BY).read_text() == made_by() and read_config(folder) == compose(*overrides)[0]
+        return _result(folder) if same else None
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError, YAMLError):
+        # Stopped before its end, or damaged: made again.
         return None
-    return result if same and result["status"] != "failed" else None
+
+
+def _result(folder: Path) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((folder / RESULT).read_text())
+    return result
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def losses(quick: bool = False) -> Study:
     said = {(task, loss): refusal(f"data={data}", f"loss={loss}") for task, data in DATA.items() for loss in LOSSES}
     seeds = 1 if quick else 3
     found = compared(quick, seeds)
-    steps, samples, softmaxes = (60, 256, 5) if quick else (200, 1024, 5)
+    steps, samples, softmaxes = (60, 256, 5) if quick else (100, 1024, 5)
     ways = {name: trained(way, steps, samples, softmaxes, 0 if quick else MORE) for name, way in WAYS.items()}
     at = torch.linspace(-8, 8, 321, dtype=torch.float64)
     gradients = {name: gradient(name, at) for name in POINT}

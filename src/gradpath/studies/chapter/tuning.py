@@ -60,13 +60,15 @@ def tuned(
             the folders. more: how often rates are added at most.
     """
     tried = {name: sorted(rates[name]) for name in arms}
-    found = _trained(place, arms, tried, seeds, keep)
+    results = _trained(place, arms, tried, seeds, keep)
+    found = _found(place, results, tried, seeds)
     for _ in range(more):
         nearer = {name: untried(one.rate, tried[name]) for name, one in found.items()}
         if not any(nearer.values()):
             break
         tried = {name: sorted([*known, *nearer[name]]) for name, known in tried.items()}
-        found = _trained(place, arms, tried, seeds, keep)
+        results |= _trained(place, arms, nearer, seeds, keep)
+        found = _found(place, results, tried, seeds)
     return found
 
 
@@ -90,21 +92,26 @@ def untried(rate: float, tried: Sequence[float]) -> list[float]:
 
 def _trained(
     place: str, arms: Mapping[str, Sequence[str]], rates: Mapping[str, Sequence[float]], seeds: int, keep: bool
-) -> dict[str, Tuned]:
+) -> dict[str, dict[str, Any]]:
+    """The result of every arm at each of `rates` with every seed, by the cell's name."""
     cells = {
-        (name, rate, seed): (*overrides, f"optimizer.lr={rate:g}", f"seed={seed}")
+        _cell(name, rate, seed): (*overrides, f"optimizer.lr={rate:g}", f"seed={seed}")
         for name, overrides in arms.items()
         for rate in rates[name]
         for seed in range(seeds)
     }
-    results = runs.train_all(place, {_cell(*key): overrides for key, overrides in cells.items()}, keep)
+    return runs.train_all(place, cells, keep)
 
+
+def _found(
+    place: str, results: Mapping[str, Mapping[str, Any]], rates: Mapping[str, Sequence[float]], seeds: int
+) -> dict[str, Tuned]:
     def scores(name: str, rate: float, metric: str) -> list[float]:
         return [score(results[_cell(name, rate, seed)], metric) for seed in range(seeds)]
 
     found = {}
-    for name in arms:
-        validation = {rate: scores(name, rate, "val/accuracy") for rate in rates[name]}
+    for name, tried in rates.items():
+        validation = {rate: scores(name, rate, "val/accuracy") for rate in tried}
         named = [_cell(name, best(validation), seed) for seed in range(seeds)]
         folders = [runs.STUDIES / place / cell for cell in named]
         diverged = all(results[cell]["status"] == "diverged" for cell in named)
