@@ -7,6 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
+from conftest import tree
 from gradpath.config import PROJECT
 from gradpath.studies.chapter import activations, commands
 from gradpath.studies.chapter.entries import CHAPTER, STUDIES
@@ -74,6 +75,7 @@ def test_the_command(command, project: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert (project / "logs/pages/activations.png").stat().st_size > 50_000
     assert (project / "logs/pages/activations.md").read_text().startswith("# What do activations let through? (C8)")
+    before = tree(project)
     for typed, message in (
         ("learningrate", "learningrate: no such study. Did you mean learning_rate?"),
         ("learning_rate rates=a", "rates=a: must be a list of numbers, as in rates=[0.1,0.01]."),
@@ -94,3 +96,4 @@ def test_the_command(command, project: Path) -> None:
         assert (wrong.returncode, wrong.stdout) == (2, ""), typed
         assert wrong.stderr.startswith(f"error: {message}"), wrong.stderr
         assert wrong.stderr.count("\n") == 1
+    assert tree(project) == before

@@ -73,13 +73,13 @@ def train_all(study: str, cells: Mapping[str, Sequence[str]], keep: bool = False
             is at this study.
     """
     jobs = {name: (STUDIES / study / name, tuple(overrides), keep) for name, overrides in cells.items()}
+    # A wrong input is answered before anything is written or started.
+    compose(*next(iter(cells.values())))
     with _alone(STUDIES / study):
         found = {name: _made(*job) for name, job in jobs.items()}
         results = {name: known for name, known in found.items() if known}
         missing = {name: job for name, job in jobs.items() if name not in results}
         if missing:
-            # A wrong input is answered before any process is started.
-            compose(*next(iter(missing.values()))[1])
             results |= in_parallel(trained, missing, known=len(results))
     return {name: results[name] for name in cells}
 
