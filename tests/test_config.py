@@ -96,6 +96,9 @@ def test_nearest_is_silent_when_nothing_is_near() -> None:
         (("init=zeros",), "multiclass", "stay equal"),
         (("activation=selu",), "multiclass", "lecun_normal"),
         (("loss=mse",), "multiclass", "slower than cross-entropy"),
+        (("loss=mse",), "multiclass", "init=he_normal: use loss=auto"),
+        (("loss=mse", "model.output=softmax"), "multiclass", "slower than cross-entropy: use loss=auto model.output=none"),
+        (("loss=mse", "model.output=softmax"), "multiclass", "hardly any gradient"),
         (("loss=mse", "model.output=sigmoid", "data=xor"), "binary", "hardly any gradient"),
     ],
 )
@@ -105,7 +108,7 @@ def test_risky_choices_are_named(overrides: tuple[str, ...], task: str, word: st
 
 def test_the_default_run_has_no_warning() -> None:
     assert risks(*compose(), "multiclass") == []
-    # Squared error is a regression's own, and on two classes tests as well as the logits' loss.
+    # Squared error is a regression's own, and on two classes nothing was found against that of the outputs themselves.
     for task in ("regression", "binary"):
         assert risks(*compose("loss=mse"), task) == []
 

@@ -36,7 +36,7 @@ def risks(config: Mapping[str, Any], choices: Mapping[str, str], task: str, scal
         scale: speak of the initial scale too (theory may have a better remedy for this very network).
     """
     activation, init, hidden = choices["activation"], choices["init"], config["model"]["hidden"]
-    norm = config["norm"]["placement"]
+    norm, output = config["norm"]["placement"], config["model"]["output"]
     found = []
     if init in ("zeros", "constant") and hidden:
         found.append(
@@ -50,13 +50,12 @@ def risks(config: Mapping[str, Any], choices: Mapping[str, str], task: str, scal
     if activation == "selu" and init != "lecun_normal" and norm == "none":
         found.append("activation=selu normalises itself only with init=lecun_normal")
     if choices["loss"] == "mse" and task == "multiclass":
+        worst = ", by far with the wide outputs of init=he_normal" if output == "none" and init == "he_normal" else ""
+        remedy = "loss=auto" + (" model.output=none" if output != "none" else "")
+        found.append(f"loss=mse on many classes learns slower than cross-entropy{worst}: use {remedy}")
+    if choices["loss"] == "mse" and output != "none" and task != "regression":
         found.append(
-            "loss=mse on many classes learns slower than cross-entropy, and hardly at all where outputs start large, as "
-            "with init=he_normal: use loss=auto"
-        )
-    if choices["loss"] == "mse" and task == "binary" and config["model"]["output"] == "sigmoid":
-        found.append(
-            "loss=mse with model.output=sigmoid: a sample that is wrong for certain sends back hardly any gradient; use "
+            f"loss=mse behind model.output={output}: a sample that is confidently wrong sends back hardly any gradient; use "
             "loss=auto model.output=none"
         )
     if len(hidden) < 2 and choices["optimizer"] == "muon":

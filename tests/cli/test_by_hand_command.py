@@ -32,9 +32,10 @@ def test_any_network(command) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "dL/dn2 (8x3)" in done.stdout
-    assert "= (g - mean(g) - z mean(g z)) / s, g = gamma dL/dn2" in done.stdout
+    assert "= (g - mean(g) - u2 mean(g u2)) / s2, g = gamma dL/dn2" in done.stdout
     # Every letter of it is defined.
-    assert "= gamma z + beta, z = (h2 - mean) / s, s = sqrt(var + eps), over the batch" in done.stdout
+    assert "= gamma u2 + beta, u2 = (h2 - mean) / s2, s2 = sqrt(var + eps), over the batch" in " ".join(done.stdout.split())
+    assert "= sum over samples of dL/dn2 * u2\n" in done.stdout
     assert "= -mean [y ln p + (1 - y) ln(1 - p)], p = 1 / (1 + e^-z), z = h3" in done.stdout
     assert "gelu'(h) = Phi(h) + h e^(-h^2 / 2) / sqrt(2 pi)" in done.stdout
     assert done.stdout.count("gelu(h)") == 1

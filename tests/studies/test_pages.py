@@ -81,6 +81,10 @@ def test_the_command(command, project: Path) -> None:
         ("learning_rate rates=a", "rates=a: must be a list of numbers, as in rates=[0.1,0.01]."),
         ("learning_rate rates=[1]", "rates=[1.0]: must be 2 to 7 different positive numbers"),
         ("learning_rate activation=reluu", "activation=reluu: no such option. Did you mean relu?"),
+        (
+            "learning_rate data=sine loss=cross_entropy",
+            "loss=CrossEntropyLoss: for multiclass data, but this data is regression",
+        ),
         ("rates=[1,2]", "rates=[1,2]: which study is it for?"),
         ("learning_rate seed=3", "seed=3: learning_rate sets it itself"),
         ("learning_rate rate=[1,2]", "rate=[1,2]: learning_rate has no such key. Did you mean rates?"),

@@ -95,10 +95,10 @@ class Elementwise(Operation):
 
 
 class Normalization(Operation):
-    """y = gamma z + beta with z = (x - mean) / s, s = sqrt(var + eps): mean and variance over the batch for each unit
+    """y = gamma u + beta with u = (x - mean) / s, s = sqrt(var + eps): mean and variance over the batch for each unit
     (BatchNorm, Ioffe & Szegedy 2015) or over the units for each sample (LayerNorm, Ba et al. 2016).
 
-    With g = gamma dL/dy: dL/dx = (g - mean(g) - z mean(g z)) / s, the means over the same entries.
+    With g = gamma dL/dy: dL/dx = (g - mean(g) - u mean(g u)) / s, the means over the same entries.
 
     Args:
         over: "batch" or "layer".
@@ -107,12 +107,13 @@ class Normalization(Operation):
     def __init__(
         self, name: str, given: str, gamma: Tensor, beta: Tensor, eps: float, over: Literal["batch", "layer"]
     ) -> None:
-        where = "the batch" if over == "batch" else "the layer"
-        derivative = f"(g - mean(g) - z mean(g z)) / s, g = gamma dL/d{name}"
-        formulas = {"weight": f"sum over samples of dL/d{name} * z", "bias": f"sum over samples of dL/d{name}"}
+        u, s = f"u{name[1:]}", f"s{name[1:]}"
+        where = "over the batch" if over == "batch" else "over each sample's units"
+        derivative = f"(g - mean(g) - {u} mean(g {u})) / {s}, g = gamma dL/d{name}"
+        formulas = {"weight": f"sum over samples of dL/d{name} * {u}", "bias": f"sum over samples of dL/d{name}"}
         super().__init__(
             name,
-            f"gamma z + beta, z = ({given} - mean) / s, s = sqrt(var + eps), over {where}",
+            f"gamma {u} + beta, {u} = ({given} - mean) / {s}, {s} = sqrt(var + eps), {where}",
             derivative,
             {"weight": gamma, "bias": beta},
             formulas,
@@ -124,14 +125,14 @@ class Normalization(Operation):
     def forward(self, x: Tensor) -> Tensor:
         centred = x - x.mean(self.dim, keepdim=True)
         self.scale = ((centred**2).mean(self.dim, keepdim=True) + self.eps) ** 0.5
-        self.z = centred / self.scale
-        return self.gamma * self.z + self.beta
+        self.u = centred / self.scale
+        return self.gamma * self.u + self.beta
 
     def _backward(self, grad: Tensor) -> Tensor:
-        self.gradients = {"weight": (grad * self.z).sum(0), "bias": grad.sum(0)}
+        self.gradients = {"weight": (grad * self.u).sum(0), "bias": grad.sum(0)}
         g = self.gamma * grad
-        mean, along = g.mean(self.dim, keepdim=True), (g * self.z).mean(self.dim, keepdim=True)
-        return (g - mean - self.z * along) / self.scale
+        mean, along = g.mean(self.dim, keepdim=True), (g * self.u).mean(self.dim, keepdim=True)
+        return (g - mean - self.u * along) / self.scale
 
 
 class Softmax(Operation):
@@ -140,7 +141,7 @@ class Softmax(Operation):
     reach = "sample"
 
     def __init__(self, name: str, given: str) -> None:
-        super().__init__(name, f"softmax({given})", f"p (dL/d{name} - sum p dL/d{name})")
+        super().__init__(name, f"softmax({given})", f"p (dL/d{name} - sum over classes of p dL/d{name})")
 
     def forward(self, x: Tensor) -> Tensor:
         self.p = softmax(x)

@@ -65,7 +65,7 @@ def _rows(rows: Sequence[Row]) -> list[str]:
         shape = "x".join(map(str, row.shape))
         title = f"{row.name} ({shape})"
         lines.append(f"  {title:<32}{row.hand:>13.6g}{row.autograd:>13.6g}{row.difference:>12.1g}")
-        lines.append(f"    = {row.formula}")
+        lines += wrap(f"= {row.formula}", WIDTH, initial_indent="    ", subsequent_indent="      ")
     return lines
 
 

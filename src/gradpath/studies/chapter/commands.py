@@ -43,8 +43,8 @@ def verdicts() -> dict[str, str]:
 
 def _logged(overrides: list[str]) -> str:
     """What such a run leaves for TensorBoard: curves, read back from its event file, and the tab's matrix of all steps."""
-    folder = runs.STUDIES / "gradient_norms"
-    runs.trained(folder, [*overrides, "trainer=cpu"])
+    runs.train_all("gradient_norms", {"run": [*overrides, "trainer=cpu"]})
+    folder = runs.STUDIES / "gradient_norms/run"
     board = EventAccumulator(str(folder))
     board.Reload()
     matrix = record.load(folder)

@@ -81,7 +81,12 @@ class Difference:
     error: float | None
 
     def __str__(self) -> str:
-        return f"{100 * self.mean:+.1f}" + ("" if self.error is None else f" +- {100 * self.error:.1f}") + " points"
+        # Of what is rounded: no -0.0.
+        return (
+            f"{round(100 * self.mean, 1) + 0.0:+.1f}"
+            + ("" if self.error is None else f" +- {100 * self.error:.1f}")
+            + " points"
+        )
 
     @property
     def low(self) -> float:
