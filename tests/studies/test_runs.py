@@ -9,6 +9,7 @@ from gradpath.errors import ConfigError
 from gradpath.runs import RESULT
 from gradpath.studies import runs
 from gradpath.studies.chapter import tuning
+from gradpath.studies.chapter.study import difference
 from gradpath.studies.runs import train_all, trained
 
 TINY = ("data=xor", "trainer=cpu", "probe=none", "trainer.max_epochs=1")
@@ -104,6 +105,17 @@ def test_the_rates_next_to_the_best() -> None:
     assert tuning.untried(0.01, (0.001, 0.01, 0.1)) == [0.003, 0.03]
     assert tuning.untried(0.02, (0.01, 0.02)) == [0.03]
     assert tuning.untried(0.03, (0.01, 0.03, 0.1)) == []
+
+
+def test_the_best_rate_is_no_matter_of_the_last_digit() -> None:
+    """Equally many right, in float32: the lowest. One sample of 6000 more: that one."""
+    assert tuning.best({0.003: [0.90777777], 0.01: [0.90777779], 0.001: [0.8]}) == 0.003
+    assert tuning.best({0.003: [0.9], 0.01: [0.9 + 1 / 6000]}) == 0.01
+
+
+def test_a_difference_has_no_negative_zero() -> None:
+    assert str(difference([0.5, 0.6], [0.5001, 0.6001])) == "+0.0 +- 0.0 points"
+    assert str(difference([0.5], [0.51])) == "-1.0 points"
 
 
 @pytest.mark.slow

@@ -17,7 +17,6 @@ import numpy.typing as npt
 import torch
 from yaml import YAMLError
 
-from gradpath.build import build_run
 from gradpath.checkpoint import LAST
 from gradpath.cli import compose
 from gradpath.config import PROJECT
@@ -74,9 +73,6 @@ def train_all(study: str, cells: Mapping[str, Sequence[str]], keep: bool = False
             is at this study.
     """
     jobs = {name: (STUDIES / study / name, tuple(overrides), keep) for name, overrides in cells.items()}
-    # A wrong input is answered before anything is written or started. One run for all: what a user can type is in each.
-    with torch.random.fork_rng():
-        build_run(*compose(*next(iter(cells.values()))))
     with _alone(STUDIES / study):
         found = {name: _made(*job) for name, job in jobs.items()}
         results = {name: known for name, known in found.items() if known}

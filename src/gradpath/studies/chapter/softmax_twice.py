@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from gradpath.studies.chapter.full_batch import Curve
-from gradpath.studies.chapter.tuning import untried
+from gradpath.studies.chapter.tuning import best, untried
 from gradpath.studies.claims.networks import built
 
 # What is done to the logits before cross-entropy, which applies a softmax itself.
@@ -51,7 +51,7 @@ def train(before: Callable[[Tensor], Tensor], rate: float, steps: int, samples: 
 
 
 def _best(ways: Mapping[float, Way]) -> float:
-    return max(ways, key=lambda rate: fmean(ways[rate].learnt))
+    return best({rate: way.learnt for rate, way in ways.items()})
 
 
 def _train(
