@@ -37,5 +37,5 @@ science: $(READY) ## the twenty published claims, computed and compared (two min
 studies: $(READY) ## the chapter's claims as pages with pictures in docs/studies (ARGS=--quick for small ones)
 	$(BIN)/python scripts/study.py --all --pages docs/studies $(ARGS)
 
-dashboard: $(READY) ## TensorBoard over logs/ on http://127.0.0.1:6006
-	$(BIN)/tensorboard --logdir logs --host 127.0.0.1 --samples_per_plugin scalars=0
+dashboard: $(READY) ## TensorBoard over logs/ on http://127.0.0.1:6006 (ARGS="--port 6007" for another port)
+	$(BIN)/tensorboard --logdir logs --host 127.0.0.1 --samples_per_plugin scalars=1000000 $(ARGS)

@@ -3,17 +3,21 @@
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from conftest import environment
+from gradpath.config import PROJECT
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -21,21 +25,48 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 @contextmanager
 def serving(*arguments: str | Path, env: dict[str, str] | None = None) -> Iterator[str]:
     """The URL of a TensorBoard with these arguments, once it answers; it ends with the block."""
+    tensorboard = Path(sys.executable).parent / "tensorboard"
+    port = free_port()
+    with answering([tensorboard, *arguments, "--host", "127.0.0.1", "--port", str(port), "--reload_interval", "1"], port, env):
+        yield f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def make_dashboard(folder: Path) -> Iterator[str]:
+    """The URL of what `make dashboard` starts in a folder that has logs/: on its own port, or beside a TensorBoard there."""
+    # Links, so that make compares the times of the real files.
+    for name in ("Makefile", "pyproject.toml", "requirements.lock"):
+        (folder / name).symlink_to(PROJECT / name)
+    (folder / ".venv").symlink_to(sys.prefix)
+    with socket.socket() as own:
+        taken = own.connect_ex(("127.0.0.1", 6006)) == 0
+    port = free_port() if taken else 6006
+    typed = ["make", "dashboard", *([f"ARGS=--port {port}"] if taken else [])]
+    with answering(typed, port, environment(PROJECT), cwd=folder):
+        yield f"http://127.0.0.1:{port}"
+
+
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    tensorboard = Path(sys.executable).parent / "tensorboard"
+        port: int = free.getsockname()[1]
+        return port
+
+
+@contextmanager
+def answering(
+    command: Sequence[str | Path], port: int, env: dict[str, str] | None = None, cwd: Path | None = None
+) -> Iterator[None]:
+    """Starts a command that serves TensorBoard on `port`, waits until it answers; it and its children end with the block."""
     board = subprocess.Popen(
-        [tensorboard, *arguments, "--host", "127.0.0.1", "--port", str(port), "--reload_interval", "1"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env,
-    )  # fmt: skip
-    url = f"http://127.0.0.1:{port}"
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env, cwd=cwd, start_new_session=True
+    )
     try:
-        wait_until(lambda: get(f"{url}/data/plugins_listing"))
-        yield url
+        wait_until(lambda: get(f"http://127.0.0.1:{port}/data/plugins_listing"), ended=lambda: board.poll() is not None)
+        yield
         assert board.poll() is None, "TensorBoard ended by itself"
     finally:
-        board.terminate()
+        os.killpg(board.pid, signal.SIGTERM)
         board.wait()
 
 
@@ -46,10 +77,14 @@ def get(url: str, body: Any = None) -> Any:
         return json.load(answer)
 
 
-def wait_until(condition: Any, seconds: float = 60) -> None:
-    """Returns once `condition()` holds; a server that is still starting refuses the connection."""
+def wait_until(condition: Any, seconds: float = 60, ended: Callable[[], bool] = lambda: False) -> None:
+    """Returns once `condition()` holds; a server that is still starting refuses the connection.
+
+    Args:
+        ended: nothing is left to wait for.
+    """
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and not ended():
         try:
             if condition():
                 return

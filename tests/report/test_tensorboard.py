@@ -1,15 +1,18 @@
-"""A real TensorBoard on a real run: its HTTP API, and its pages in a real browser."""
+"""`make dashboard` on a real run: TensorBoard's HTTP API, and its pages in a real browser."""
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from board import chromium, get, serving, wait_until
-from conftest import environment
+from board import chromium, get, make_dashboard, wait_until
+from gradpath.cli import compose
+from gradpath.experiment import run
+from gradpath.report.tensorboard import RunLogger
 
+RUN, LONG = "runs/default-s0", "runs/long"
+# TensorBoard keeps 1000 of a curve by itself.
+POINTS = 1500
 LAYERS = ["hidden_01", "hidden_02", "output"]
 FAMILIES = ["delta_log10", "weight_grad_norm", "weight_grad_norm_log10", "weight_norm", "update_ratio_log10"]
 SCALARS = {
@@ -19,23 +22,33 @@ SCALARS = {
 
 
 @pytest.fixture(scope="module")
-def server(project: Path) -> Iterator[str]:
-    """TensorBoard over the logs of the default network, trained for two short epochs."""
-    folder = project / "logs/board/runs/default-s0"
-    subprocess.run(
-        [sys.executable, "train.py", "data.limit=6400", "trainer.max_epochs=2", f"hydra.run.dir={folder}"],
-        cwd=project, env=environment(project), check=True, capture_output=True,
-    )  # fmt: skip
-    with serving("--logdir", folder.parents[1]) as url:
-        wait_until(lambda: get(f"{url}/data/runs") == ["runs/default-s0"])
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`make dashboard` over the default network, trained for two short epochs, and a curve of more points than are drawn."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    overrides = ("data.limit=6400", "trainer.max_epochs=2", "trainer.accelerator=cpu")
+    config, choices = compose(*overrides)
+    run(config, choices, folder / "logs" / RUN, list(overrides))
+    long = RunLogger(folder / "logs" / LONG, [])
+    for step in range(POINTS):
+        long.log_metrics({"train/loss": 1 / (step + 1)}, step)
+    long.close()
+    with make_dashboard(folder) as url:
+        wait_until(lambda: get(f"{url}/data/runs") == [RUN, LONG])
         yield url
 
 
+def test_make_dashboard_serves_every_point(server: str) -> None:
+    """A flag is believed when its effect has been read back: `scalars=0` would answer with no point at all."""
+    points = get(f"{server}/data/plugin/scalars/scalars?run={LONG}&tag=train/loss")
+    assert [step for _, step, _ in points] == list(range(POINTS))
+    assert [value for *_, value in points] == pytest.approx([1 / (step + 1) for step in range(POINTS)])
+
+
 def test_every_documented_tag_is_served(server: str) -> None:
-    served = get(f"{server}/data/plugin/scalars/tags")["runs/default-s0"]
+    served = get(f"{server}/data/plugin/scalars/tags")[RUN]
     assert set(served) == SCALARS | {f"{family}/{layer}" for family in FAMILIES for layer in LAYERS}
     for tag in (f"weight_grad_norm_log10/{layer}" for layer in LAYERS):
-        points = get(f"{server}/data/plugin/scalars/scalars?run=runs/default-s0&tag={tag}")
+        points = get(f"{server}/data/plugin/scalars/scalars?run={RUN}&tag={tag}")
         assert [step for _, step, _ in points] == [0, 50]
         assert all(-5 < value < 3 for _, _, value in points)
 
@@ -44,7 +57,7 @@ def test_one_chart_shows_all_layers(server: str) -> None:
     layout = get(f"{server}/data/plugin/custom_scalars/layout")
     charts = {chart["title"]: chart["multiline"]["tag"] for category in layout["category"] for chart in category["chart"]}
     assert charts["log10 |dW| of every layer"] == ["weight_grad_norm_log10/.*"]
-    drawn = get(f"{server}/data/plugin/custom_scalars/scalars?run=runs/default-s0&tag=weight_grad_norm_log10/.*")
+    drawn = get(f"{server}/data/plugin/custom_scalars/scalars?run={RUN}&tag=weight_grad_norm_log10/.*")
     assert drawn["regex_valid"]
     assert set(drawn["tag_to_events"]) == {f"weight_grad_norm_log10/{layer}" for layer in LAYERS}
 
