@@ -27,7 +27,9 @@ def serving(*arguments: str | Path, env: dict[str, str] | None = None) -> Iterat
     """The URL of a TensorBoard with these arguments, once it answers; it ends with the block."""
     tensorboard = Path(sys.executable).parent / "tensorboard"
     port = free_port()
-    with answering([tensorboard, *arguments, "--host", "127.0.0.1", "--port", str(port), "--reload_interval", "1"], port, env):
+    with answering(
+        [tensorboard, *arguments, "--host", "127.0.0.1", "--port", str(port), "--reload_interval", "1"], port, env
+    ):
         yield f"http://127.0.0.1:{port}"
 
 
