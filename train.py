@@ -2,13 +2,13 @@
 
 from omegaconf import DictConfig
 
-from gradpath.cli import launch, undisturbed
+from gradpath.config.launch import launch, undisturbed
 
 
 def main(config: DictConfig) -> None:
     # Heavy imports wait until there is a run: --help and mistakes answer at once.
     with undisturbed():
-        from gradpath.experiment import run_from_hydra
+        from gradpath.run.train import run_from_hydra
 
     run_from_hydra(config)
 

@@ -28,13 +28,13 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
-from gradpath.build import build_run, build_trainer
-from gradpath.cli import compose, one_line_errors
-from gradpath.config import PROJECT
+from gradpath.config.checks import PROJECT
+from gradpath.config.launch import compose, one_line_errors
 from gradpath.data.memory import Batch, MemoryDataModule
 from gradpath.errors import ConfigError
-from gradpath.experiment import start_folder
-from gradpath.report.console import quiet
+from gradpath.run.build import build_run, build_trainer
+from gradpath.run.terminal import quiet
+from gradpath.run.train import start_folder
 
 WARM_UP = 25
 

@@ -19,14 +19,14 @@ from gradpath.studies.script import one_line_ends
 def show(typed: Typed) -> list[str]:
     """What is printed."""
     # Heavy imports wait until the command line has been found right.
-    from gradpath.report import by_hand
-    from gradpath.studies.by_hand import mlp, one_neuron, two_neurons
+    from gradpath.byhand import printed
+    from gradpath.studies.backpropagation import mlp, one_neuron, two_neurons
 
     if typed.network == "mlp":
-        return by_hand.network(*mlp(typed.overrides))
+        return printed.network(*mlp(typed.overrides))
     if typed.network == "chain":
-        return by_hand.worksheet(*one_neuron(typed.given, typed.activation))
-    return by_hand.worksheet(*two_neurons(typed.given, typed.activation, typed.loss))
+        return printed.worksheet(*one_neuron(typed.given, typed.activation))
+    return printed.worksheet(*two_neurons(typed.given, typed.activation, typed.loss))
 
 
 def main() -> None:

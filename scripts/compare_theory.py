@@ -4,7 +4,7 @@ Prints the slope of log |delta|^2 over depth, measured over five seeds and predi
 on two cores.
 """
 
-from gradpath.cli import without_arguments
+from gradpath.config.launch import without_arguments
 
 
 def main() -> None:

@@ -6,9 +6,9 @@ Loads the weights that it ended with, and nothing else, into the network that it
 import sys
 from pathlib import Path
 
-from gradpath.cli import one_line_errors
+from gradpath.config.launch import one_line_errors
+from gradpath.config.run_folders import find_run
 from gradpath.errors import ConfigError
-from gradpath.runs import find_run
 
 HELP = ("-h", "--help")
 
@@ -26,7 +26,7 @@ def main() -> None:
         return
     with one_line_errors():
         folder = folder_from(sys.argv[1:])
-        from gradpath.evaluation import evaluate  # torch is slow to import; a wrong folder is answered before
+        from gradpath.run.evaluate import evaluate  # torch is slow to import; a wrong folder is answered before
 
         for name, value in evaluate(folder).items():
             print(f"{name}: {value:.4f}")

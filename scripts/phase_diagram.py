@@ -6,7 +6,7 @@ the standard initialisations lie.
 Writes logs/studies/phase_diagram_<activation>.png in half a minute on two cores.
 """
 
-from gradpath.config import PROJECT
+from gradpath.config.checks import PROJECT
 from gradpath.studies.script import Arguments, checked_place, one_line_ends, save
 
 
@@ -16,8 +16,8 @@ def main() -> None:
     chosen = parser.read()
     place = checked_place(chosen.out, PROJECT / f"logs/studies/phase_diagram_{chosen.activation}.png")
 
-    from gradpath.report.phase_diagram import phase_diagram
     from gradpath.studies.phase_diagram import plane, standard_initialisations
+    from gradpath.studies.pictures.phase_plane import phase_diagram
 
     marks = standard_initialisations(chosen.activation)
     found = plane(chosen.activation)

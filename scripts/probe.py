@@ -11,14 +11,14 @@ from functools import partial
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig
 
-from gradpath.cli import launch, undisturbed
+from gradpath.config.launch import launch, undisturbed
 
 
 def main(config: DictConfig) -> None:
     # Heavy imports wait until the command line has been found right.
     with undisturbed():
-        from gradpath.experiment import run_from_hydra
-        from gradpath.inspection import look
+        from gradpath.run.inspection import look
+        from gradpath.run.train import run_from_hydra
 
     hydra = HydraConfig.get()
     place = hydra.job.num if "MULTIRUN" in str(hydra.mode) else None

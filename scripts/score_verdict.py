@@ -3,7 +3,7 @@
 Prints the two confusion matrices, and every case in which it erred. About a quarter of an hour on two cores.
 """
 
-from gradpath.cli import without_arguments
+from gradpath.config.launch import without_arguments
 
 
 def main() -> None:

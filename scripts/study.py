@@ -9,7 +9,7 @@ Stopped and started again, a study trains no run twice, unless the code has chan
 Exit code 3: a conclusion does not hold. Writes to logs/studies/NAME/, or with --pages to that folder.
 """
 
-from gradpath.config import PROJECT
+from gradpath.config.checks import PROJECT
 from gradpath.studies.chapter.options import FAILED, read
 from gradpath.studies.script import one_line_ends
 
@@ -21,11 +21,11 @@ def main() -> int:
         return 0
 
     from gradpath.files import write_text
-    from gradpath.report.film import save_film
     from gradpath.studies.chapter.commands import verdicts
     from gradpath.studies.chapter.entries import CHAPTER, STUDIES
     from gradpath.studies.chapter.page import contents, page, terminal
     from gradpath.studies.chapter.registry import study
+    from gradpath.studies.pictures.film import save_film
     from gradpath.studies.script import save
 
     if chosen.pages:

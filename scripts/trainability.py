@@ -7,7 +7,7 @@ Trains 130 networks in about ten minutes on two cores; --quick trains 9 in half 
 goes on where it was. Writes logs/studies/trainability.png and the numbers beside it, as CSV.
 """
 
-from gradpath.config import PROJECT
+from gradpath.config.checks import PROJECT
 from gradpath.studies.script import Arguments, checked_place, one_line_ends, save
 
 
@@ -20,8 +20,8 @@ def main() -> None:
     import numpy as np
 
     from gradpath.files import write_text
-    from gradpath.report.trainability import borders, trainability
     from gradpath.studies import trainability as study
+    from gradpath.studies.pictures.trainability_map import borders, trainability
 
     grid = study.QUICK if chosen.quick else study.FULL
     accuracy = study.accuracies(grid)

@@ -9,18 +9,18 @@ with every number of every claim (science_quick.json, science_8_12.json for a pa
 import sys
 import time
 
-from gradpath.cli import fail
-from gradpath.config import PROJECT
-from gradpath.studies.claims.options import read
+from gradpath.config.checks import PROJECT
+from gradpath.config.launch import fail
+from gradpath.studies.papers.options import read
 from gradpath.studies.script import one_line_ends
 
 
 def main() -> None:
     chosen = read(__doc__, sys.argv[1:])
 
-    from gradpath.report.console import quiet
-    from gradpath.studies.claims.registry import verify
-    from gradpath.studies.claims.report import save, show, summary
+    from gradpath.run.terminal import quiet
+    from gradpath.studies.papers.registry import verify
+    from gradpath.studies.papers.report import save, show, summary
 
     quiet()
     begun = time.perf_counter()

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from conftest import environment
-from gradpath.config import PROJECT
+from gradpath.config.checks import PROJECT
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 

@@ -16,12 +16,12 @@ os.environ["OMP_NUM_THREADS"] = "1"
 import torch
 from omegaconf import OmegaConf
 
-from gradpath.build import build_network
-from gradpath.cli import CONF, compose
-from gradpath.config import PROJECT
+from gradpath.config.checks import PROJECT
+from gradpath.config.launch import CONF, compose
 from gradpath.data.gaussian import gaussian
-from gradpath.experiment import run
-from gradpath.network import MLP
+from gradpath.model.network import MLP
+from gradpath.run.build import build_network
+from gradpath.run.train import run
 
 ACTIVATIONS = sorted(path.stem for path in (CONF / "activation").glob("*.yaml"))
 NORMS = sorted(path.stem for path in (CONF / "norm").glob("*.yaml"))
@@ -32,7 +32,7 @@ Run = Callable[..., tuple[dict[str, Any], Path]]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest tests first, so that no worker is left alone with them at the end."""
-    items.sort(key=lambda item: "test_claims" not in item.nodeid)
+    items.sort(key=lambda item: "test_promises" not in item.nodeid)
 
 
 @pytest.fixture

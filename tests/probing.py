@@ -8,9 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from by_hand import Batch
 from gradpath.flow.probe import Probe, probe
-from gradpath.network import MLP
+from gradpath.model.network import MLP
+from oracle import Batch
 
 
 def batches(count: int, size: int = 8, features: int = 5, classes: int = 3) -> list[Batch]:

@@ -12,22 +12,22 @@ from hypothesis import strategies as st
 from torch import nn
 
 from conftest import ACTIVATIONS, NORMS
-from gradpath.build import OUTPUTS, build_optimizer, build_run
-from gradpath.byhand.activations import of_module
 from gradpath.byhand.beside_autograd import Comparison, compare
+from gradpath.byhand.derivatives import of_module
 from gradpath.byhand.losses import of_objective
 from gradpath.byhand.network import by_hand, written_out
-from gradpath.byhand.optimizers import of_optimizer
 from gradpath.byhand.paths import expanded, paths
+from gradpath.byhand.steps import of_optimizer
 from gradpath.byhand.training import train
-from gradpath.cli import CONF, compose
-from gradpath.config import PROJECT
+from gradpath.config.checks import PROJECT
+from gradpath.config.launch import CONF, compose
+from gradpath.config.targets import activation, resolve
 from gradpath.data.memory import Batch
 from gradpath.errors import ConfigError
-from gradpath.network import MLP
-from gradpath.objective import Objective, Task
-from gradpath.seeding import seed_everything
-from gradpath.targets import activation, resolve
+from gradpath.model.network import MLP
+from gradpath.model.objective import Objective, Task
+from gradpath.run.build import OUTPUTS, build_optimizer, build_run
+from gradpath.run.seeding import seed_everything
 
 LOSSES = {
     "mse": Objective(Task.REGRESSION, nn.MSELoss(), 3),

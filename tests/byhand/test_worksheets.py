@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from gradpath.byhand import activations
+from gradpath.byhand import derivatives
 from gradpath.byhand.beside_autograd import chain_by_autograd, two_layer_by_autograd
 from gradpath.byhand.chain import Chain, chain
 from gradpath.byhand.expression import named
@@ -26,7 +26,7 @@ MODULES = {"relu": nn.ReLU(), "sigmoid": nn.Sigmoid(), "tanh": nn.Tanh(), "gelu"
 def check(sheet: Worksheet, expected: dict[str, float], module: nn.Module) -> None:
     """Every line has autograd's value; its formula, read as Python, gives it, and so do the numbers put in."""
     assert {line.name for line in sheet.lines} == set(expected)
-    phi = activations.of_module(module)
+    phi = derivatives.of_module(module)
     functions: dict[str, Any] = {
         phi.name: lambda h: phi.value(torch.tensor(h, dtype=torch.float64)).item(),
         "slope": lambda h: phi.slope(torch.tensor(h, dtype=torch.float64)).item(),
@@ -48,7 +48,7 @@ def check(sheet: Worksheet, expected: dict[str, float], module: nn.Module) -> No
 @given(numbers=st.lists(NUMBER, min_size=6, max_size=6))
 def test_the_chain(name: str, numbers: list[float]) -> None:
     given_, module = Chain(*numbers), MODULES[name]
-    check(chain(given_, activations.of_module(module)), chain_by_autograd(given_, module), module)
+    check(chain(given_, derivatives.of_module(module)), chain_by_autograd(given_, module), module)
 
 
 @pytest.mark.parametrize("loss", get_args(Loss))
@@ -60,13 +60,13 @@ def test_the_two_layer_network(name: str, loss: Loss, numbers: list[float], y: f
     expected = two_layer_by_autograd(given_, module, loss)
     # Beyond, ln(1 - p) is that of a number of which few digits are left.
     assume(loss == "mse" or abs(expected["z"]) < 5)
-    check(two_layer(given_, activations.of_module(module), loss), expected, module)
+    check(two_layer(given_, derivatives.of_module(module), loss), expected, module)
 
 
 def test_by_finite_differences() -> None:
     """Neither autograd nor a derivative: the loss itself, a little to both sides."""
     given_ = TwoLayer(1, 0, 1, 0.5, -0.2, 0.3, 0.8, 0.1, -0.4, 0.6, -0.7, 0.05)
-    phi = activations.tanh()
+    phi = derivatives.tanh()
     sheet = two_layer(given_, phi, "bce")
     for name in ("w11", "w22", "b2", "v1", "c"):
         sides = [
@@ -77,7 +77,7 @@ def test_by_finite_differences() -> None:
 
 def test_the_logarithm_of_nothing_is_refused() -> None:
     with pytest.raises(ConfigError, match="p is 1 to 16 digits"):
-        two_layer(TwoLayer(1, 0, 0, 50, 0, 0, 0, 0, 0, 1, 0, 0), activations.leaky_relu(0.0), "bce")
+        two_layer(TwoLayer(1, 0, 0, 50, 0, 0, 0, 0, 0, 1, 0, 0), derivatives.leaky_relu(0.0), "bce")
 
 
 def test_nothing_is_written_down_twice() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from conftest import environment, tree
-from gradpath.cli import CONF
-from gradpath.schema import GROUPS
+from gradpath.config.launch import CONF
+from gradpath.config.schema import GROUPS
 
 WITHOUT_TORCH = Path(__file__).parent / "without_torch"
 

@@ -15,7 +15,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from conftest import environment, weights
 from gradpath.flow import record
-from gradpath.report import metrics
+from gradpath.run import metrics
 
 TRAIN = ("data.limit=3000", "data.batch_size=32", "model.hidden=[64,32]", "norm=batch_before", "trainer.max_epochs=6",
          "trainer.accelerator=cpu", "trainer.log_every_n_steps=5", "probe=standard", "probe.every=5")  # fmt: skip

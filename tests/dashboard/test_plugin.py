@@ -19,7 +19,7 @@ import pytest
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
 from board import get, serving, wait_until
-from gradpath.config import PROJECT
+from gradpath.config.checks import PROJECT
 from gradpath.dashboard.records import read, sample
 from synthetic import HEALTHY, VANISHING, content, write
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from gradpath.config import PROJECT
+from gradpath.config.checks import PROJECT
 from gradpath.data.images import images
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError

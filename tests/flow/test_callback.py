@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from by_hand import by_hand
-from gradpath.build import build_run
-from gradpath.cli import compose
+from gradpath.config.launch import compose
 from gradpath.flow import callback, record
 from gradpath.flow.norms import LOG10_FLOOR, log10
-from gradpath.seeding import seed_everything
+from gradpath.run.build import build_run
+from gradpath.run.seeding import seed_everything
+from oracle import by_hand
 
 OVERRIDES = (
     "data=xor_noisy", "data.samples=200", "model.hidden=[16,8]", "trainer.max_epochs=3", "trainer.accelerator=cpu",

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from by_hand import by_hand
 from conftest import ACTIVATIONS, NORMS, network_of
 from gradpath.flow import record
 from gradpath.flow.probe import Probe, probe
-from gradpath.network import MLP
+from gradpath.model.network import MLP
+from oracle import by_hand
 from probing import Shared, batches, check, measured, steps_of, twice
 
 # |phi| beyond which a bounded activation counts as saturated, written out.

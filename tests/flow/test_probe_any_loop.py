@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from by_hand import by_hand
 from conftest import network_of
 from gradpath.flow import record
 from gradpath.flow.probe import Probe, probe
-from gradpath.network import MLP
+from gradpath.model.network import MLP
+from oracle import by_hand
 from probing import Shared, batches, check, steps_of, twice
 
 

@@ -7,10 +7,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from by_hand import by_hand
 from conftest import network_of
 from gradpath.flow import record
 from gradpath.flow.probe import probe
+from oracle import by_hand
 from probing import batches, measured
 
 

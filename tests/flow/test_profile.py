@@ -6,8 +6,8 @@ from torch import nn
 
 from gradpath.data.memory import Batch
 from gradpath.flow.profile import measure
-from gradpath.network import MLP
-from gradpath.objective import Objective, Task
+from gradpath.model.network import MLP
+from gradpath.model.objective import Objective, Task
 
 OBJECTIVE = Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 3)
 

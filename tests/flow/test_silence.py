@@ -5,7 +5,7 @@ import torch
 
 from gradpath.flow.probe import probe
 from gradpath.flow.silence import WINDOW
-from gradpath.network import MLP
+from gradpath.model.network import MLP
 
 
 def test_dead_units_are_silent_for_a_whole_window() -> None:

@@ -12,10 +12,9 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gradpath.cli import CONF
+from gradpath.config.launch import CONF
 from gradpath.errors import RunFailed
-from gradpath.report.film import save_film
-from gradpath.studies import runs
+from gradpath.studies import trainings
 from gradpath.studies.chapter import (
     batch_size,
     challenge,
@@ -32,6 +31,7 @@ from gradpath.studies.chapter.full_batch import train
 from gradpath.studies.chapter.page import page, terminal
 from gradpath.studies.chapter.registry import study
 from gradpath.studies.chapter.study import Study
+from gradpath.studies.pictures.film import save_film
 
 # Studies that train for longer than a few seconds even when they are quick.
 SLOW = tuple(name for name in STUDIES if name not in ("activations", "collapse"))
@@ -40,7 +40,7 @@ SLOW = tuple(name for name in STUDIES if name not in ("activations", "collapse")
 @pytest.fixture(autouse=True)
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A place of its own: what was trained before is not read."""
-    monkeypatch.setattr(runs, "STUDIES", tmp_path)
+    monkeypatch.setattr(trainings, "STUDIES", tmp_path)
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
@@ -261,7 +261,7 @@ def test_c13_a_loss_that_is_no_number() -> None:
         learning_rate.learning_rate(True, [0.1, 0.01], ("data=xor", "init=normal", "init.std=1e30", "model.hidden=[8,8,8]"))
 
 
-ALL_LOSSES, ALL_WALKS = runs.losses, optimizers.walks
+ALL_LOSSES, ALL_WALKS = trainings.losses, optimizers.walks
 # Of each study: what is broken, how, and the number of the conclusion that has to fail.
 FAULTS = {
     # A linear network that is none.
@@ -276,7 +276,7 @@ FAULTS = {
     # Softmax twice is softmax once: nothing makes it slower.
     "losses": (softmax_twice.torch, "softmax", lambda z, dim: z, 3),
     # Curves that end where they began.
-    "learning_rate": (runs, "losses", lambda folder: ALL_LOSSES(folder)[::-1], 0),
+    "learning_rate": (trainings, "losses", lambda folder: ALL_LOSSES(folder)[::-1], 0),
     # A BatchNorm that does nothing.
     "batchnorm_placement": (torch.nn.BatchNorm1d, "forward", lambda self, h: h, 0),
     # Batches that are all as noisy.

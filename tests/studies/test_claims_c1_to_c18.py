@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from gradpath.config.targets import activation_named
 from gradpath.errors import ConfigError
-from gradpath.network import layer_name
-from gradpath.studies import runs
-from gradpath.studies.by_hand import mlp, one_neuron, two_neurons
+from gradpath.model.network import layer_name
+from gradpath.studies import trainings
+from gradpath.studies.backpropagation import mlp, one_neuron, two_neurons
 from gradpath.studies.chapter import (
     activations,
     batchnorm_placement,
@@ -25,8 +26,7 @@ from gradpath.studies.chapter.full_batch import train
 from gradpath.studies.chapter.gradient_noise import epochs, expected, measured
 from gradpath.studies.chapter.optimizers import first_step, quickest
 from gradpath.studies.chapter.surfaces import SURFACES, departure, walks
-from gradpath.studies.claims.networks import built, growth, square
-from gradpath.targets import activation_named
+from gradpath.studies.papers.networks import built, growth, square
 
 CPU = ("trainer=cpu", "schedule=constant")
 
@@ -147,9 +147,9 @@ def test_c13_a_tenth_is_too_much_for_adam_and_a_ten_thousandth_too_little(run_he
     curves = {}
     for rate in (0.1, 0.001, 0.0001):
         _, folder = run_here(
-            *runs.CURVES, "data.limit=12800", "trainer.max_epochs=1", f"optimizer.lr={rate}", folder=str(rate)
+            *trainings.CURVES, "data.limit=12800", "trainer.max_epochs=1", f"optimizer.lr={rate}", folder=str(rate)
         )
-        curves[rate] = runs.losses(folder)
+        curves[rate] = trainings.losses(folder)
     label = learning_rate.labels({rate: learning_rate.course([curve], 100) for rate, curve in curves.items()})
     assert label[0.1] in ("diverged", "oscillating")
     assert label[0.001] == "best"
@@ -186,7 +186,7 @@ def test_c15_the_noise_falls_with_the_batch_and_few_steps_learn_less(run_here) -
 
 
 def test_c16_the_challenge(run_here) -> None:
-    """97 % within three epochs; tests/test_claims.py has it in full, over seeds."""
+    """97 % within three epochs; tests/cli/test_promises.py has it in full, over seeds."""
     result, _ = run_here("experiment=chapter_challenge", "trainer.max_epochs=3", "probe=none", "trainer=cpu")
     assert result["parameters"] == 784 * 512 + 512 + 512 * 256 + 256 + 256 * 10 + 10
     assert result["metrics"]["test/accuracy"] >= 0.97

@@ -12,7 +12,7 @@ from gradpath.studies.chapter import xor
 from gradpath.studies.chapter.gradient_noise import epochs, expected, gradient, measured, per_sample_squares
 from gradpath.studies.chapter.learning_rate import Course, course, labels
 from gradpath.studies.chapter.surfaces import SURFACES, arrival, departure, walks
-from gradpath.studies.claims.networks import built
+from gradpath.studies.papers.networks import built
 
 
 def test_labels_come_from_the_curves() -> None:

@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 
 from conftest import tree
-from gradpath.config import PROJECT
+from gradpath.config.checks import PROJECT
 from gradpath.studies.chapter import activations, commands
 from gradpath.studies.chapter.entries import CHAPTER, STUDIES
 from gradpath.studies.chapter.page import contents, page, terminal

@@ -2,20 +2,20 @@
 
 import pytest
 
-from gradpath.cli import CONF, compose
-from gradpath.studies import init_comparison, preflight
+from gradpath.config.launch import CONF, compose
+from gradpath.studies import init_comparison, outlook_check
 from gradpath.studies.init_comparison import ACTIVATIONS, DEPTHS, INITS, Scheme
-from gradpath.studies.preflight import Cell
+from gradpath.studies.outlook_check import Cell
 
 
-def test_preflight_counts_what_is_right() -> None:
+def test_the_outlook_counts_what_is_right() -> None:
     cells = [
         Cell("sgd", "tanh", "pytorch", 5, 5.4, True, 0.5),
         Cell("sgd", "tanh", "pytorch", 10, 5.4, False, 0.11),
         Cell("sgd", "relu", "he_normal", 100, 3784.0, True, 0.17),
         Cell("adam", "gelu", "pytorch", 10, 9.6, False, 0.93),
     ]
-    lines = list(preflight.table(cells))
+    lines = list(outlook_check.table(cells))
     assert [cell.right for cell in cells] == [True, True, False, False]
     assert lines[3] == "| sgd | relu | he_normal | 100 |  | yes | 0.17 | no | wrong |"
     assert lines[-2].strip() == "sgd: right in 2 of 3 (66.7%); theory says yes 2 times, no 1 times"
@@ -47,7 +47,7 @@ def test_every_option_of_the_groups_is_compared() -> None:
 
 @pytest.mark.parametrize(
     "overrides",
-    [preflight.overrides("adam", 5, "tanh", "critical", 0.001), init_comparison.overrides(10, "gelu", "lsuv", 1)],
+    [outlook_check.overrides("adam", 5, "tanh", "critical", 0.001), init_comparison.overrides(10, "gelu", "lsuv", 1)],
 )
 def test_the_runs_are_ones_that_train_py_would_make(overrides: tuple[str, ...]) -> None:
     config, choices = compose(*overrides)
@@ -55,7 +55,7 @@ def test_the_runs_are_ones_that_train_py_would_make(overrides: tuple[str, ...]) 
     assert choices["probe"] == "none"
 
 
-@pytest.mark.parametrize(("script", "typed"), [("check_preflight.py", "adamm"), ("compare_init.py", "--quick")])
+@pytest.mark.parametrize(("script", "typed"), [("check_outlook.py", "adamm"), ("compare_init.py", "--quick")])
 def test_wrong_input(command, script: str, typed: str) -> None:
     done = command(f"scripts/{script}", typed)
     assert (done.returncode, done.stdout) == (2, "")

@@ -13,15 +13,15 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from gradpath import initialization
-from gradpath.config import PROJECT
+from gradpath.config.checks import PROJECT
 from gradpath.data import xor
-from gradpath.flow import activation, watch
-from gradpath.network import Block
-from gradpath.objective import Objective
-from gradpath.studies.claims import registry
-from gradpath.studies.claims.claim import Check, Claim
-from gradpath.studies.claims.options import COUNT, SLOW
+from gradpath.flow import shapes, watch
+from gradpath.model import initialization
+from gradpath.model.network import Block
+from gradpath.model.objective import Objective
+from gradpath.studies.papers import registry
+from gradpath.studies.papers.claim import Check, Claim
+from gradpath.studies.papers.options import COUNT, SLOW
 from gradpath.theory import mean_field, moments, quadrature
 
 Patch = pytest.MonkeyPatch
@@ -93,7 +93,7 @@ def delta_of_the_next_layer(patch: Patch) -> None:
 
 
 def saturation_from_90_percent(patch: Patch) -> None:
-    patch.setattr(activation, "SATURATED", 0.1)
+    patch.setattr(shapes, "SATURATED", 0.1)
 
 
 def gauss_hermite(patch: Patch) -> None:

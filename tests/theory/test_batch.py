@@ -9,9 +9,9 @@ from torch import nn
 
 from gradpath.data.memory import Batch
 from gradpath.flow.profile import measure
-from gradpath.initialization import lecun_normal
-from gradpath.network import MLP
-from gradpath.objective import Objective, Task
+from gradpath.model.initialization import lecun_normal
+from gradpath.model.network import MLP
+from gradpath.model.objective import Objective, Task
 from gradpath.theory.batch import through_batch_norm
 from gradpath.theory.batch_norm import batch_norm_rate
 from gradpath.theory.prediction import predict_network

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradpath.network import MLP
+from gradpath.model.network import MLP
 from gradpath.theory.batch_norm import batch_norm_rate
 
 BEFORE = [

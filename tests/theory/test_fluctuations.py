@@ -9,9 +9,9 @@ from torch import nn
 
 from gradpath.data.memory import Batch
 from gradpath.flow.profile import measure
-from gradpath.initialization import he_normal, normal
-from gradpath.network import MLP
-from gradpath.objective import Objective, Task
+from gradpath.model.initialization import he_normal, normal
+from gradpath.model.network import MLP
+from gradpath.model.objective import Objective, Task
 from gradpath.theory.fluctuations import Site, step_covariance, typical_cosine
 from gradpath.theory.layers import Scale
 from gradpath.theory.prediction import Inputs, predict, predict_network

@@ -7,7 +7,7 @@ from torch import nn
 
 from gradpath.theory.layers import Scale
 from gradpath.theory.mean_field import critical_sigma_w2, mean_field
-from gradpath.theory.trainability import outlook
+from gradpath.theory.outlook import outlook
 
 
 def network(depth: int, sigma_w2: float, sigma_b2: float = 0.0) -> list[Scale]:

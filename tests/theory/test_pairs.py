@@ -8,9 +8,9 @@ from torch import nn
 
 from gradpath.data.memory import Batch
 from gradpath.flow.profile import measure
-from gradpath.initialization import normal
-from gradpath.network import MLP
-from gradpath.objective import Objective, Task
+from gradpath.model.initialization import normal
+from gradpath.model.network import MLP
+from gradpath.model.objective import Objective, Task
 from gradpath.theory.layers import Norm, Scale
 from gradpath.theory.mean_field import correlation_map
 from gradpath.theory.pairs import pair_path

@@ -7,14 +7,14 @@ import torch
 from torch import nn
 
 from gradpath.data.memory import Batch
-from gradpath.flow.findings import anatomy
 from gradpath.flow.profile import measure
-from gradpath.flow.verdict import verdict
-from gradpath.initialization import constant, normal, resolve_gain, zeros
-from gradpath.network import MLP
-from gradpath.objective import Objective, Task
+from gradpath.model.initialization import constant, normal, resolve_gain, zeros
+from gradpath.model.network import MLP
+from gradpath.model.objective import Objective, Task
 from gradpath.theory.layers import Scale
 from gradpath.theory.prediction import Inputs, predict, predict_network
+from gradpath.verdict.at_start import anatomy
+from gradpath.verdict.reading import verdict
 
 
 @pytest.mark.parametrize("phi", [nn.Tanh, nn.ReLU, nn.GELU], ids=lambda p: p.__name__)

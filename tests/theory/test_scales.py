@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import nn
 
-from gradpath import initialization
-from gradpath.network import MLP, variance
+from gradpath.model import initialization
+from gradpath.model.network import MLP, variance
 from gradpath.theory.scales import moments_of
 
 CASES: list[tuple[str, dict[str, Any]]] = [

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gradpath.byhand.activations import Activation
 from gradpath.byhand.chain import Chain
+from gradpath.byhand.derivatives import Activation
 from gradpath.byhand.layers import Elementwise
 from gradpath.byhand.losses import of_objective
 from gradpath.byhand.network import by_hand, written_out
@@ -17,8 +17,8 @@ from gradpath.byhand.options import Loss
 from gradpath.byhand.paths import paths
 from gradpath.byhand.two_layer import TwoLayer
 from gradpath.data.memory import Batch
-from gradpath.network import MLP
-from gradpath.objective import Objective
+from gradpath.model.network import MLP
+from gradpath.model.objective import Objective
 
 
 @dataclass(frozen=True)

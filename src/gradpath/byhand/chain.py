@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import torch
 
-from gradpath.byhand.activations import Activation, Map
+from gradpath.byhand.derivatives import Activation, Map
 from gradpath.byhand.expression import Expression, apply
 from gradpath.byhand.worksheet import Worksheet
 

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from gradpath.byhand.activations import Activation
+from gradpath.byhand.derivatives import Activation
 
 # What an entry of the input reaches in the output: the entry in its own place, the units of its sample, or its unit in every
 # sample.

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from gradpath.byhand.activations import sigmoid
+from gradpath.byhand.derivatives import sigmoid
 from gradpath.byhand.layers import softmax
 from gradpath.errors import ConfigError
-from gradpath.objective import Objective
+from gradpath.model.objective import Objective
 
 Pair = Callable[[Tensor, Tensor], Tensor]
 

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gradpath.byhand import activations
+from gradpath.byhand import derivatives
 from gradpath.byhand.layers import Elementwise, Linear, Normalization, Operation, Softmax
 from gradpath.byhand.losses import Loss
 from gradpath.errors import ConfigError
-from gradpath.network import MLP
+from gradpath.model.network import MLP
 
 
 @dataclass(frozen=True)
@@ -102,13 +102,13 @@ def _operation(name: str, given: str, module: nn.Module) -> Operation:
             return Normalization(name, given, _copy(module.weight), _copy(module.bias), module.eps, "layer")
         case nn.modules.batchnorm._BatchNorm() | nn.LayerNorm() | nn.RMSNorm():
             raise ConfigError(f"norm: nothing is written out for {module}; write it in byhand/layers.py.")
-    return Elementwise(name, given, activations.of_module(module))
+    return Elementwise(name, given, derivatives.of_module(module))
 
 
 def _output(name: str, given: str, module: nn.Module) -> Operation:
     if isinstance(module, nn.Softmax):
         return Softmax(name, given)
-    return Elementwise(name, given, activations.of_module(module))
+    return Elementwise(name, given, derivatives.of_module(module))
 
 
 def _copy(parameter: Tensor) -> Tensor:

@@ -6,9 +6,9 @@ import torch
 
 from gradpath.byhand.losses import of_objective
 from gradpath.byhand.network import Network, Pass, by_hand
-from gradpath.byhand.optimizers import Memory, of_optimizer
+from gradpath.byhand.steps import Memory, of_optimizer
 from gradpath.data.memory import Batch
-from gradpath.objective import Objective
+from gradpath.model.objective import Objective
 
 
 @torch.no_grad()

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from gradpath.byhand.activations import Activation
 from gradpath.byhand.chain import phi, slope
+from gradpath.byhand.derivatives import Activation
 from gradpath.byhand.expression import Expression, ln, sigmoid
 from gradpath.byhand.options import Loss
 from gradpath.byhand.worksheet import Worksheet

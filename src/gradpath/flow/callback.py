@@ -14,8 +14,8 @@ from torch import Tensor
 from gradpath.flow.norms import log10
 from gradpath.flow.probe import Probe
 from gradpath.flow.record import Matrix, Record
-from gradpath.module import GradpathModule
-from gradpath.network import layer_name
+from gradpath.model.module import GradpathModule
+from gradpath.model.network import layer_name
 
 # The curves in TensorBoard: those that span decades as log10, and |dW| both ways.
 LOGARITHMIC = ("delta", "weight_grad_norm", "weight_grad_norm_clipped", "update_ratio", "activation_variance")

@@ -12,16 +12,16 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.hooks import RemovableHandle
 
-from gradpath.flow.diagnosis import Layer, diagnose
 from gradpath.flow.gradients import GradientSquares
+from gradpath.flow.ledger import SEEN, SHARED, Ledger, Step
 from gradpath.flow.norms import Scalar, gather, square_sum, square_sums
 from gradpath.flow.profile import rows_are_equal, scales_of
-from gradpath.flow.quantities import SEEN, SHARED, Ledger, Step
 from gradpath.flow.record import FILE, Record, set_verdict
 from gradpath.flow.silence import Silence
 from gradpath.flow.spectrum import cosines, ranks
 from gradpath.flow.watch import Meter, Watch
 from gradpath.flow.wrappers import anything_compiled, is_compiled, is_distributed, unwrapped
+from gradpath.verdict.of_record import Layer, diagnose
 
 
 class Scaler(Protocol):

@@ -9,8 +9,8 @@ from gradpath.data.memory import Batch
 from gradpath.flow.norms import Scalar, gather, square_sums
 from gradpath.flow.spectrum import cosine, undisturbed
 from gradpath.flow.watch import Activations, Watch
-from gradpath.network import MLP, layer_name, variance
-from gradpath.objective import Objective
+from gradpath.model.network import MLP, layer_name, variance
+from gradpath.model.objective import Objective
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from itertools import product
 from statistics import fmean, geometric_mean, stdev
 from typing import Any
 
-from gradpath.flow.verdict import EXPLODING, VANISHING
-from gradpath.studies.preflight import TRAINED
-from gradpath.studies.runs import ONE_EPOCH, train_all
+from gradpath.studies.outlook_check import TRAINED
+from gradpath.studies.trainings import ONE_EPOCH, train_all
+from gradpath.verdict.reading import EXPLODING, VANISHING
 
 WIDTH, DEPTHS, SEEDS = 100, (10, 20, 50), (0, 1)
 INITS = (

@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 import torch
 
-from gradpath.build import build_run
-from gradpath.cli import compose
+from gradpath.config.launch import compose
 from gradpath.data.memory import Batch
 from gradpath.flow.profile import LayerFlow, measure
-from gradpath.inspection import SAMPLE
-from gradpath.network import MLP
-from gradpath.seeding import seed_everything
+from gradpath.model.network import MLP
+from gradpath.run.build import build_run
+from gradpath.run.inspection import SAMPLE
+from gradpath.run.seeding import seed_everything
 
 Case = TypeVar("Case")
 Found = TypeVar("Found")

@@ -9,9 +9,9 @@ from math import inf, nan, sqrt
 import numpy as np
 from torch import nn
 
-from gradpath.initialization import resolve_gain
+from gradpath.config.targets import activation_named
+from gradpath.model.initialization import resolve_gain
 from gradpath.studies.parallel import in_parallel
-from gradpath.targets import activation_named
 from gradpath.theory.mean_field import mean_field
 from gradpath.theory.quadrature import Activation, Array, in_float64
 from gradpath.theory.scales import moments_of

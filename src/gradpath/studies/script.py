@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, NoReturn, Protocol
 
-from gradpath.cli import fail, one_line_errors
+from gradpath.config.launch import fail, one_line_errors
 from gradpath.errors import ConfigError, nearest
 from gradpath.files import relative, write_atomically
 

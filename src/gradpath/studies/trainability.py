@@ -6,9 +6,9 @@ from math import nan, sqrt
 
 import numpy as np
 
+from gradpath.config.targets import activation_named
 from gradpath.studies.phase_diagram import edge_of_chaos
-from gradpath.studies.runs import train_all
-from gradpath.targets import activation_named
+from gradpath.studies.trainings import train_all
 from gradpath.theory.mean_field import mean_field, trainable_depth
 from gradpath.theory.quadrature import Array
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import torch
 
-from gradpath.flow.findings import anatomy
 from gradpath.flow.profile import LayerFlow
-from gradpath.flow.verdict import EXPLODING, VANISHING, verdict
 from gradpath.studies.networks import deep, drawn
+from gradpath.verdict.at_start import anatomy
+from gradpath.verdict.reading import EXPLODING, VANISHING, verdict
 
 SEEDS, JUDGED_SEED = range(5), 100
 # "none": no gradient arrives even at the last hidden layer.

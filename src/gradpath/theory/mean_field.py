@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from gradpath.targets import activation_named
+from gradpath.config.targets import activation_named
 from gradpath.theory.moments import D, V, V_slope, both, pair
 from gradpath.theory.quadrature import Activation
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gradpath.network import MLP
+from gradpath.model.network import MLP
 from gradpath.theory.batch import batch_sites, through_batch_norm
 from gradpath.theory.fluctuations import Site, step_covariance, typical_cosine
 from gradpath.theory.layers import Layer, Norm

@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import nn
 
-from gradpath.cli import CONF
-from gradpath.report.style import COLOURS, TICK, dress, new_figure
+from gradpath.config.launch import CONF
+from gradpath.config.targets import activation_named
 from gradpath.studies.chapter.study import Conclusion, Study, Table
-from gradpath.targets import activation_named
+from gradpath.studies.pictures.style import COLOURS, TICK, dress, new_figure
 from gradpath.theory.moments import D
 
 Curve = npt.NDArray[np.float64]

@@ -10,14 +10,14 @@ import torch
 from matplotlib.figure import Figure
 
 from gradpath.data.memory import MemoryDataModule
-from gradpath.evaluation import restored
-from gradpath.network import MLP
-from gradpath.objective import Objective
-from gradpath.report.style import COLOURS, TICK, dress, new_figure
+from gradpath.model.network import MLP
+from gradpath.model.objective import Objective
+from gradpath.run.evaluate import restored
 from gradpath.studies.chapter.gradient_noise import epochs, expected, measured
 from gradpath.studies.chapter.study import Conclusion, Study, Table, difference, percent
 from gradpath.studies.chapter.tuning import MORE, Tuned, how, tuned
-from gradpath.studies.claims.networks import built
+from gradpath.studies.papers.networks import built
+from gradpath.studies.pictures.style import COLOURS, TICK, dress, new_figure
 
 NETWORK = ("model=two_layer", "optimizer=adam", "schedule=constant", "probe=none", "trainer=cpu")
 SIZES = (8, 32, 128, 256, 1024, 4096)

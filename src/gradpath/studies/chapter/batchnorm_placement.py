@@ -3,16 +3,16 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from gradpath.config.targets import activation_named
 from gradpath.data.memory import Batch
 from gradpath.flow.profile import measure
-from gradpath.network import MLP
-from gradpath.objective import Objective
-from gradpath.report.style import COLOURS, TICK, dress, new_figure
+from gradpath.model.network import MLP
+from gradpath.model.objective import Objective
 from gradpath.studies.chapter.depth import Profile, accuracies, epoch_of_sgd
 from gradpath.studies.chapter.full_batch import train
 from gradpath.studies.chapter.study import Conclusion, Study, Table, difference, seeded
-from gradpath.studies.claims.networks import built, growth, square
-from gradpath.targets import activation_named
+from gradpath.studies.papers.networks import built, growth, square
+from gradpath.studies.pictures.style import COLOURS, TICK, dress, new_figure
 from gradpath.theory.batch_norm import batch_norm_rate
 
 NORMS = {"none": "none", "before": "batch_before", "after": "batch_after"}

@@ -4,10 +4,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gradpath.report import metrics
-from gradpath.report.style import COLOURS, TICK, dress, new_figure
-from gradpath.studies import runs
+from gradpath.run import metrics
+from gradpath.studies import trainings
 from gradpath.studies.chapter.study import Conclusion, Study, Table, percent, seeded
+from gradpath.studies.pictures.style import COLOURS, TICK, dress, new_figure
 
 GOAL = 0.97
 PARAMETERS = 784 * 512 + 512 + 512 * 256 + 256 + 256 * 10 + 10
@@ -18,10 +18,10 @@ def challenge(quick: bool = False) -> Study:
     seeds, epochs = range(2 if quick else 5), 3 if quick else 10
     place = "challenge" + ("_quick" if quick else "")
     typed = ("experiment=chapter_challenge", "probe=none", "trainer=cpu", f"trainer.max_epochs={epochs}")
-    results = runs.train_all(place, {str(seed): (*typed, f"seed={seed}") for seed in seeds})
+    results = trainings.train_all(place, {str(seed): (*typed, f"seed={seed}") for seed in seeds})
     tests = [result["metrics"]["test/accuracy"] for result in results.values()]
     curves = {
-        name: [row["val/accuracy"] for row in metrics.load(runs.STUDIES / place / name) if "val/accuracy" in row]
+        name: [row["val/accuracy"] for row in metrics.load(trainings.STUDIES / place / name) if "val/accuracy" in row]
         for name in results
     }
     reached = [next((k for k, value in enumerate(curve, 1) if value >= GOAL), None) for curve in curves.values()]

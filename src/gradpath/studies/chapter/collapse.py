@@ -4,10 +4,10 @@ from math import log
 
 import torch
 
-from gradpath.network import MLP
-from gradpath.report.loss_curves import Line, loss_curves
+from gradpath.model.network import MLP
 from gradpath.studies.chapter.full_batch import Trained, train
 from gradpath.studies.chapter.study import Conclusion, Study, Table, seeded
+from gradpath.studies.pictures.loss_curves import Line, loss_curves
 
 LINEAR = ("data=xor", "activation=identity", "init=orthogonal", "optimizer=adam", "optimizer.lr=0.01")
 DEPTHS = (0, 1, 3, 10)

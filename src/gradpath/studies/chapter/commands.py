@@ -4,10 +4,10 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 
 from gradpath.byhand.options import read
 from gradpath.flow import record
-from gradpath.studies import runs
-from gradpath.studies.by_hand import mlp, one_neuron, two_neurons
+from gradpath.studies import trainings
+from gradpath.studies.backpropagation import mlp, one_neuron, two_neurons
 from gradpath.studies.chapter.entries import CHAPTER
-from gradpath.studies.claims.networks import built
+from gradpath.studies.papers.networks import built
 
 # Of float64 and a few sums.
 EXACT = 1e-12
@@ -43,8 +43,8 @@ def verdicts() -> dict[str, str]:
 
 def _logged(overrides: list[str]) -> str:
     """What such a run leaves for TensorBoard: curves, read back from its event file, and the tab's matrix of all steps."""
-    runs.train_all("gradient_norms", {"run": [*overrides, "trainer=cpu"]})
-    folder = runs.STUDIES / "gradient_norms/run"
+    trainings.train_all("gradient_norms", {"run": [*overrides, "trainer=cpu"]})
+    folder = trainings.STUDIES / "gradient_norms/run"
     board = EventAccumulator(str(folder))
     board.Reload()
     matrix = record.load(folder)

@@ -8,11 +8,11 @@ import numpy.typing as npt
 import torch
 from matplotlib.figure import Figure
 
-from gradpath.network import MLP, layer_name
-from gradpath.report.style import COLOURS, TICK, dress, new_figure
+from gradpath.model.network import MLP, layer_name
 from gradpath.studies.chapter.full_batch import train
 from gradpath.studies.chapter.study import Conclusion, Study, Table, difference, percent, seeded
-from gradpath.studies.claims.networks import built
+from gradpath.studies.papers.networks import built
+from gradpath.studies.pictures.style import COLOURS, TICK, dress, new_figure
 
 # Too large a step, which throws units into the negative half: where the two part.
 MNIST = (

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from gradpath.network import MLP
-from gradpath.studies.claims.networks import built
+from gradpath.model.network import MLP
+from gradpath.studies.papers.networks import built
 
 Curve = npt.NDArray[np.float64]
 

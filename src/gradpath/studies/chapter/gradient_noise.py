@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from gradpath.data.memory import Batch
-from gradpath.network import MLP
-from gradpath.objective import Objective
+from gradpath.model.network import MLP
+from gradpath.model.objective import Objective
 
 
 def measured(network: MLP, objective: Objective, data: Batch, batches: Iterable[Tensor]) -> float:

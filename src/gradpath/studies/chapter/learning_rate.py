@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 from gradpath.errors import ConfigError, RunFailed
-from gradpath.report.loss_curves import Line, loss_curves, smoothed
-from gradpath.report.style import COLOURS
-from gradpath.studies import runs
+from gradpath.studies import trainings
 from gradpath.studies.chapter.study import Conclusion, Study, Table, seeded
-from gradpath.studies.claims.networks import built
+from gradpath.studies.papers.networks import built
+from gradpath.studies.pictures.loss_curves import Line, loss_curves, smoothed
+from gradpath.studies.pictures.style import COLOURS
 
 Curve = npt.NDArray[np.float64]
 RATES = (0.1, 0.01, 0.001, 0.0001)
@@ -102,15 +102,15 @@ def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides
     short = ("data.limit=12800",) if quick and not any(text.startswith("data") for text in overrides) else ()
     epochs = () if any(text.startswith("trainer.max_epochs=") for text in overrides) else ("trainer.max_epochs=1",)
     cells = {
-        f"{rate:g}_{seed}": (*runs.CURVES, *epochs, *short, *overrides, f"optimizer.lr={rate:g}", f"seed={seed}")
+        f"{rate:g}_{seed}": (*trainings.CURVES, *epochs, *short, *overrides, f"optimizer.lr={rate:g}", f"seed={seed}")
         for rate in rates
         for seed in seeds
     }
     # A wrong input is answered before anything is written or started; the runs differ in numbers that are right.
     built(0, *next(iter(cells.values())))
     place = _folder(quick, overrides)
-    results = runs.train_all(place, cells)
-    curves = {rate: [runs.losses(runs.STUDIES / place / f"{rate:g}_{seed}") for seed in seeds] for rate in rates}
+    results = trainings.train_all(place, cells)
+    curves = {rate: [trainings.losses(trainings.STUDIES / place / f"{rate:g}_{seed}") for seed in seeds] for rate in rates}
     if not all(len(curve) for many in curves.values() for curve in many):
         raise RunFailed(f"the loss is not finite before the first step, whatever the learning rate: {' '.join(overrides)}")
     # One more than the longest where even that one met NaN: nobody knows how far the others would have gone.

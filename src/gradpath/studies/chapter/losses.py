@@ -10,24 +10,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from gradpath.build import build_run
-from gradpath.cli import compose
+from gradpath.config.launch import compose
 from gradpath.errors import ConfigError
-from gradpath.report.style import COLOURS, DASHES, TICK, dress, new_figure
-from gradpath.seeding import seed_everything
-from gradpath.studies import runs
+from gradpath.run.build import build_run
+from gradpath.run.seeding import seed_everything
+from gradpath.studies import trainings
 from gradpath.studies.chapter.softmax_twice import WAYS, Way, trained
 from gradpath.studies.chapter.study import Conclusion, Difference, Study, Table, difference, percent, seeded
 from gradpath.studies.chapter.tuning import MORE, Tuned, how, tuned
-from gradpath.studies.claims.networks import built
+from gradpath.studies.papers.networks import built
+from gradpath.studies.pictures.style import COLOURS, DASHES, TICK, dress, new_figure
 
 DATA = {"regression": "sine", "binary": "xor_noisy", "multiclass": "mnist"}
 RIGHT = {"regression": "mse", "binary": "bce_with_logits", "multiclass": "cross_entropy"}
 LOSSES = ("mse", "bce_with_logits", "cross_entropy")
 SMALL = ("model.hidden=[64]", "optimizer=adam")
 # Of the runs: ten classes, and two that overlap.
-TEN = (*runs.ONE_EPOCH, "data=mnist", *SMALL)
-TWO = (*runs.ONE_EPOCH, "data=xor_noisy", "data.noise=0.3", "data.samples=40000", "data.batch_size=64", *SMALL)
+TEN = (*trainings.ONE_EPOCH, "data=mnist", *SMALL)
+TWO = (*trainings.ONE_EPOCH, "data=xor_noisy", "data.noise=0.3", "data.samples=40000", "data.batch_size=64", *SMALL)
 # Of two classes: BCEWithLogits, and squared error of the output z itself or of sigmoid(z).
 PAIR = {
     "bce_with_logits": ("loss=bce_with_logits",),

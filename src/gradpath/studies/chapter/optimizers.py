@@ -10,12 +10,12 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gradpath.report.loss_curves import Line, loss_curves
-from gradpath.report.style import COLOURS, TICK, dress, new_figure
-from gradpath.studies import runs
+from gradpath.studies import trainings
 from gradpath.studies.chapter.study import Conclusion, Study, Table, difference
 from gradpath.studies.chapter.surfaces import SURFACES, Path, Surface, arrival, departure, steepness, walks
 from gradpath.studies.chapter.tuning import MORE, Tuned, how, tuned
+from gradpath.studies.pictures.loss_curves import Line, loss_curves
+from gradpath.studies.pictures.style import COLOURS, TICK, dress, new_figure
 
 Curve = npt.NDArray[np.float64]
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam")
@@ -89,10 +89,14 @@ def optimizers(quick: bool = False) -> Study:
 def on_mnist(quick: bool, seeds: int) -> Digits:
     """An epoch of the default network at each optimiser's rates."""
     place, limit = ("optimizers_quick", 12_800) if quick else ("optimizers", 50_000)
-    arms = {name: (*runs.CURVES, "trainer.max_epochs=1", f"data.limit={limit}", f"optimizer={name}") for name in OPTIMIZERS}
+    arms = {
+        name: (*trainings.CURVES, "trainer.max_epochs=1", f"data.limit={limit}", f"optimizer={name}") for name in OPTIMIZERS
+    }
     trained = tuned(place, arms, TRIED, seeds, more=0 if quick else MORE)
     wrong = tuned(place, arms, {name: (one.rate / 10, one.rate * 10) for name, one in trained.items()}, seeds, more=0)
-    return Digits(trained, wrong, {name: [runs.losses(folder) for folder in one.folders] for name, one in trained.items()})
+    return Digits(
+        trained, wrong, {name: [trainings.losses(folder) for folder in one.folders] for name, one in trained.items()}
+    )
 
 
 def _of_the_ways(ravine: Mapping[str, Way], saddle: Mapping[str, Way]) -> list[Conclusion]:

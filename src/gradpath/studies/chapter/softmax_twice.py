@@ -10,7 +10,7 @@ from torch import Tensor
 
 from gradpath.studies.chapter.full_batch import Curve
 from gradpath.studies.chapter.tuning import best, untried
-from gradpath.studies.claims.networks import built
+from gradpath.studies.papers.networks import built
 
 # What is done to the logits before cross-entropy, which applies a softmax itself.
 WAYS: dict[str, Callable[[Tensor], Tensor]] = {"softmax once": lambda z: z, "twice": lambda z: torch.softmax(z, 1)}

@@ -13,7 +13,7 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 from torch.optim import Optimizer
 
 from gradpath.data.xor import CORNERS, LABELS
-from gradpath.studies.claims.networks import built
+from gradpath.studies.papers.networks import built
 
 Path = npt.NDArray[np.float64]
 

@@ -8,11 +8,11 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gradpath.cli import CONF
-from gradpath.network import MLP
-from gradpath.report.style import COLOURS, TICK, dress, new_figure
+from gradpath.config.launch import CONF
+from gradpath.model.network import MLP
 from gradpath.studies.chapter.full_batch import Trained, train
 from gradpath.studies.chapter.study import Conclusion, Study, Table, percent, seeded
+from gradpath.studies.pictures.style import COLOURS, TICK, dress, new_figure
 
 MNIST = (
     "data=mnist",

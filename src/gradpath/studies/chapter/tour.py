@@ -6,7 +6,7 @@ import sys
 import time
 from textwrap import wrap
 
-from gradpath.config import PROJECT
+from gradpath.config.checks import PROJECT
 from gradpath.errors import RunFailed
 from gradpath.files import write_text
 from gradpath.studies.chapter.entries import CHAPTER, Entry

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from gradpath.studies import runs
+from gradpath.studies import trainings
 from gradpath.studies.chapter.study import percent, seeded
 
 # What a run that met NaN counts as: it guesses one digit of ten.
@@ -100,7 +100,7 @@ def _trained(
         for rate in rates[name]
         for seed in range(seeds)
     }
-    return runs.train_all(place, cells, keep)
+    return trainings.train_all(place, cells, keep)
 
 
 def _found(
@@ -113,7 +113,7 @@ def _found(
     for name, tried in rates.items():
         validation = {rate: scores(name, rate, "val/accuracy") for rate in tried}
         named = [_cell(name, best(validation), seed) for seed in range(seeds)]
-        folders = [runs.STUDIES / place / cell for cell in named]
+        folders = [trainings.STUDIES / place / cell for cell in named]
         diverged = all(results[cell]["status"] == "diverged" for cell in named)
         found[name] = Tuned(validation, scores(name, best(validation), "test/accuracy"), folders, diverged)
     return found

@@ -10,11 +10,11 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from gradpath.data.xor import CORNERS, LABELS
-from gradpath.network import MLP
-from gradpath.report.style import COLOURS, TICK, dress, new_figure
+from gradpath.model.network import MLP
 from gradpath.studies.chapter.full_batch import Trained, train
 from gradpath.studies.chapter.study import Conclusion, Study, Table
-from gradpath.studies.claims.xor import PLATEAUS
+from gradpath.studies.papers.exclusive_or import PLATEAUS
+from gradpath.studies.pictures.style import COLOURS, TICK, dress, new_figure
 
 ADAM = ("data=xor", "optimizer=adam", "optimizer.lr=0.02")
 NETWORKS = {

@@ -1,0 +1,25 @@
+"""Is the warning before training right? Theory's yes or no beside real training on MNIST.
+
+    python scripts/check_outlook.py          # plain SGD, as in Schoenholz et al. 2016
+    python scripts/check_outlook.py adam
+
+Trains 100 networks (60 with Adam) with two learning rates each, in about an hour on two cores, and prints a Markdown table.
+Stopped and started again, it goes on where it was.
+"""
+
+from gradpath.studies.script import Arguments, one_line_ends
+
+
+def main() -> None:
+    parser = Arguments(__doc__, picture=False)
+    parser.add_argument("optimizer", nargs="?", default="sgd", choices=("sgd", "adam"))
+    chosen = parser.read()
+
+    from gradpath.studies.outlook_check import cells, table
+
+    print(*table(cells(chosen.optimizer)), sep="\n")
+
+
+if __name__ == "__main__":
+    with one_line_ends("the same command goes on where it was."):
+        main()

@@ -1,0 +1,189 @@
+"""A configuration held against the schema, and the combinations that are impossible or risky.
+
+Nothing here imports torch: a mistake answers at once.
+"""
+
+import types
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from gradpath.config.schema import GROUPS, Limits, Root
+from gradpath.errors import ConfigError, alternatives, nearest
+
+PROJECT = Path(__file__).resolve().parents[3]
+
+
+def check(config: Mapping[str, Any]) -> None:
+    """Raises ConfigError for the first wrong type, value out of range, forbidden target or impossible combination.
+
+    `config` is the whole configuration, resolved, as plain dicts and lists.
+    """
+    _check_fields(Root, {key: value for key, value in config.items() if key not in GROUPS}, "")
+    for group, schema in GROUPS.items():
+        if not isinstance(config.get(group), Mapping):
+            raise ConfigError(f"{group}: the option's file is empty.")
+        _check_fields(schema, config[group], f"{group}.")
+    _check_targets(config)
+    _check_combinations(config)
+
+
+def risks(config: Mapping[str, Any], choices: Mapping[str, str], task: str, scale: bool = True) -> list[str]:
+    """Legal but risky combinations, one sentence each, with what to do instead.
+
+    Args:
+        task: the data's.
+        scale: speak of the initial scale too (theory may have a better remedy for this very network).
+    """
+    activation, init, hidden = choices["activation"], choices["init"], config["model"]["hidden"]
+    norm, output = config["norm"]["placement"], config["model"]["output"]
+    found = []
+    if init in ("zeros", "constant") and hidden:
+        found.append(
+            f"init={init} makes all units of a layer equal, and they stay equal: only symmetry-breaking schemes such as "
+            "init=he_normal or init=xavier_normal learn features"
+        )
+    if activation in ("sigmoid", "tanh") and init.startswith("he_") and norm == "none" and scale:
+        found.append(
+            f"init={init} was derived for ReLU; with activation={activation} try init=xavier_normal, or init=critical"
+        )
+    if activation == "selu" and init != "lecun_normal" and norm == "none":
+        found.append("activation=selu normalises itself only with init=lecun_normal")
+    if choices["loss"] == "mse" and task == "multiclass":
+        worst = ", by far with the wide outputs of init=he_normal" if output == "none" and init == "he_normal" else ""
+        remedy = "loss=auto" + (" model.output=none" if output != "none" else "")
+        found.append(f"loss=mse on many classes learns slower than cross-entropy{worst}: use {remedy}")
+    if choices["loss"] == "mse" and output != "none" and task != "regression":
+        found.append(
+            f"loss=mse behind model.output={output}: a sample that is confidently wrong sends back hardly any gradient; use "
+            "loss=auto model.output=none"
+        )
+    if len(hidden) < 2 and choices["optimizer"] == "muon":
+        found.append("optimizer=muon has no hidden matrix to work on here: every parameter goes to its AdamW")
+    if norm != "none" and "batch" in choices["norm"] and config["trainer"]["devices"] not in (1, "auto"):
+        found.append("on CPUs each process normalises its own share of a batch: expect other results than with one process")
+    return found
+
+
+def check_model(option: str, hidden: list[int]) -> None:
+    """Raises ConfigError for hidden layers, typed or an experiment's, in a model that has another number of them."""
+    layers = {"perceptron": 0, "two_layer": 1}.get(option)
+    if layers is not None and len(hidden) != layers:
+        has = "has no hidden layer" if layers == 0 else "has one hidden layer"
+        shown = ",".join(map(str, hidden))
+        raise ConfigError(f"model.hidden=[{shown}]: model={option} {has}; use model=mlp.")
+
+
+def check_sharing(batch_size: int, processes: int) -> None:
+    """Raises ConfigError when the processes cannot take equal shares of a batch."""
+    if batch_size % processes:
+        raise ConfigError(f"data.batch_size={batch_size}: must be a multiple of the {processes} processes that share it.")
+
+
+def check_resumed(saved: Mapping[str, Any], config: Mapping[str, Any]) -> None:
+    """Raises ConfigError when `config` would make a continued run another one than `saved` began."""
+    before = dict(leaves(saved))
+    for key, value in leaves(config):
+        free = key.startswith("trainer.") or key in ("resume", "fail_on_divergence", "data.epochs")
+        if not free and value != before.get(key):
+            raise ConfigError(f"{key}={value}: the run to resume has {before.get(key)}; only trainer.* keys can change.")
+
+
+def leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Every key of a nested configuration as a dotted path with its value; lists and null are values."""
+    for key, value in config.items():
+        if isinstance(value, Mapping):
+            yield from leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _check_fields(schema: type, values: Mapping[str, Any], prefix: str) -> None:
+    hints = get_type_hints(schema, include_extras=True)
+    for key, value in values.items():
+        if key in hints:
+            _check_value(f"{prefix}{key}", value, hints[key])
+
+
+def _check_value(name: str, value: Any, hint: Any) -> None:
+    limits = Limits()
+    if get_origin(hint) is Annotated:
+        hint, limits = get_args(hint)
+    nested = next((option for option in _options(hint) if hasattr(option, "__dataclass_fields__")), None)
+    if nested is not None and isinstance(value, Mapping):
+        _check_fields(nested, value, f"{name}.")
+        return
+    shown = str(value).replace(" ", "").replace("None", "null")
+    if not any(_conforms(value, option) for option in _options(hint)):
+        kinds = limits.words if hint is str and limits.words else _type_words(hint)
+        raise ConfigError(f"{name}={shown}: must be {alternatives(kinds)}.")
+    for number in value if isinstance(value, list) else [value]:
+        broken = limits.broken_by(number)
+        if broken and isinstance(number, str) and _conforms(1.0, hint):
+            broken = broken.replace("must be", "must be a number or")
+        if broken:
+            each = "each value " if isinstance(value, list) else ""
+            near = nearest(number, limits.words) if isinstance(number, str) else ""
+            raise ConfigError(f"{name}={shown}: {each}{broken}.{near}")
+
+
+def _options(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def _conforms(value: Any, hint: Any) -> bool:
+    if hint is type(None):
+        return value is None
+    if get_origin(hint) is list:
+        return isinstance(value, list) and all(_conforms(item, get_args(hint)[0]) for item in value)
+    if get_origin(hint) is tuple:
+        kinds = get_args(hint)
+        return isinstance(value, list) and len(value) == len(kinds) and all(map(_conforms, value, kinds))
+    if isinstance(value, bool):
+        return hint is bool
+    return isinstance(value, int | float) if hint is float else isinstance(value, hint)
+
+
+def _type_words(hint: Any) -> Iterator[str]:
+    words = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", type(None): "null"}
+    for option in _options(hint):
+        if get_origin(option) is list:
+            item = {int: "whole numbers", str: "words"}[get_args(option)[0]]
+            yield f"a list of {item}, such as {'[64,64]' if item == 'whole numbers' else '[a,b]'}"
+        elif get_origin(option) is tuple:
+            yield f"a list of {len(get_args(option))} numbers, such as [0.9,0.999]"
+        else:
+            yield words.get(option, "a group of keys")
+
+
+def _check_targets(config: Mapping[str, Any]) -> None:
+    allowed = tuple(config["allowed_targets"])
+    for group in ("data", "activation", "init", "optimizer", "schedule"):
+        if not config[group].get("_target_"):
+            raise ConfigError(f"{group}._target_: missing in the option's file; it names a class or function.")
+    for key, value in leaves(config):
+        if key.rsplit(".", 1)[-1] == "_target_" and value is not None and not str(value).startswith(allowed):
+            raise ConfigError(
+                f"{key}={value}: must start with {alternatives(allowed)} (add your own package to allowed_targets "
+                "in conf/config.yaml)."
+            )
+
+
+def _check_combinations(config: Mapping[str, Any]) -> None:
+    data, trainer = config["data"], config["trainer"]
+    if trainer["devices"] == 0:
+        raise ConfigError("trainer.devices=0: must be at least 1, or -1 for all there are.")
+    devices = trainer["devices"] if isinstance(trainer["devices"], int) and trainer["devices"] > 0 else 1
+    batch = data.get("batch_size", devices * 2)
+    check_sharing(batch, devices)
+    layer = config["norm"]["layer"]
+    if layer and "BatchNorm" in str(layer["_target_"]) and batch // devices == 1:
+        raise ConfigError(
+            f"data.batch_size={batch}: BatchNorm needs at least 2 samples per process; use data.batch_size="
+            f"{2 * devices} or more, or norm=layer_before."
+        )
+    if config["model"]["output"] == "softmax" and str(config["loss"]["_target_"]).endswith("CrossEntropyLoss"):
+        raise ConfigError(
+            "model.output=softmax: cross-entropy applies the softmax itself, and twice flattens the gradient; use "
+            "model.output=none."
+        )

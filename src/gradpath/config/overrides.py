@@ -1,0 +1,201 @@
+"""What was typed on the command line, checked before Hydra, torch or the disk see it."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
+from gradpath.config.checks import check, check_model, leaves
+from gradpath.config.schema import GROUPS, Root
+from gradpath.errors import ConfigError, alternatives, nearest
+
+
+def parse(overrides: Iterable[str]) -> list[Override]:
+    """Hydra's grammar; raises ConfigError for what does not fit it."""
+    overrides = list(overrides)
+    for text in overrides:
+        if "=" not in text and not text.startswith("~"):
+            raise ConfigError(f"{text}: write it as key=value.")
+    parser = OverridesParser.create()
+    parsed = []
+    for text in overrides:
+        try:
+            parsed.append(parser.parse_override(text))
+        except HydraException:
+            raise ConfigError(
+                f"{text}: not understood; write key=value, a list as key=[1,2], and put other characters in quotes, as in "
+                "\"key='a b'\"."
+            ) from None
+    return parsed
+
+
+def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> None:
+    """Raises ConfigError for the first mistake; of a sweep, each value of each key is checked once."""
+    for override in overrides:
+        if multirun and override.key_or_group == "hydra.run.dir":
+            raise ConfigError(f"{override.input_line}: a sweep has many runs; its folder is hydra.sweep.dir.")
+        _check_name(override, loader)
+    single = [override for override in overrides if not override.is_sweep_override()]
+    hydra = _load(loader, _choosing(single, loader)).hydra
+    if len(single) < len(overrides) and not multirun and "MULTIRUN" not in str(hydra.mode):
+        swept = next(override for override in overrides if override.is_sweep_override())
+        raise ConfigError(f"{swept.input_line}: several values are a sweep: add -m. (A list is written [a,b].)")
+    params = parse(f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items())
+    for job in _jobs([*params, *overrides]):
+        check_job(loader, job)
+
+
+def check_job(loader: ConfigLoader, overrides: list[Override]) -> tuple[dict[str, Any], dict[str, str]]:
+    """One job's configuration and chosen options. Raises ConfigError.
+
+    Known keys are those of the chosen option files: neither an experiment nor the command line brings a key of one option
+    into another.
+    """
+    for override in overrides:
+        _check_name(override, loader)
+    choosing = _choosing(overrides, loader)
+    chosen = _load(loader, choosing)
+    options = chosen.hydra.runtime.choices
+    choices = {group: str(options[group]) for group in GROUPS}
+    if options.get("experiment"):
+        chosen = _load(loader, parse(f"{group}={option}" for group, option in choices.items()))
+    known = dict(leaves(plain(chosen, resolve=False)))
+    for override in overrides:
+        if override not in choosing:
+            _check_key(override, known, choices, loader)
+    try:
+        config = plain(_load(loader, overrides), resolve=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(str(error).splitlines()[0]) from None
+    _check_experiment(config, known, choices)
+    check(config)
+    check_model(choices["model"], config["model"]["hidden"])
+    if options.get("experiment"):
+        choices["experiment"] = str(options["experiment"])
+    return config, choices
+
+
+def plain(config: DictConfig, resolve: bool) -> dict[str, Any]:
+    """The configuration without Hydra's part, as dicts and lists."""
+    content = OmegaConf.to_container(
+        OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"]), resolve=resolve
+    )
+    assert isinstance(content, dict)
+    return {str(key): value for key, value in content.items()}
+
+
+def values(override: Override) -> list[str]:
+    """The value as typed, or each value of a sweep."""
+    if override.is_discrete_sweep():
+        return list(override.sweep_string_iterator())
+    return [override.get_value_element_as_str()]
+
+
+def _choosing(overrides: list[Override], loader: ConfigLoader) -> list[Override]:
+    """Those that choose options or are Hydra's own: what can be composed before any key is looked at."""
+    groups = loader.list_groups("")
+    return [o for o in overrides if o.key_or_group in groups or _is_hydras(o)]
+
+
+def _is_hydras(override: Override) -> bool:
+    return override.key_or_group.split("/")[0].split(".")[0] == "hydra"
+
+
+def _check_name(override: Override, loader: ConfigLoader) -> None:
+    key, typed = override.key_or_group, override.input_line or ""
+    groups = [name for name in loader.list_groups("") if name != "hydra"]
+    if _is_hydras(override):
+        return
+    if override.is_delete():
+        raise ConfigError(f"{typed}: keys cannot be removed; set a value instead.")
+    if override.is_add() or override.is_force_add():
+        raise ConfigError(f"{typed}: no + is needed; write {typed.lstrip('+')}. New keys belong in an option file.")
+    if override.is_sweep_override() and not override.is_discrete_sweep():
+        raise ConfigError(f"{typed}: write the values out, as in key=1,2,3 or key=range(1,4).")
+    if key in groups:
+        options = loader.get_group_options(key)
+        for value in values(override):
+            if value not in options and not (key == "experiment" and value == "null"):
+                raise ConfigError(f"{key}={value}: no such option.{nearest(value, options)} There are {', '.join(options)}.")
+    elif key.split(".")[0] not in (roots := [*groups, *Root.__annotations__]):
+        raise ConfigError(f"{typed}: no such group or key.{nearest(key, roots)} There are {', '.join(groups)}.")
+
+
+def _jobs(overrides: list[Override]) -> Iterator[list[Override]]:
+    """Jobs in which each value of each swept key stands once, the other keys at their first value."""
+    first = {o.key_or_group: f"{o.get_key_element()}={values(o)[0]}" for o in overrides}
+    yield parse(first.values())
+    for override in overrides:
+        for value in values(override)[1:]:
+            yield parse({**first, override.key_or_group: f"{override.get_key_element()}={value}"}.values())
+
+
+def _check_key(override: Override, known: dict[str, Any], choices: dict[str, str], loader: ConfigLoader) -> None:
+    key, typed = override.key_or_group, override.input_line
+    if key in known:
+        _check_kind(key, override.value(), known[key])
+        return
+    group = key.split(".")[0]
+    below = [name for name in known if name.startswith(f"{key}.")]
+    if below:
+        raise ConfigError(f"{typed}: a group of keys; set one of {', '.join(below)}.")
+    hint = _nearest_key(key, known, loader) if group in choices else nearest(key, known)
+    keys = [name for name in known if name.startswith(f"{group}.") and not name.endswith("_target_")]
+    where = f"{group}={choices[group]}" if group in choices else "the configuration"
+    raise ConfigError(f"{typed}: {where} has no such key.{hint} Its keys: {', '.join(keys) or 'none'}.")
+
+
+def _nearest_key(key: str, known: dict[str, Any], loader: ConfigLoader) -> str:
+    """A sentence with the closest key of the group: of the chosen option, or of another one."""
+    group, _, typed = key.partition(".")
+    homes: dict[str, list[str]] = {}
+    for option in loader.get_group_options(group):
+        for name, _ in leaves(plain(_load(loader, parse([f"{group}={option}"])), resolve=False)[group]):
+            homes.setdefault(name, []).append(f"{group}={option}")
+    if typed in homes:
+        return f" It belongs to {alternatives(homes[typed])}."
+    close = difflib.get_close_matches(typed, homes, n=1)
+    if not close:
+        return ""
+    own = f"{group}.{close[0]}" in known
+    return f" Did you mean {group}.{close[0]}{'' if own else f', a key of {alternatives(homes[close[0]])}'}?"
+
+
+def _check_kind(key: str, value: Any, default: Any) -> None:
+    """A key that the schema does not name is a user's own: its value must be of the kind that the file has."""
+    *groups, name = key.split(".")
+    schema = GROUPS[groups[0]] if groups else Root
+    if name in schema.__annotations__ or "${" in str(default):
+        return
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
+    numbers = isinstance(value, int | float) and not isinstance(value, bool) and isinstance(default, float)
+    if type(default) in kinds and not numbers and not isinstance(value, type(default)):
+        raise ConfigError(f"{key}={value}: must be {kinds[type(default)]}, like the {default} in the option's file.")
+
+
+def _check_experiment(config: dict[str, Any], known: dict[str, Any], choices: dict[str, str]) -> None:
+    for key, value in leaves(config):
+        if key not in known:
+            group = key.split(".")[0]
+            raise ConfigError(f"{key}={value}: set by the experiment, but {group}={choices.get(group)} has no such key.")
+
+
+def _load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
+    lines = [o.input_line or f"{o.get_key_element()}={o.get_value_element_as_str()}" for o in overrides]
+    try:
+        return loader.load_configuration("config", lines, run_mode=RunMode.RUN)
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        place = f"{mark.name}, line {mark.line + 1}" if mark else "an option's file"
+        raise ConfigError(f"{place}: not YAML ({str(error).splitlines()[0]}).") from None
+    except (HydraException, OmegaConfBaseException) as error:
+        cause = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ else ""
+        raise ConfigError(str(error).splitlines()[0].rstrip(".") + cause + ".") from None

@@ -1,0 +1,100 @@
+"""Runs on disk: how their folders are named, and how one is found again."""
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from yaml import YAMLError
+
+from gradpath.config.checks import PROJECT
+from gradpath.config.moved import with_current_targets
+from gradpath.config.overrides import parse, values
+from gradpath.errors import ConfigError, nearest
+
+CONFIG, OVERRIDES, RESULT = "config.yaml", "overrides.yaml", "result.json"
+
+
+def run_name(config: DictConfig, defaults: dict[str, str]) -> str:
+    """What was typed that differs from the default, and the seed: `gelu-he_uniform-lr0.01-s0`.
+
+    Args:
+        config: the composed configuration with Hydra's part.
+        defaults: the default option of every group.
+    """
+    # In a sweep the default is one value among others, and its name tells the runs apart.
+    sweep = "MULTIRUN" in str(config.hydra.mode)
+    parts = []
+    for override in parse(config.hydra.overrides.task):
+        key, value = override.key_or_group, values(override)[0]
+        if key in defaults:
+            if sweep or value != defaults[key]:
+                parts.append(value)
+        elif key not in ("seed", "resume"):
+            parts.append(key.rsplit(".", 1)[-1] + value)
+    name = "-".join([*(parts or ["default"]), f"s{config.seed}"])
+    # A folder's name: the commas of a list become x, other punctuation goes.
+    return "".join(c for c in name.replace(",", "x") if c.isalnum() or c in "-_.")[:120]
+
+
+def resume_arguments(argv: list[str]) -> list[str]:
+    """Puts what a run was started with, and its folder, in the place of `resume=FOLDER`.
+
+    Raises:
+        ConfigError: there is no such run.
+    """
+    wanted = [argument.removeprefix("resume=") for argument in argv if argument.startswith("resume=")]
+    if not wanted or wanted[-1] in ("", "null"):
+        return argv
+    if {"-m", "--multirun"} & set(argv):
+        raise ConfigError(f"resume={wanted[-1]}: continues one run; leave out -m.")
+    goes_on = any(argument.startswith(("trainer.max_epochs=", "data.epochs=")) for argument in argv)
+    folder = find_run(wanted[-1], "resume", stopped=not goes_on)
+    try:
+        saved = OmegaConf.to_container(OmegaConf.load(folder / OVERRIDES))
+    except (YAMLError, OSError):
+        saved = None
+    if not isinstance(saved, list) or not all(isinstance(text, str) for text in saved):
+        raise ConfigError(f"{folder / OVERRIDES}: damaged; it should be the list of what was typed to start the run.")
+    rest = [argument for argument in argv if not argument.startswith("resume=")]
+    # The parser of the command line wants options before overrides.
+    typed = [argument for argument in rest if "=" in argument and not argument.startswith("-")]
+    options = [argument for argument in rest if argument not in typed]
+    # Quoted: a folder's name may hold characters that mean something in Hydra's grammar.
+    return [*options, *saved, *typed, f"hydra.run.dir='{folder}'", f"resume='{folder}'", "hydra.mode=RUN"]
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The resolved configuration of a run."""
+    config = with_current_targets(OmegaConf.to_container(OmegaConf.load(folder / CONFIG)))
+    assert isinstance(config, dict)
+    return {str(key): value for key, value in config.items()}
+
+
+def find_run(name: str, key: str, stopped: bool = False) -> Path:
+    """The folder of a run: a path, or `last` for the one of train.py that was started last.
+
+    Args:
+        key: what was typed in front of the name, for messages.
+        stopped: look for `last` among those that have not come to their end.
+
+    Raises:
+        ConfigError: there is none; names the nearest.
+    """
+    known = sorted((PROJECT / "logs").rglob(OVERRIDES), key=lambda path: path.stat().st_mtime)
+    if name == "last":
+        logs = PROJECT / "logs"
+        # Those of studies belong to their study; a run of train.py may lie anywhere else.
+        runs = [path.parent for path in known if path.relative_to(logs).parts[0] != "studies"]
+        open_ends = [run for run in runs if not (run / RESULT).is_file()]
+        if stopped and runs and not open_ends:
+            raise ConfigError(
+                f"{key}=last: every run in {logs} has come to its end; trainer.max_epochs= lets the newest go on."
+            )
+        if not runs:
+            raise ConfigError(f"{key}=last: there is no run in {logs} yet.")
+        return (open_ends if stopped else runs)[-1]
+    folder = Path(name).expanduser().resolve()
+    if not (folder / OVERRIDES).is_file():
+        near = nearest(str(folder), [str(path.parent) for path in known])
+        raise ConfigError(f"{key}={name}: not the folder of a run (it has no {OVERRIDES}).{near}")
+    return folder

@@ -1,1 +1,0 @@
-"""Showing: TensorBoard, metrics.csv, the terminal and result.json."""

@@ -1,0 +1,88 @@
+"""`result.json`: what every other tool reads of a run."""
+
+import json
+import math
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+
+from gradpath import __version__
+from gradpath.config.checks import PROJECT
+from gradpath.config.run_folders import RESULT
+from gradpath.files import write_text
+
+
+def write_result(folder: Path, result: Mapping[str, Any]) -> None:
+    """Writes `result.json` atomically. NaN and infinities become strings: JSON has no such numbers."""
+    write_text(folder / RESULT, json.dumps(_json(result), indent=2, allow_nan=False) + "\n")
+
+
+def new_result(
+    choices: Mapping[str, str],
+    seed: int,
+    parameters: int,
+    found: Mapping[str, Any],
+    durations: Mapping[str, float],
+    device: str,
+) -> dict[str, Any]:
+    """The whole contract, as far as it is known before training; `found` is what an inspection gives."""
+    return {
+        "status": "ok",
+        "error": None,
+        "choices": dict(choices),
+        "seed": seed,
+        "parameters": parameters,
+        "metrics": {},
+        **found,
+        "profile_end": None,
+        "durations": durations,
+        "environment": environment(device),
+        "command": command(),
+    }
+
+
+def environment(device: str) -> dict[str, Any]:
+    """Versions, device, threads, and the git commit with whether the tree was clean."""
+    return {
+        "gradpath": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "lightning": lightning.__version__,
+        "platform": platform.platform(),
+        "device": device,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "cpus": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "git_commit": _git("rev-parse", "HEAD"),
+        "git_clean": _git("status", "--porcelain") == "",
+    }
+
+
+def command() -> str:
+    """The command line as typed."""
+    return " ".join([Path(sys.executable).name, *sys.argv])
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", *arguments], cwd=PROJECT, capture_output=True, text=True, check=True, timeout=10)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value

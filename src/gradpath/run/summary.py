@@ -1,0 +1,189 @@
+"""What the terminal says at the start and at the end of a run."""
+
+from collections.abc import Mapping, Sequence
+from math import inf, sqrt
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+
+from gradpath.files import relative
+from gradpath.flow.profile import LayerFlow
+from gradpath.flow.record import Matrix as Draws
+from gradpath.model.network import MLP, count_parameters
+from gradpath.run import terminal
+from gradpath.theory.outlook import Outlook
+from gradpath.theory.prediction import LayerPrediction, Prediction
+from gradpath.verdict.at_start import STANDARD_SCALE
+from gradpath.verdict.reading import read
+
+# Shown in the start panel only when they are not the usual ones.
+USUAL = {"loss": "auto", "norm": "none", "probe": "light", "trainer": "auto"}
+
+
+# The groups that a look without training depends on.
+LOOKED_AT = ("data", "model", "activation", "init", "norm", "loss", "experiment")
+# Of the table over the layers; phi is the activation. seeds, band: how far |delta| / last lies off, as a factor, in
+# networks of other seeds and in 95 of 100 by theory.
+HEADER = ("layer", "|delta|", "/ last", "seeds", "theory", "band", "|dW|", "std phi", "sat.", "dead")
+# A grid's columns and their widths; `is`: inside or outside of what theory allows.
+LOOK = {"gradient": 11, "measured": 8, "theory": 8, "is": 8, "training": 15}
+
+
+def show_start(
+    seed: int, choices: Mapping[str, str], network: MLP, batch_size: int, folder: Path, trainer: pl.Trainer
+) -> None:
+    """What was chosen, on which device, how large."""
+    shown = [f"{group}={option}" for group, option in choices.items() if USUAL.get(group) != option]
+    epochs = "1 epoch" if trainer.max_epochs == 1 else f"{trainer.max_epochs} epochs"
+    processes = f", {trainer.world_size} processes" if trainer.world_size > 1 else ""
+    terminal.show(
+        f"gradpath, seed {seed}",
+        [
+            ("choices", "  ".join(shown)),
+            ("device", f"{trainer.strategy.root_device}{processes}"),
+            ("parameters", f"{count_parameters(network):,}"),
+            ("training", f"{epochs}, batches of {batch_size}"),
+            ("logs", relative(folder)),
+        ],
+    )
+    terminal.show_network(network.summary(), count_parameters(network))
+
+
+def show_look(seed: int, choices: Mapping[str, str], parameters: int, folder: Path) -> None:
+    """What was chosen, for a look without training."""
+    shown = [f"{group}={option}" for group, option in choices.items() if group in LOOKED_AT and USUAL.get(group) != option]
+    terminal.show(
+        f"gradpath at step 0, seed {seed}",
+        [("choices", "  ".join(shown)), ("parameters", f"{parameters:,}"), ("logs", relative(folder))],
+    )
+
+
+def show_look_line(
+    place: int, verdict: Mapping[str, Any], theory: Prediction | None, ahead: Outlook | None, overrides: Sequence[str]
+) -> None:
+    """One look among many, below a heading if it is the first: class, |delta| first / last hidden layer as measured and as
+    predicted, whether the rates agree, whether theory says that it trains, what was typed."""
+    cells = [verdict["class"] or "too shallow", _shown(verdict["ratio"]), _shown(theory.layers[0].delta if theory else None)]
+    deviation = verdict["deviation"]
+    cells.append("" if deviation is None else "outside" if deviation["outside"] else "inside")
+    cells.append("" if ahead is None else "trains" if ahead.trains else f"depth {ahead.depth} > {int(ahead.limit)}")
+    if place == 0:
+        _print_look([*LOOK], "|delta| first / last hidden layer of")
+    _print_look(cells, " ".join(overrides))
+
+
+def _print_look(cells: Sequence[str], rest: str) -> None:
+    print("".join(f"{cell:<{width}} " for cell, width in zip(cells, LOOK.values(), strict=True)) + rest, flush=True)
+
+
+def _shown(ratio: float | None) -> str:
+    return "" if ratio is None else f"{ratio:.2g}"
+
+
+def show_result(result: Mapping[str, Any], folder: Path) -> None:
+    """Metrics, and where to look next."""
+    metrics = result["metrics"]
+    rows = [(name, f"{value:.4f}") for name, value in metrics.items() if isinstance(value, float)]
+    if "best_epoch" in metrics:
+        rows.append(("best epoch", f"{metrics['best_epoch'] + 1} of {metrics['last_epoch'] + 1}, by validation"))
+    if result["error"]:
+        rows.append((result["status"], result["error"]))
+    rows += [
+        ("time", f"{result['durations'].get('fit', 0):.1f} s of training"),
+        ("logs", relative(folder)),
+        ("TensorBoard", f"tensorboard --logdir {relative(folder)}"),
+    ]
+    terminal.show("result", rows)
+
+
+def show_warnings(risks: Sequence[str], ahead: Outlook | None, choices: Mapping[str, str]) -> None:
+    """What is risky, and what theory says will not train."""
+    for sentence in risks:
+        terminal.warn(sentence)
+    if ahead is None or ahead.trains:
+        return
+    limit = int(ahead.limit)
+    if ahead.xi_c is not None:
+        reason = f"depth {ahead.depth} is past {ahead.scales:g} xi = {limit}"
+    else:
+        reason = f"depth {ahead.depth} is past {limit}, where |delta|^2 has changed by e^{ahead.scales:g}"
+    where = f"{choices['activation']} at sigma_w^2 = {ahead.sigma_w2:.3g}, sigma_b^2 = {ahead.sigma_b2:.2g}"
+    if choices["activation"] == "relu" and (ahead.critical is None or choices["init"] == "critical"):
+        remedy = f"at most {max(limit, 1)} hidden layers"
+    elif choices["init"] == "critical" or ahead.critical is None or ahead.critical > STANDARD_SCALE:
+        remedy = "activation=relu init=he_normal"
+    else:
+        remedy = f"init=critical, sigma_w^2 = {ahead.critical:.2f}"
+    terminal.warn(f"{reason} ({where}): theory says that it will hardly train; use {remedy}")
+
+
+def show_verdict(
+    when: str,
+    verdict: Mapping[str, Any],
+    profile: Sequence[LayerFlow] | None,
+    theory: Prediction | None = None,
+    draws: Draws | None = None,
+) -> None:
+    """The gradient's way through depth: a table over the layers, what it amounts to, and what to do about it.
+
+    Args:
+        when: "start" or "end", whose reading is shown.
+        profile: the table's rows, None to leave it out.
+        theory: what a wide network would do, a row per hidden layer.
+        draws: |delta| relative to the last hidden layer of networks of several seeds, (draws, hidden layers).
+    """
+    reading = verdict if when == "start" else verdict.get("end")
+    predicted = theory.layers if theory else []
+    if profile:
+        cells = []
+        for k, row in enumerate(profile):
+            spread = _factor(draws[:, k].min(), draws[:, k].max()) if draws is not None and k < draws.shape[1] else ""
+            cells.append(_cells(row, spread, predicted[k] if k < len(predicted) else None, profile))
+        shown = [k for k in range(len(HEADER)) if any(row[k] for row in cells)]
+        table = [tuple(row[k] for k in shown) for row in terminal.shortened(cells, len(HEADER))]
+        terminal.show_table(tuple(HEADER[k] for k in shown), table)
+    rows = [(f"gradient at the {when}", _sentence(reading))] if reading else []
+    if len(predicted) > 1:
+        rows.append(("theory of a wide network", _sentence(read([row.delta for row in predicted]).as_dict())))
+    if when == "start" and verdict.get("deviation"):
+        rows.append(("measurement and theory", verdict["deviation"]["sentence"]))
+    for finding in verdict["findings"]:
+        where = f" in {finding['layer']}" if finding["layer"] else ""
+        rows.append((finding["kind"].replace("_", " ") + where, finding["message"]))
+        rows.append(("  cause, remedy", f"{finding['cause']}: try {finding['remedy']}"))
+    if rows:
+        terminal.show("verdict", rows)
+
+
+def _sentence(reading: Mapping[str, Any]) -> str:
+    if reading["class"] is None:
+        return "no class: it takes two hidden layers and a gradient that arrives at the last one"
+    if reading["ratio"] is None:
+        return f"{reading['class']}, not finite"
+    pace = f", {reading['rate_per_layer']:.3g} x per layer" if reading["rate_per_layer"] else ""
+    return f"{reading['class']}, |delta| first / last hidden layer = {reading['ratio']:.3g}{pace}"
+
+
+def _cells(row: LayerFlow, spread: str, predicted: LayerPrediction | None, profile: Sequence[LayerFlow]) -> tuple[str, ...]:
+    last = profile[-2].delta if len(profile) > 1 else 0
+    deviation = None if row.activation_variance is None else sqrt(row.activation_variance)
+    return (
+        row.layer,
+        f"{row.delta:.3g}",
+        f"{row.delta / last:.3g}" if last and row is not profile[-1] else "",
+        spread,
+        f"{predicted.delta:.3g}" if predicted else "",
+        _factor(predicted.low, predicted.high) if predicted else "",
+        f"{row.weight_grad_norm:.3g}",
+        "" if deviation is None else f"{deviation:.3g}",
+        *("" if value is None else f"{value:.0%}" for value in (row.saturated, row.dead)),
+    )
+
+
+def _factor(low: float | None, high: float | None) -> str:
+    """Half the way from low to high, as a factor."""
+    if low is None or high is None or not 0 < low < high < inf:
+        return ""
+    factor = sqrt(high / low)
+    return f"x{factor:.2f}" if factor < 9.995 else f"x{factor:.2g}"

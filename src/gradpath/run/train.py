@@ -1,0 +1,195 @@
+"""The recipe of a run."""
+
+import signal
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from gradpath.config.checks import check, check_resumed, risks
+from gradpath.config.overrides import plain
+from gradpath.config.run_folders import CONFIG, OVERRIDES, RESULT, read_config
+from gradpath.config.schema import GROUPS
+from gradpath.data.memory import MemoryDataModule
+from gradpath.errors import ConfigError, RunFailed
+from gradpath.files import relative, write_text
+from gradpath.flow.callback import Start
+from gradpath.flow.profile import measure
+from gradpath.model.module import GradpathModule
+from gradpath.model.network import count_parameters
+from gradpath.run import terminal
+from gradpath.run.build import build_run, build_trainer
+from gradpath.run.checkpoint import LAST, load_checkpoint
+from gradpath.run.inspection import how_to_inspect, inspect
+from gradpath.run.judge import judge
+from gradpath.run.metrics import MetricsFile, collect
+from gradpath.run.result import command, new_result, write_result
+from gradpath.run.seeding import seed_everything
+from gradpath.run.summary import show_result, show_start, show_verdict, show_warnings
+from gradpath.run.tensorboard import RunLogger
+from gradpath.verdict import divergence
+
+Config = Mapping[str, Any]
+Recipe = Callable[[Config, Mapping[str, str], Path, list[str]], dict[str, Any]]
+
+
+def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: list[str]) -> dict[str, Any]:
+    """One run, from the configuration to `result.json`, whose content is returned.
+
+    Args:
+        config: the whole configuration, resolved, as plain dicts and lists.
+        choices: the option of every group.
+        folder: where everything is written.
+        overrides: what was typed, for `resume`.
+
+    Raises:
+        ConfigError: a wrong input; nothing has been written.
+        RunFailed: an exception during training, recorded as `failed`, or NaN with `fail_on_divergence`.
+    """
+    clock = Clock()
+    check(config)
+    terminal.quiet()
+    seed_everything(config["seed"])
+    with clock("build"):
+        data, network, objective, module = build_run(config, choices)
+    with clock("inspect"):
+        found = inspect(network, objective, data, **how_to_inspect(config, network, data))
+    # A run that was killed before its first checkpoint starts again from its seed.
+    resumes = bool(config["resume"]) and (folder / LAST).is_file()
+    step = load_checkpoint(folder / LAST, network)["global_step"] if resumes else None
+    if config["resume"]:
+        check_resumed(read_config(folder), config)
+    start = Start(found.batch.inputs, found.lines, found.verdict)
+    trainer = build_trainer(config, folder, objective.metric_name, step, start)
+    start_folder(folder, config, overrides, trainer)
+    show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
+    healthy = found.outlook is None or found.outlook.trains
+    show_warnings(risks(config, choices, objective.task, healthy), found.outlook, choices)
+    show_verdict("start", found.verdict, found.profile, found.theory, found.draws)
+
+    device = str(trainer.strategy.root_device)
+    result = new_result(choices, config["seed"], count_parameters(network), found.as_dict(), clock.seconds, device)
+    with recorded(result, folder):
+        try:
+            result |= fit_and_test(trainer, module, data, folder, resumes, clock)
+        finally:
+            close_loggers(trainer)
+        # Of the weights that the run ended with; NaN would tell nothing.
+        profile_end = None if result["error"] else measure(network, objective, found.batch)
+        result["profile_end"] = profile_end and [asdict(row) for row in profile_end]
+        result["verdict"] = judge(folder, found.verdict, found.profile, profile_end, network, config["optimizer"])
+    show_result(result, folder)
+    show_verdict("end", result["verdict"], profile_end)
+    if config["fail_on_divergence"] and result["status"] == "diverged":
+        raise RunFailed(result["error"])
+    return result
+
+
+def fit_and_test(
+    trainer: pl.Trainer, module: GradpathModule, data: MemoryDataModule, folder: Path, resumes: bool, clock: "Clock"
+) -> dict[str, Any]:
+    """Trains and, unless NaN ended it, tests what it ended with: what becomes known of `status`, `error` and `metrics`."""
+    with clock("fit"):
+        trainer.fit(module, data, ckpt_path=folder / LAST if resumes else None, weights_only=True)
+    found = divergence.load(folder)
+    if found:
+        return {"status": "diverged", "error": f"NaN or Inf first at {found}", "metrics": collect(folder)}
+    for logger in trainer.loggers:
+        if isinstance(logger, RunLogger):
+            logger.end_fit()
+    with clock("test"):
+        trainer.test(module, data, ckpt_path=folder / LAST, weights_only=True, verbose=False)
+    return {"metrics": collect(folder)}
+
+
+@contextmanager
+def recorded(result: dict[str, Any], folder: Path) -> Iterator[None]:
+    """Writes `result.json` however its block ends, unless the user ended it: then the run can be resumed.
+
+    Raises:
+        RunFailed: for any exception in the block, with the traceback in `result.json`.
+    """
+    try:
+        yield
+    except SystemExit as stopped:
+        # Lightning's answer to Ctrl-C (code 1) and to SIGTERM (no code, which would read as success).
+        terminal.warn(f"stopped; to continue: python train.py resume={relative(folder)}")
+        raise SystemExit(128 + (signal.SIGINT if stopped.code else signal.SIGTERM)) from None
+    except Exception as error:
+        first = (str(error) or "no message").splitlines()[0]
+        result |= {"status": "failed", "error": f"{type(error).__name__}: {first}", "traceback": traceback.format_exc()}
+        write_result(folder, result)
+        raise RunFailed(f"{result['error']} (traceback in {relative(folder / RESULT)})") from error
+    write_result(folder, result)
+
+
+def run_from_hydra(config: DictConfig, recipe: Recipe = run) -> None:
+    """One job of a command line. A wrong input leaves no folder behind; in a sweep it is recorded, and the others go on.
+
+    Raises:
+        ConfigError, RunFailed: as `run`.
+    """
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    names = [*GROUPS, "experiment"]
+    choices = {group: str(hydra.runtime.choices[group]) for group in names if hydra.runtime.choices.get(group)}
+    try:
+        recipe(plain(config, resolve=True), choices, folder, list(hydra.overrides.task))
+    except ConfigError as error:
+        if "MULTIRUN" not in str(hydra.mode):
+            raise
+        write_result(folder, {"status": "failed", "error": str(error), "choices": choices, "command": command()})
+        terminal.warn(f"{relative(folder)}: {error}")
+        raise RunFailed(f"{relative(folder)}: {error}") from None
+
+
+def start_folder(folder: Path, config: Config, overrides: list[str], trainer: pl.Trainer) -> None:
+    """Makes the folder and writes what the run is made of, so that it can be resumed from its first second on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not config["resume"]:
+        claim(folder)
+    (folder / RESULT).unlink(missing_ok=True)
+    write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))
+    kept = [text for text in overrides if not text.startswith(("resume=", "hydra."))]
+    write_text(folder / OVERRIDES, OmegaConf.to_yaml(OmegaConf.create(kept)))
+    for logger in trainer.loggers:
+        if isinstance(logger, MetricsFile):
+            logger.start()
+
+
+def claim(folder: Path) -> None:
+    """Takes a folder for one run. Raises ConfigError when a run is there, or has begun there this very moment."""
+    try:
+        (folder / OVERRIDES).touch(exist_ok=False)
+    except FileExistsError:
+        raise ConfigError(
+            f"hydra.run.dir={relative(folder)}: holds a run already; continue it with resume=, or choose another folder."
+        ) from None
+
+
+def close_loggers(trainer: pl.Trainer) -> None:
+    for logger in trainer.loggers:
+        if isinstance(logger, RunLogger):
+            logger.close()
+
+
+class Clock:
+    """Seconds spent in each named part of a run."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = time.perf_counter() - start

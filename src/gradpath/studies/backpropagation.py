@@ -1,0 +1,63 @@
+"""Backpropagation by hand beside autograd: one neuron, 2-2-1, and any network that a command line describes."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from gradpath.byhand.beside_autograd import Comparison, chain_by_autograd, compare, two_layer_by_autograd
+from gradpath.byhand.chain import Chain, chain
+from gradpath.byhand.derivatives import Activation, of_module
+from gradpath.byhand.network import written_out
+from gradpath.byhand.options import Loss
+from gradpath.byhand.training import train
+from gradpath.byhand.two_layer import TwoLayer, two_layer
+from gradpath.byhand.worksheet import Worksheet
+from gradpath.config.launch import compose
+from gradpath.config.targets import activation_named
+from gradpath.data.memory import Batch
+from gradpath.run.build import build_optimizer, build_run
+from gradpath.run.seeding import seed_everything
+
+# Training samples that a network is shown.
+SAMPLES = 8
+
+
+def one_neuron(given: Mapping[str, float], option: str) -> tuple[Worksheet, dict[str, float], Activation]:
+    """The worksheet of one hidden neuron, autograd's value of each line, and the activation that `option` names.
+
+    Raises:
+        ConfigError: no such activation, or one for which nothing is written out.
+    """
+    module, numbers = activation_named(option), Chain(**given)
+    activation = of_module(module)
+    return chain(numbers, activation), chain_by_autograd(numbers, module), activation
+
+
+def two_neurons(given: Mapping[str, float], option: str, loss: Loss) -> tuple[Worksheet, dict[str, float], Activation]:
+    """Likewise of the 2-2-1 network."""
+    module, numbers = activation_named(option), TwoLayer(**given)
+    activation = of_module(module)
+    return two_layer(numbers, activation, loss), two_layer_by_autograd(numbers, module, loss), activation
+
+
+def mlp(overrides: Sequence[str]) -> tuple[Comparison, float]:
+    """A run's network as drawn, in float64, on eight training samples; and the largest difference of any of its parameters
+    from torch's after one step of its optimiser.
+
+    Raises:
+        ConfigError: a wrong input, or a part for which nothing is written out.
+    """
+    config, choices = compose(*overrides)
+    seed_everything(config["seed"])
+    data, network, objective, _ = build_run(config, choices)
+    inputs, targets = data.sample(SAMPLES)
+    network = network.double()
+    batch = Batch(inputs.double(), targets.double() if targets.is_floating_point() else targets)
+    hand = written_out(network)
+    found = compare(network, objective, batch)
+    optimizer = build_optimizer(config["optimizer"], "64-true", config["allowed_targets"])(network.parameters())
+    list(train(hand, objective, optimizer, [batch]))
+    optimizer.step()
+    with torch.no_grad():
+        off = [(hand.parameters[name] - p).abs().max().item() for name, p in network.named_parameters()]
+    return found, max(off)

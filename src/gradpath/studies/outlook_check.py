@@ -1,0 +1,80 @@
+"""Is the warning before training right? Theory's yes or no beside real training on MNIST, cell by cell."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import inf
+from typing import Any
+
+from gradpath.studies.trainings import ONE_EPOCH, train_all
+
+ACTIVATIONS = ("tanh", "relu", "gelu", "selu", "sigmoid")
+INITS = ("pytorch", "lecun_normal", "he_normal", "critical")
+# With Adam both learning rates are too large for most networks of 50 layers, whatever their weights.
+DEPTHS = {"sgd": (5, 10, 20, 50, 100), "adam": (5, 10, 20)}
+WIDTH = 300
+# The learning rate is a nuisance: a network counts as trainable when one of these trains it.
+RATES = {"sgd": (0.001, 0.01), "adam": (0.0001, 0.001)}
+# Twice chance, after one epoch of 214 steps.
+TRAINED = 0.2
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One network: what theory says, and the best test accuracy over the learning rates."""
+
+    optimizer: str
+    activation: str
+    init: str
+    depth: int
+    limit: float
+    trains: bool
+    accuracy: float
+
+    @property
+    def right(self) -> bool:
+        return self.trains == (self.accuracy > TRAINED)
+
+
+def cells(optimizer: str, study: str = "outlook") -> list[Cell]:
+    """Every activation, initialisation and depth, trained with each of the optimiser's learning rates.
+
+    Raises:
+        ConfigError, RunFailed: as a run.
+    """
+    # The deepest first: no core is left alone with them at the end.
+    kinds = list(product(sorted(DEPTHS[optimizer], reverse=True), ACTIVATIONS, INITS))
+    named = {(kind, lr): "-".join(map(str, (optimizer, *kind, lr))) for kind, lr in product(kinds, RATES[optimizer])}
+    results = train_all(study, {name: overrides(optimizer, *kind, lr) for (kind, lr), name in named.items()})
+    found = [_cell(optimizer, *kind, [results[named[kind, lr]] for lr in RATES[optimizer]]) for kind in kinds]
+    return sorted(found, key=lambda cell: (ACTIVATIONS.index(cell.activation), INITS.index(cell.init), cell.depth))
+
+
+def overrides(optimizer: str, depth: int, activation: str, init: str, lr: float) -> tuple[str, ...]:
+    """Of one run."""
+    shape = ("model=deep", f"model.width={WIDTH}", f"model.depth={depth}", f"activation={activation}", f"init={init}")
+    return (*shape, f"optimizer={optimizer}", f"optimizer.lr={lr}", *ONE_EPOCH)
+
+
+def table(found: Sequence[Cell]) -> Iterator[str]:
+    """In Markdown."""
+    yield "| optimizer | activation | init | depth | past | theory | accuracy | trains | |\n" + "|---" * 9 + "|"
+    for cell in found:
+        limit = "" if cell.trains else f"{cell.limit:.0f}"
+        words = ("yes" if cell.trains else "no", f"{cell.accuracy:.2f}", "yes" if cell.accuracy > TRAINED else "no")
+        kind = (cell.optimizer, cell.activation, cell.init, str(cell.depth), limit)
+        yield "| " + " | ".join((*kind, *words, "" if cell.right else "wrong")) + " |"
+    for optimizer in dict.fromkeys(cell.optimizer for cell in found):
+        own = [cell for cell in found if cell.optimizer == optimizer]
+        right, yes = sum(cell.right for cell in own), sum(cell.trains for cell in own)
+        yield (
+            f"\n{optimizer}: right in {right} of {len(own)} ({right / len(own):.1%}); theory says yes {yes} times, "
+            f"no {len(own) - yes} times"
+        )
+
+
+def _cell(optimizer: str, depth: int, activation: str, init: str, results: Sequence[dict[str, Any]]) -> Cell:
+    ahead = results[0]["outlook"]
+    accuracy = max(result["metrics"].get("test/accuracy", 0.0) for result in results)
+    limit = inf if ahead["limit"] is None else float(ahead["limit"])
+    return Cell(optimizer, activation, init, depth, limit, ahead["trains"], accuracy)

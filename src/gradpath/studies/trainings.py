@@ -1,0 +1,156 @@
+"""Runs as function calls: many of them, each in a folder of its own, none made twice."""
+
+import ast
+import contextlib
+import fcntl
+import hashlib
+import io
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from yaml import YAMLError
+
+from gradpath.config.checks import PROJECT
+from gradpath.config.launch import compose
+from gradpath.config.run_folders import RESULT, read_config
+from gradpath.errors import ConfigError
+from gradpath.files import relative, write_text
+from gradpath.run import metrics
+from gradpath.run.checkpoint import LAST
+from gradpath.run.train import run
+from gradpath.studies.parallel import in_parallel
+
+# Every study has a folder here.
+STUDIES = PROJECT / "logs/studies"
+# Of the package's code: files that count although their room does not train, and what leaves a result as it is.
+TRAINS = ("config/targets.py",)
+DO_NOT_TRAIN = (
+    *("config/", "studies/", "dashboard/", "byhand/"),
+    *("run/terminal.py", "run/summary.py", "run/tensorboard.py", "run/heatmap.py"),
+)
+# Beside each run's result, written after all else: what has it is complete.
+MADE_BY = "made_by"
+# One epoch of 214 steps on MNIST, no more than is needed for its accuracy.
+ONE_EPOCH = ("schedule=constant", "data.batch_size=256", "trainer.max_epochs=1", "probe=none", "trainer=cpu")
+# What a run logs from which its loss curve is drawn: every step.
+CURVES = ("schedule=constant", "probe=none", "trainer=cpu", "trainer.log_every_n_steps=1")
+Curve = npt.NDArray[np.float64]
+
+
+def trained(folder: Path, overrides: Sequence[str], keep: bool = False) -> dict[str, Any]:
+    """`result.json` of the run that `overrides` describe, read where it has been made before.
+
+    Silent, and without checkpoints: a study keeps numbers.
+
+    Args:
+        keep: leave the weights that it ended with, too.
+
+    Raises:
+        ConfigError, RunFailed: as a run.
+    """
+    known = _made(folder, overrides, keep)
+    if known:
+        return known
+    config, choices = compose(*overrides)
+    shutil.rmtree(folder, ignore_errors=True)
+    with contextlib.redirect_stdout(io.StringIO()):
+        run(config, choices, folder, list(overrides))
+    if not keep:
+        shutil.rmtree(folder / "checkpoints", ignore_errors=True)
+    write_text(folder / MADE_BY, made_by())
+    return _result(folder)
+
+
+def train_all(study: str, cells: Mapping[str, Sequence[str]], keep: bool = False) -> dict[str, dict[str, Any]]:
+    """`trained` for every named cell, as many at a time as there are cores; a study that was stopped goes on where it was.
+
+    Args:
+        study: its folder's name. cells: name of a folder -> overrides. keep: as `trained`.
+
+    Raises:
+        ConfigError, RunFailed: as the first run that does; the others end with it. ConfigError, too, while another command
+            is at this study.
+    """
+    jobs = {name: (STUDIES / study / name, tuple(overrides), keep) for name, overrides in cells.items()}
+    with _alone(STUDIES / study):
+        found = {name: _made(*job) for name, job in jobs.items()}
+        results = {name: known for name, known in found.items() if known}
+        missing = {name: job for name, job in jobs.items() if name not in results}
+        if missing:
+            results |= in_parallel(trained, missing, known=len(results))
+    return {name: results[name] for name in cells}
+
+
+def losses(folder: Path) -> Curve:
+    """The logged losses of a run with CURVES, one per step; one that was not finite, and what came after it, left out."""
+    found = np.array([row["train/loss"] for row in metrics.load(folder) if "train/loss" in row], dtype=np.float64)
+    finite = np.isfinite(found)
+    return found if finite.all() else found[: int(finite.argmin())]
+
+
+@cache
+def made_by() -> str:
+    """What a training is made by: a digest of torch's version and of the code that trains, as both were when this file was
+    imported. Comments, docstrings, the command line, studies and displays are no part of it."""
+    code = hashlib.sha256(torch.__version__.encode())
+    package = PROJECT / "src/gradpath"
+    for path in sorted(package.rglob("*.py")):
+        name = path.relative_to(package).as_posix()
+        if name in TRAINS or (not name.startswith(DO_NOT_TRAIN) and "/" in name):
+            code.update(f"{name}\0{without_words(path.read_text())}".encode())
+    return code.hexdigest()
+
+
+def without_words(source: str) -> str:
+    """The syntax of a file, which neither comments nor docstrings change."""
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+def _made(folder: Path, overrides: Sequence[str], keep: bool) -> dict[str, Any] | None:
+    """The result of this very run, by this very code (with its weights if they are to be kept), if it is complete."""
+    if keep and not (folder / LAST).is_file():
+        return None
+    try:
+        # In this order: composing takes as long as a short training.
+        same = (folder / MADE_BY).read_text() == made_by() and read_config(folder) == compose(*overrides)[0]
+        return _result(folder) if same else None
+    except (OSError, json.JSONDecodeError, UnicodeDecodeError, YAMLError):
+        # Stopped before its end, or damaged: made again.
+        return None
+
+
+def _result(folder: Path) -> dict[str, Any]:
+    result: dict[str, Any] = json.loads((folder / RESULT).read_text())
+    return result
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Nobody else trains for this study meanwhile. The lock ends with this process, however it ends.
+
+    Raises:
+        ConfigError: somebody does.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"{relative(folder)}: another command is at this study; wait for its end.") from None
+        yield
+
+
+# Now, together with the code that it speaks of: what is edited later has not made what is trained from here on.
+made_by()

@@ -1,0 +1,156 @@
+"""What went wrong while a network trained: divergence, updates that are too small, a loss that stands still, dead units."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gradpath.verdict.at_start import MOST, Finding
+
+# A loss stands still when it fell by less than STILL since the first quarter of the run (by then the last bias has found the
+# classes' frequencies), and by less than LEARNT in all: one that has been learnt stands still too. Fewer steps tell nothing.
+STILL, LEARNT, ENOUGH_STEPS = 0.02, 0.2, 200
+# A loss whose last quarter lies this fraction above its first quarter has diverged.
+ROSE = 0.2
+# A healthy update is near 1e-3 of the weight; outside these limits the learning rate is at fault.
+SMALL_UPDATE, LARGE_UPDATE = 1e-5, 1e-1
+# More dead units than this, and than at the start by at least GREW.
+DEAD, GREW = 0.5, 0.25
+
+
+@dataclass(frozen=True)
+class Course:
+    """How a run went.
+
+    diverged: where NaN or Inf came first, or None. losses: the training loss as logged, first to last. steps: done.
+    lr: the learning rate set. eps: that of an adaptive optimiser (Adam's epsilon), or None.
+    sizes: entries of each weight matrix, (L,).
+    record: the arrays of `flow.npz`, or None. layers: names of the hidden layers. dead: fraction of each one's units that
+    are zero on a whole batch, before and after (empty where the run broke down).
+    """
+
+    diverged: str | None
+    losses: Sequence[float]
+    steps: int
+    lr: float
+    eps: float | None
+    sizes: Sequence[int]
+    record: Mapping[str, npt.NDArray[Any]] | None
+    layers: Sequence[str] = ()
+    dead: tuple[Sequence[float], Sequence[float]] = ((), ())
+    readings: tuple[str | None, str | None] = (None, None)
+
+
+def findings_in_training(course: Course, at_start: Sequence[Finding]) -> list[Finding]:
+    """What a run suffered from, at most three: the cause that the start showed, what became of it, then the rest."""
+    became = [
+        _divergence(course, at_start),
+        _flat(course, at_start),
+        _small_updates(course, at_start),
+        _dying(course),
+        _strayed(course),
+    ]
+    found = [*at_start[:1], *became, *at_start[1:]]
+    named: dict[str, Finding] = {}
+    for finding in found:
+        if finding is not None:
+            named.setdefault(finding.kind, finding)
+    return list(named.values())[:MOST]
+
+
+def _divergence(course: Course, at_start: Sequence[Finding]) -> Finding | None:
+    if course.diverged is None:
+        return _rising(course, at_start)
+    layer = course.diverged.partition(" in ")[2].partition(" ")[0] or None
+    cause, remedy = _root(at_start) or ("learning rate", f"optimizer.lr={_tamed(course):g}")
+    return Finding("divergence", cause, layer, f"the first NaN or Inf came at {course.diverged}", remedy)
+
+
+def _rising(course: Course, at_start: Sequence[Finding]) -> Finding | None:
+    """Divergence without NaN: the loss ends above where it began."""
+    quarter = len(course.losses) // 4
+    if not quarter:
+        return None
+    first, last = median(course.losses[:quarter]), median(course.losses[-quarter:])
+    if last - first <= ROSE * abs(first):
+        return None
+    cause, remedy = _root(at_start) or ("learning rate", f"optimizer.lr={_tamed(course):g}")
+    return Finding("divergence", cause, None, f"the training loss rose from {first:.4g} to {last:.4g}", remedy)
+
+
+def _small_updates(course: Course, at_start: Sequence[Finding]) -> Finding | None:
+    """Adam's step is lr g / (|g| + eps): once |g| is below eps, vanishing comes back (Kingma & Ba 2014, alg. 1)."""
+    record = course.record
+    if course.eps is None or record is None or not len(record["step"]):
+        return None
+    with np.errstate(invalid="ignore"):
+        entries = record["weight_grad_norm"][:, :-1] / np.sqrt(np.array(course.sizes[:-1]))
+        typical = np.median(entries, axis=0)
+    below = [index for index, value in enumerate(typical) if value < course.eps]
+    cause = _root(at_start)
+    if not below or cause is None:
+        return None
+    layer = str(record["layer"][below[0]])
+    message = f"a weight's gradient ({typical[below[0]]:.1g}) is below the optimiser's eps ({course.eps:g}): it hardly moves"
+    return Finding("small_updates", *cause[:1], layer, message, cause[1])
+
+
+def _flat(course: Course, at_start: Sequence[Finding]) -> Finding | None:
+    losses = course.losses
+    if course.diverged or course.steps < ENOUGH_STEPS or len(losses) < 4:
+        return None
+    first, early, last = losses[0], losses[len(losses) // 4], min(losses[-len(losses) // 4 :])
+    if not first > 0 or last < (1 - STILL) * early or last < (1 - LEARNT) * first:
+        return None
+    root = _root(at_start) or _why_flat(course)
+    if root is None:
+        return None
+    return Finding("flat_loss", root[0], None, f"the training loss stands still, {first:.4g} to {last:.4g}", root[1])
+
+
+def _why_flat(course: Course) -> tuple[str, str] | None:
+    if len(course.sizes) == 1:
+        return "depth", "model=two_layer"
+    record = course.record
+    if record is None or not len(record["step"]):
+        return None
+    with np.errstate(invalid="ignore"):
+        update = float(np.nanmedian(record["update_ratio"]))
+    if update < SMALL_UPDATE:
+        return "learning rate", f"optimizer.lr={min(course.lr * 1e-3 / max(update, 1e-9), 0.1):.1g}"
+    if update > LARGE_UPDATE:
+        return "learning rate", f"optimizer.lr={_tamed(course):g}"
+    return None
+
+
+def _dying(course: Course) -> Finding | None:
+    grown = [(after, before, layer) for layer, before, after in zip(course.layers, *course.dead, strict=False)]
+    after, before, layer = max((row for row in grown if row[0] - row[1] >= GREW), default=(0.0, 0.0, ""))
+    if after <= DEAD:
+        return None
+    message = f"{after:.0%} of the units are zero for every sample; at the start it was {before:.0%}"
+    return Finding("dead_units", "learning rate", layer, message, f"optimizer.lr={_tamed(course):g}")
+
+
+def _strayed(course: Course) -> Finding | None:
+    """A gradient that training itself has taken out of balance, before anything was learnt."""
+    before, after = course.readings
+    if before != "healthy" or after not in ("vanishing", "exploding") or not course.losses:
+        return None
+    if min(course.losses[-len(course.losses) // 4 :]) < (1 - LEARNT) * course.losses[0]:
+        return None
+    message = f"the gradient was healthy at the start, and is {after} now: the steps are too large"
+    return Finding(after, "learning rate", None, message, f"optimizer.lr={_tamed(course):g}")
+
+
+def _root(at_start: Sequence[Finding]) -> tuple[str, str] | None:
+    """Cause and remedy of what the start already showed."""
+    return (at_start[0].cause, at_start[0].remedy) if at_start else None
+
+
+def _tamed(course: Course) -> float:
+    """A learning rate that is safe: a tenth, or what is usual where that is still more."""
+    return float(f"{min(course.lr / 10, 1e-3 if course.eps is not None else 1e-2):.1g}")

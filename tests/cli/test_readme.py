@@ -1,0 +1,46 @@
+"""The README's Python, run as it stands."""
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import Tensor, nn
+
+from gradpath.config.checks import PROJECT
+from gradpath.flow import record
+
+
+class Own(nn.Module):
+    """A module of a user's own: functional activations, a residual connection."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(20, 16)
+        self.layers = nn.ModuleList(nn.Linear(16, 16) for _ in range(3))
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.gelu(self.first(x))
+        for layer in self.layers:
+            x = x + F.gelu(layer(x))
+        return self.head(x)
+
+
+@pytest.mark.parametrize("kind", ["torchvision", "own"])
+def test_the_five_lines(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    (code,) = re.findall(r"```python\n(from gradpath\.flow\.probe.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    torch.manual_seed(0)
+    model = torchvision.ops.MLP(20, [16, 16, 3]) if kind == "torchvision" else Own()
+    loader = [(torch.randn(8, 20), torch.randint(3, (8,))) for _ in range(4)]
+    optimizer = torch.optim.Adam(model.parameters())
+    exec(code, {"model": model, "loader": loader, "optimizer": optimizer, "F": F})
+    saved = record.load(tmp_path / "logs/mine")
+    assert saved["step"].tolist() == [0, 1, 2, 3]
+    names = ["0", "3", "6"] if kind == "torchvision" else ["first", "layers.0", "layers.1", "layers.2", "head"]
+    assert saved["layer"].tolist() == names
+    assert (saved["update_ratio"] > 0).all()
+    assert "'class': 'healthy'" in capsys.readouterr().out

@@ -1,0 +1,99 @@
+"""`make dashboard` on a real run: TensorBoard's HTTP API, and its pages in a real browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from board import chromium, get, make_dashboard, wait_until
+from gradpath.config.launch import compose
+from gradpath.run.tensorboard import RunLogger
+from gradpath.run.train import run
+
+RUN, LONG = "runs/default-s0", "runs/long"
+# TensorBoard keeps 1000 of a curve by itself.
+POINTS = 1500
+LAYERS = ["hidden_01", "hidden_02", "output"]
+FAMILIES = ["delta_log10", "weight_grad_norm", "weight_grad_norm_log10", "weight_norm", "update_ratio_log10"]
+SCALARS = {
+    "lr", "train/loss", "train/accuracy", "train/loss_epoch", "train/accuracy_epoch",
+    "val/loss", "val/accuracy", "test/loss", "test/accuracy",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """`make dashboard` over the default network, trained for two short epochs, and a curve of more points than are drawn."""
+    folder = tmp_path_factory.mktemp("dashboard")
+    overrides = ("data.limit=6400", "trainer.max_epochs=2", "trainer.accelerator=cpu")
+    config, choices = compose(*overrides)
+    run(config, choices, folder / "logs" / RUN, list(overrides))
+    long = RunLogger(folder / "logs" / LONG, [])
+    for step in range(POINTS):
+        long.log_metrics({"train/loss": 1 / (step + 1)}, step)
+    long.close()
+    with make_dashboard(folder) as url:
+        wait_until(lambda: get(f"{url}/data/runs") == [RUN, LONG])
+        yield url
+
+
+def test_make_dashboard_serves_every_point(server: str) -> None:
+    """A flag is believed when its effect has been read back: `scalars=0` would answer with no point at all."""
+    points = get(f"{server}/data/plugin/scalars/scalars?run={LONG}&tag=train/loss")
+    assert [step for _, step, _ in points] == list(range(POINTS))
+    assert [value for *_, value in points] == pytest.approx([1 / (step + 1) for step in range(POINTS)])
+
+
+def test_every_documented_tag_is_served(server: str) -> None:
+    served = get(f"{server}/data/plugin/scalars/tags")[RUN]
+    assert set(served) == SCALARS | {f"{family}/{layer}" for family in FAMILIES for layer in LAYERS}
+    for tag in (f"weight_grad_norm_log10/{layer}" for layer in LAYERS):
+        points = get(f"{server}/data/plugin/scalars/scalars?run={RUN}&tag={tag}")
+        assert [step for _, step, _ in points] == [0, 50]
+        assert all(-5 < value < 3 for _, _, value in points)
+
+
+def test_one_chart_shows_all_layers(server: str) -> None:
+    layout = get(f"{server}/data/plugin/custom_scalars/layout")
+    charts = {chart["title"]: chart["multiline"]["tag"] for category in layout["category"] for chart in category["chart"]}
+    assert charts["log10 |dW| of every layer"] == ["weight_grad_norm_log10/.*"]
+    drawn = get(f"{server}/data/plugin/custom_scalars/scalars?run={RUN}&tag=weight_grad_norm_log10/.*")
+    assert drawn["regex_valid"]
+    assert set(drawn["tag_to_events"]) == {f"weight_grad_norm_log10/{layer}" for layer in LAYERS}
+
+
+def test_the_hparams_row(server: str) -> None:
+    experiment = get(f"{server}/data/plugin/hparams/experiment", {"experimentName": ""})
+    assert {"activation", "init", "optimizer", "seed", "lr", "depth"} <= {info["name"] for info in experiment["hparamInfos"]}
+    assert {info["name"]["tag"] for info in experiment["metricInfos"]} == {
+        "val/loss", "val/accuracy", "test/loss", "test/accuracy",
+    }  # fmt: skip
+    question = {
+        "experimentName": "", "allowedStatuses": ["STATUS_SUCCESS", "STATUS_UNKNOWN", "STATUS_RUNNING", "STATUS_FAILURE"],
+        "colParams": [], "startIndex": 0, "sliceSize": 10,
+    }  # fmt: skip
+    (group,) = get(f"{server}/data/plugin/hparams/session_groups", question)["sessionGroups"]
+    assert group["hparams"]["activation"] == "relu"
+    assert group["hparams"]["depth"] == 2
+    values = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
+    assert set(values) == {"val/loss", "val/accuracy", "test/loss", "test/accuracy"}
+    assert 0.85 < values["test/accuracy"] <= 1
+
+
+def test_a_browser_finds_the_charts(server: str, tmp_path: Path) -> None:
+    with chromium() as browser:
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto(f"{server}/#timeseries")
+        page.locator("input[placeholder='Filter tags (regex)']").fill("weight_grad_norm_log10")
+        for layer in LAYERS:
+            page.get_by_text(f"weight_grad_norm_log10/{layer}").first.wait_for(timeout=60_000)
+        page.goto(f"{server}/#custom_scalars")
+        page.reload()
+        page.get_by_text("log10 |dW| of every layer").first.wait_for(timeout=60_000)
+        lines = page.locator("vz-line-chart2 path, .vz-chart path, vz-line-chart2 canvas")
+        lines.first.wait_for(state="attached", timeout=60_000)
+        page.goto(f"{server}/#hparams")
+        page.reload()
+        page.get_by_text("test/accuracy").first.wait_for(timeout=60_000)
+        shot = page.screenshot(path=tmp_path / "hparams.png")
+        assert len(shot) > 10_000

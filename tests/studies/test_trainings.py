@@ -1,0 +1,138 @@
+"""Trainings as function calls: none twice, none made by other code or of another configuration, one command at a time."""
+
+import fcntl
+from pathlib import Path
+
+import pytest
+
+from gradpath.config.run_folders import RESULT
+from gradpath.errors import ConfigError
+from gradpath.studies import trainings
+from gradpath.studies.chapter import tuning
+from gradpath.studies.chapter.study import difference
+from gradpath.studies.trainings import train_all, trained
+
+TINY = ("data=xor", "trainer=cpu", "probe=none", "trainer.max_epochs=1")
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(trainings, "STUDIES", tmp_path)
+    return tmp_path
+
+
+def when(folder: Path) -> int:
+    """When a run's result was written."""
+    return (folder / RESULT).stat().st_mtime_ns
+
+
+def test_none_is_made_twice(place: Path) -> None:
+    first = trained(place / "a", TINY)
+    made = when(place / "a")
+    assert trained(place / "a", TINY) == first
+    assert when(place / "a") == made
+    # Damaged, as by a full disk.
+    (place / "a" / RESULT).write_text('{"status": "o')
+    assert trained(place / "a", TINY)["metrics"] == first["metrics"]
+    made = when(place / "a")
+    # The same configuration, typed differently.
+    trained(place / "a", (*TINY, "optimizer=adam"))
+    assert when(place / "a") == made
+
+
+def test_one_without_its_mark_was_stopped_before_its_end(place: Path) -> None:
+    trained(place / "a", TINY)
+    made = when(place / "a")
+    # Nothing of a complete run is written after its mark, nor again.
+    marked = (place / "a" / trainings.MADE_BY).stat().st_mtime_ns
+    assert marked == max(path.stat().st_mtime_ns for path in (place / "a").rglob("*"))
+    (place / "a" / trainings.MADE_BY).unlink()
+    trained(place / "a", TINY)
+    assert when(place / "a") > made
+
+
+def test_other_code_or_another_configuration_trains_again(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trained(place / "a", TINY)
+    made = when(place / "a")
+    trained(place / "a", (*TINY, "optimizer.lr=0.5"))
+    assert when(place / "a") > made
+    made = when(place / "a")
+    monkeypatch.setattr(trainings, "made_by", lambda: "other code")
+    trained(place / "a", (*TINY, "optimizer.lr=0.5"))
+    assert when(place / "a") > made
+
+
+def test_the_digest_follows_the_code_that_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a comment, not a docstring, not what merely calls or shows it."""
+    code = tmp_path / "src/gradpath"
+    for name in ("studies", "model", "config", "run"):
+        (code / name).mkdir(parents=True)
+    (code / "model/network.py").write_text('"""One."""\na = 1\n')
+    (code / "config/targets.py").write_text("a = 1\n")
+    monkeypatch.setattr(trainings, "PROJECT", tmp_path)
+    before = trainings.made_by.__wrapped__()
+    for name in ("studies/xor.py", "config/launch.py", "run/terminal.py"):
+        (code / name).write_text("b = 2\n")
+    (code / "model/network.py").write_text('"""Another."""\n# A word.\na = 1\n')
+    assert trainings.made_by.__wrapped__() == before
+    for name in ("model/network.py", "config/targets.py", "run/train.py"):
+        (code / name).write_text("a = 2\n")
+        assert trainings.made_by.__wrapped__() != before
+        before = trainings.made_by.__wrapped__()
+
+
+def test_weights_are_kept_where_they_are_asked_for(place: Path) -> None:
+    trained(place / "a", TINY)
+    assert not (place / "a" / "checkpoints").exists()
+    trained(place / "a", TINY, keep=True)
+    assert (place / "a" / trainings.LAST).is_file()
+
+
+def test_one_command_at_a_time(place: Path) -> None:
+    (place / "study").mkdir()
+    with (place / "study/.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(ConfigError, match="another command is at this study"):
+            train_all("study", {"a": TINY})
+    assert not (place / "study/a").exists()
+    assert train_all("study", {"a": TINY})["a"]["status"] == "ok"
+
+
+def test_a_run_that_diverged_counts_as_chance() -> None:
+    """Whatever it had reached before it met NaN."""
+    result = {"status": "diverged", "metrics": {"val/accuracy": 0.95}}
+    assert tuning.score(result, "val/accuracy") == tuning.score(result, "test/accuracy") == 0.1
+    assert tuning.score(result | {"status": "ok"}, "val/accuracy") == 0.95
+
+
+def test_the_rates_next_to_the_best() -> None:
+    assert tuning.untried(0.1, (0.01, 0.03, 0.1)) == [0.3]
+    assert tuning.untried(0.001, (0.001, 0.003)) == [0.0003]
+    assert tuning.untried(0.01, (0.001, 0.01, 0.1)) == [0.003, 0.03]
+    assert tuning.untried(0.02, (0.01, 0.02)) == [0.03]
+    assert tuning.untried(0.03, (0.01, 0.03, 0.1)) == []
+
+
+def test_the_best_rate_is_no_matter_of_the_last_digit() -> None:
+    """Equally many right, in float32: the lowest. One sample of 6000 more: that one."""
+    assert tuning.best({0.003: [0.90777777], 0.01: [0.90777779], 0.001: [0.8]}) == 0.003
+    assert tuning.best({0.003: [0.9], 0.01: [0.9 + 1 / 6000]}) == 0.01
+
+
+def test_a_difference_has_no_negative_zero() -> None:
+    assert str(difference([0.5, 0.6], [0.5001, 0.6001])) == "+0.0 +- 0.0 points"
+    assert str(difference([0.5], [0.51])) == "-1.0 points"
+
+
+@pytest.mark.slow
+def test_the_best_rate_is_found_where_it_lies(place: Path) -> None:
+    """Far above those tried first."""
+    arm = ("data=mnist", "data.limit=1000", "model.hidden=[16]", "trainer=cpu", "probe=none", "trainer.max_epochs=1")
+    found = tuning.tuned("t", {"a": arm}, {"a": (1e-5, 3e-5)}, 1)["a"]
+    assert sorted(found.validation) == [1e-5, 3e-5, 1e-4, 3e-4, 1e-3]
+    assert found.rate == 1e-3
+    assert found.shown[1] == "0.001*"
+    # Between decades, too.
+    found = tuning.tuned("t", {"a": arm}, {"a": (0.1, 0.01)}, 1)["a"]
+    assert {0.003, 0.03} <= set(found.validation)
+    assert found.shown[1] == f"{found.rate:g}"
