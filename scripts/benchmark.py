@@ -30,11 +30,12 @@ from torchvision import datasets, transforms
 
 from gradpath.config.checks import PROJECT
 from gradpath.config.launch import compose, one_line_errors
-from gradpath.data.memory import Batch, MemoryDataModule
+from gradpath.data.batch import Batch
+from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError
 from gradpath.run.build import build_run, build_trainer
+from gradpath.run.folder import start_folder
 from gradpath.run.terminal import quiet
-from gradpath.run.train import start_folder
 
 WARM_UP = 25
 

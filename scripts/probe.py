@@ -17,7 +17,7 @@ from gradpath.config.launch import launch, undisturbed
 def main(config: DictConfig) -> None:
     # Heavy imports wait until the command line has been found right.
     with undisturbed():
-        from gradpath.run.inspection import look
+        from gradpath.run.look import look
         from gradpath.run.train import run_from_hydra
 
     hydra = HydraConfig.get()

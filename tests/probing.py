@@ -8,8 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gradpath.flow.probe import Probe, probe
+from gradpath.flow.probe import Probe
 from gradpath.model.network import MLP
+from gradpath.verdict.probing import probe
 from oracle import Batch
 
 

@@ -22,7 +22,7 @@ from gradpath.byhand.training import train
 from gradpath.config.checks import PROJECT
 from gradpath.config.launch import CONF, compose
 from gradpath.config.targets import activation, resolve
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.errors import ConfigError
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective, Task

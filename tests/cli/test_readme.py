@@ -32,7 +32,7 @@ class Own(nn.Module):
 @pytest.mark.parametrize("kind", ["torchvision", "own"])
 def test_the_five_lines(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
-    (code,) = re.findall(r"```python\n(from gradpath\.flow\.probe.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
+    (code,) = re.findall(r"```python\n(from gradpath import probe.*?)```", (PROJECT / "README.md").read_text(), re.DOTALL)
     torch.manual_seed(0)
     model = torchvision.ops.MLP(20, [16, 16, 3]) if kind == "torchvision" else Own()
     loader = [(torch.randn(8, 20), torch.randint(3, (8,))) for _ in range(4)]

@@ -16,6 +16,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from conftest import environment, weights
 from gradpath.flow import record
 from gradpath.run import metrics
+from gradpath.run.saved import load_curves
 
 TRAIN = ("data.limit=3000", "data.batch_size=32", "model.hidden=[64,32]", "norm=batch_before", "trainer.max_epochs=6",
          "trainer.accelerator=cpu", "trainer.log_every_n_steps=5", "probe=standard", "probe.every=5")  # fmt: skip
@@ -29,14 +30,14 @@ def kill_at(step: int, folder: Path, project: Path, *arguments: str) -> int:
     )
     try:
         while process.poll() is None:
-            rows = metrics.load(folder)
+            rows = load_curves(folder)
             if rows and rows[-1]["step"] >= step:
                 break
     finally:
         process.send_signal(signal.SIGKILL)
         process.wait()
     assert process.returncode == -signal.SIGKILL
-    return int(metrics.load(folder)[-1]["step"])
+    return int(load_curves(folder)[-1]["step"])
 
 
 def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
@@ -76,7 +77,7 @@ def test_what_was_logged_is_whole_and_without_repeats(project: Path, never_kille
     kill_at(150, folder, project, *TRAIN, f"hydra.run.dir={folder}")
     done = command("train.py", f"resume={folder}")
     assert done.returncode == 0, done.stderr
-    assert metrics.load(folder) == metrics.load(never_killed)
+    assert load_curves(folder) == load_curves(never_killed)
     assert metrics.collect(folder) == metrics.collect(never_killed)
     ours, theirs = curves(folder), curves(never_killed)
     assert ours == theirs
@@ -112,7 +113,7 @@ def test_resume_last_and_longer(command, project: Path) -> None:
     assert done.returncode == 0, done.stderr
     first, second = weights(project / "logs/runs/longer_whole"), weights(project / "logs/runs/longer")
     assert all(torch.equal(first[name], second[name]) for name in first)
-    assert len([row for row in metrics.load(project / "logs/runs/longer") if "test/loss" in row]) == 1
+    assert len([row for row in load_curves(project / "logs/runs/longer") if "test/loss" in row]) == 1
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
@@ -125,7 +126,7 @@ def test_stopped_by_hand(project: Path, signal_: signal.Signals, command) -> Non
         # A shell that starts the tests in the background has them, and their children, ignore SIGINT.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    while not metrics.load(folder):
+    while not load_curves(folder):
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal_)

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 
 from conftest import network_of
 from gradpath.flow import record
-from gradpath.flow.probe import Probe, probe
+from gradpath.flow.probe import Probe
 from gradpath.model.network import MLP
+from gradpath.verdict.probing import probe
 from oracle import by_hand
 from probing import Shared, batches, check, steps_of, twice
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from conftest import network_of
 from gradpath.flow import record
-from gradpath.flow.probe import probe
+from gradpath.verdict.probing import probe
 from oracle import by_hand
 from probing import batches, measured
 

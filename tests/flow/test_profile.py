@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.flow.profile import measure
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective, Task

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
-from gradpath.flow.probe import probe
 from gradpath.flow.silence import WINDOW
 from gradpath.model.network import MLP
+from gradpath.verdict.probing import probe
 
 
 def test_dead_units_are_silent_for_a_whole_window() -> None:

@@ -7,7 +7,8 @@ import torch
 from torch import nn
 
 from conftest import ACTIVATIONS, NORMS, network_of
-from gradpath.model.network import MLP, Function, count_parameters
+from gradpath.activations import Function
+from gradpath.model.network import MLP, count_parameters
 
 
 @pytest.mark.parametrize("norm", NORMS)

@@ -5,6 +5,7 @@ import torch
 from torch import nn
 
 from gradpath.errors import ConfigError
+from gradpath.model.module import metric_of
 from gradpath.model.objective import Objective, Task, build_objective
 
 ALL = ["regression", "binary", "multiclass"]
@@ -22,7 +23,7 @@ def test_multiclass() -> None:
     assert objective.loss(outputs, targets).item() == pytest.approx(-log_p[range(50), targets].mean().item(), rel=1e-6)
     share = (outputs.argmax(1) == targets).float().mean()
     assert objective.score(outputs, targets) == share
-    metric = objective.metric()
+    metric = metric_of(objective)
     metric.update(objective.prediction(outputs[:20]), targets[:20])
     metric.update(objective.prediction(outputs[20:]), targets[20:])
     assert metric.compute().item() == pytest.approx(share.item())
@@ -37,7 +38,7 @@ def test_binary() -> None:
     assert objective.loss(outputs, targets).item() == pytest.approx(expected.item(), rel=1e-6)
     share = ((p > 0.5) == targets.bool()).float().mean()
     assert objective.score(outputs, targets) == share
-    metric = objective.metric()
+    metric = metric_of(objective)
     metric.update(objective.prediction(outputs), targets)
     assert metric.compute().item() == pytest.approx(share.item())
 
@@ -52,7 +53,7 @@ def test_regression() -> None:
     assert torch.equal(objective.loss(outputs, targets[:, 0]), objective.loss(outputs, targets))
     mae = (outputs - targets).abs().mean().item()
     assert objective.score(outputs, targets[:, 0]).item() == pytest.approx(mae, rel=1e-6)
-    metric = objective.metric()
+    metric = metric_of(objective)
     metric.update(objective.prediction(outputs), targets)
     assert metric.compute().item() == pytest.approx(mae, rel=1e-6)
 

@@ -8,8 +8,9 @@ import lightning.pytorch as pl
 import pytest
 import torch
 
+from gradpath.data.batch import Batch
 from gradpath.data.gaussian import gaussian
-from gradpath.data.memory import Batch, MemoryDataModule
+from gradpath.data.memory import MemoryDataModule
 from gradpath.run import terminal
 from gradpath.run.build import new_trainer
 from gradpath.run.interrupt import StopBetweenBatches

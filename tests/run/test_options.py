@@ -9,7 +9,7 @@ import torch
 from gradpath.config.checks import PROJECT
 from gradpath.config.launch import CONF
 from gradpath.errors import ConfigError
-from gradpath.run import metrics
+from gradpath.run.saved import load_curves
 
 SMALL = (
     "data=mnist",
@@ -26,7 +26,7 @@ def options(group: str, *apart: str) -> list[str]:
 
 
 def losses(folder: Path) -> list[float]:
-    return [row["train/loss_epoch"] for row in metrics.load(folder) if "train/loss_epoch" in row]
+    return [row["train/loss_epoch"] for row in load_curves(folder) if "train/loss_epoch" in row]
 
 
 CASES = [
@@ -83,7 +83,7 @@ def test_trainer_gpu(run_here) -> None:
 
 def test_trainer_debug(run_here) -> None:
     result, folder = run_here("trainer=debug")
-    rows = [row for row in metrics.load(folder) if "train/loss" in row]
+    rows = [row for row in load_curves(folder) if "train/loss" in row]
     assert [row["step"] for row in rows] == list(range(1, 11))
     assert rows[-1]["train/loss"] < rows[0]["train/loss"]
     assert result["metrics"]["last_epoch"] == 0

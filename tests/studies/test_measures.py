@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.studies.chapter import xor
 from gradpath.studies.chapter.gradient_noise import epochs, expected, gradient, measured, per_sample_squares
 from gradpath.studies.chapter.learning_rate import Course, course, labels

@@ -7,14 +7,14 @@ import pytest
 import torch
 from torch import nn
 
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.flow.profile import measure
 from gradpath.model.initialization import lecun_normal
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective, Task
+from gradpath.model.predicted import predict_network
 from gradpath.theory.batch import through_batch_norm
 from gradpath.theory.batch_norm import batch_norm_rate
-from gradpath.theory.prediction import predict_network
 
 
 @pytest.mark.parametrize("placement", ["before", "after"])

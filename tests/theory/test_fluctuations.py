@@ -7,14 +7,15 @@ import pytest
 import torch
 from torch import nn
 
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.flow.profile import measure
 from gradpath.model.initialization import he_normal, normal
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective, Task
+from gradpath.model.predicted import predict_network
 from gradpath.theory.fluctuations import Site, step_covariance, typical_cosine
 from gradpath.theory.layers import Scale
-from gradpath.theory.prediction import Inputs, predict, predict_network
+from gradpath.theory.prediction import Inputs, predict
 
 
 def test_one_input_through_relu_layers_varies_by_5_over_n() -> None:

@@ -6,15 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.flow.profile import measure
 from gradpath.model.initialization import normal
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective, Task
+from gradpath.model.predicted import predict_network
 from gradpath.theory.layers import Norm, Scale
 from gradpath.theory.mean_field import correlation_map
 from gradpath.theory.pairs import pair_path
-from gradpath.theory.prediction import predict_network
 
 
 def test_relu_from_correlation_0() -> None:

@@ -6,15 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.flow.profile import measure
 from gradpath.model.initialization import constant, normal, resolve_gain, zeros
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective, Task
+from gradpath.model.predicted import predict_network
 from gradpath.theory.layers import Scale
-from gradpath.theory.prediction import Inputs, predict, predict_network
-from gradpath.verdict.at_start import anatomy
-from gradpath.verdict.reading import verdict
+from gradpath.theory.prediction import Inputs, predict
+from gradpath.verdict.anatomy import anatomy
+from gradpath.verdict.verdict import verdict
 
 
 @pytest.mark.parametrize("phi", [nn.Tanh, nn.ReLU, nn.GELU], ids=lambda p: p.__name__)

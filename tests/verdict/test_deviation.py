@@ -5,12 +5,13 @@ import pytest
 import torch
 from torch import nn
 
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.flow.profile import measure
 from gradpath.model.initialization import he_normal
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective, Task
-from gradpath.theory.prediction import Prediction, predict_network
+from gradpath.model.predicted import predict_network
+from gradpath.theory.prediction import Prediction
 from gradpath.verdict.deviation import Deviation, deviation
 
 OBJECTIVE = Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 10)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.errors import RunFailed
 from gradpath.flow import record
 from gradpath.model.network import MLP

@@ -7,13 +7,14 @@ from scipy.stats import t
 from torch import nn
 
 from gradpath.config.launch import compose
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.flow.profile import measure
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective, Task
 from gradpath.run.build import build_run
-from gradpath.verdict.at_start import anatomy
-from gradpath.verdict.reading import read, slope_of, student_t, verdict
+from gradpath.verdict.anatomy import anatomy
+from gradpath.verdict.reading import read, slope_of, student_t
+from gradpath.verdict.verdict import verdict
 
 
 def judged(line: str, seed: int = 0) -> dict[str, object]:
@@ -21,7 +22,7 @@ def judged(line: str, seed: int = 0) -> dict[str, object]:
     config, choices = compose(*line.split(), f"seed={seed}")
     torch.manual_seed(seed)
     data, network, objective, _ = build_run(config, choices)
-    return verdict(measure(network, objective, data.sample(256)), anatomy(network))
+    return verdict(measure(network, objective, data.sample(256)), anatomy(network)).as_dict()
 
 
 @pytest.mark.parametrize(
@@ -87,7 +88,7 @@ def test_the_weight_gradient_hides_what_delta_shows() -> None:
         batch = Batch(torch.randn(256, 256, dtype=torch.float64), torch.randint(10, (256,)))
         table = measure(network, Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 10), batch)
         ratios.append((table[0].delta / table[9].delta, table[0].weight_grad_norm / table[9].weight_grad_norm))
-        reading = verdict(table, anatomy(network))
+        reading = verdict(table, anatomy(network)).as_dict()
         assert reading["class"] == "vanishing"
         assert reading["findings"][0]["cause"] == "initial scale"
         assert "PyTorch's default" in reading["findings"][0]["message"]
@@ -140,7 +141,7 @@ def test_dead_units() -> None:
         network.linears[1].bias.fill_(-100)
     objective = Objective(Task.MULTICLASS, nn.CrossEntropyLoss(), 3)
     table = measure(network, objective, Batch(torch.randn(50, 5), torch.randint(3, (50,))))
-    kinds = {finding["kind"]: finding["layer"] for finding in verdict(table, anatomy(network))["findings"]}
+    kinds = {finding["kind"]: finding["layer"] for finding in verdict(table, anatomy(network)).as_dict()["findings"]}
     assert kinds["dead_units"] == "hidden_02"
 
 

@@ -16,7 +16,7 @@ from gradpath.byhand.network import by_hand, written_out
 from gradpath.byhand.options import Loss
 from gradpath.byhand.paths import paths
 from gradpath.byhand.two_layer import TwoLayer
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective
 

@@ -7,8 +7,8 @@ from math import pi, sqrt
 import torch
 from torch import Tensor, nn
 
+from gradpath.activations import Function
 from gradpath.errors import ConfigError
-from gradpath.model.network import Function
 
 Map = Callable[[Tensor], Tensor]
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717

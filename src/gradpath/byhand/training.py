@@ -7,7 +7,7 @@ import torch
 from gradpath.byhand.losses import of_objective
 from gradpath.byhand.network import Network, Pass, by_hand
 from gradpath.byhand.steps import Memory, of_optimizer
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.model.objective import Objective
 
 

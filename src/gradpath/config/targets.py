@@ -9,10 +9,10 @@ import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
+from gradpath.activations import Function
 from gradpath.config.checks import PROJECT
 from gradpath.config.moved import current
 from gradpath.errors import ConfigError, nearest
-from gradpath.model.network import Function
 
 T = TypeVar("T")
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning.pytorch as pl
 import numpy as np
@@ -11,14 +11,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
+from gradpath.data.batch import Batch
 from gradpath.errors import ConfigError
-
-
-class Batch(NamedTuple):
-    """Inputs (batch, ...) and targets (batch,) or (batch, outputs)."""
-
-    inputs: Tensor
-    targets: Tensor
 
 
 @dataclass(frozen=True, eq=False)

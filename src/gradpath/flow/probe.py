@@ -1,7 +1,6 @@
 """The probe: per layer and measured step, what the gradient, the weights and the activations did."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,12 +15,11 @@ from gradpath.flow.gradients import GradientSquares
 from gradpath.flow.ledger import SEEN, SHARED, Ledger, Step
 from gradpath.flow.norms import Scalar, gather, square_sum, square_sums
 from gradpath.flow.profile import rows_are_equal, scales_of
-from gradpath.flow.record import FILE, Record, set_verdict
+from gradpath.flow.record import Record
 from gradpath.flow.silence import Silence
 from gradpath.flow.spectrum import cosines, ranks
 from gradpath.flow.watch import Meter, Watch
-from gradpath.flow.wrappers import anything_compiled, is_compiled, is_distributed, unwrapped
-from gradpath.verdict.of_record import Layer, diagnose
+from gradpath.flow.wrappers import anything_compiled, is_compiled, unwrapped
 
 
 class Scaler(Protocol):
@@ -130,11 +128,6 @@ class Probe:
         """All that was measured so far; its columns stand in the order in which the first measured step used the layers."""
         self._settle()
         return self.kept or Record([], self.ledger.quantities)
-
-    def verdict(self) -> dict[str, Any]:
-        """What the record says, as `diagnosis.diagnose` has it."""
-        record = self.record
-        return diagnose(self.model, record, [Layer(m.linear.out_features, *self.scales[m]) for m in self.columns])
 
     def open(self) -> None:
         """Begins to measure."""
@@ -323,32 +316,3 @@ class Probe:
         meters = self.watch.meters
         samples = max((m.samples * self.watch.passes // m.uses for m in meters if m.activations), default=0)
         return self.silence.dead([m.activations.peak if m.activations else None for m in meters], samples, self.device)
-
-
-@contextmanager
-def probe(model: nn.Module, folder: str | Path | None = None, **options: Any) -> Iterator[Probe]:
-    """`with probe(model) as p:` around any training loop; `p.record` holds what was measured.
-
-    Args:
-        folder: keeps the record in `flow.npz` there, readable with numpy and by TensorBoard's Gradient Flow tab.
-        options: as `Probe` takes them: `every=10`, `inputs=batch`, `scaler=scaler`.
-
-    Raises:
-        ValueError: as `Probe`; the folder holds a record.
-        OSError: the folder cannot be made.
-    """
-    place = None if folder is None else Path(folder)
-    if place is not None and (place / FILE).exists():
-        raise ValueError(f"probe: folder={folder}: holds a record already; choose another")
-    if place is not None:
-        place.mkdir(parents=True, exist_ok=True)
-    measuring = Probe(model, **{"distributed": is_distributed(model), **options})
-    measuring.open()
-    try:
-        yield measuring
-    finally:
-        measuring.close()
-        if place is not None:
-            measuring.save(place)
-    if place is not None and measuring.record.steps:
-        set_verdict(place, measuring.verdict())

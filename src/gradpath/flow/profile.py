@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.flow.norms import Scalar, gather, square_sums
 from gradpath.flow.spectrum import cosine, undisturbed
 from gradpath.flow.watch import Activations, Watch

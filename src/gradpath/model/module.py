@@ -9,11 +9,12 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
-from torchmetrics import Metric
+from torchmetrics import MeanAbsoluteError, Metric
+from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy
 
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.model.network import MLP
-from gradpath.model.objective import Objective
+from gradpath.model.objective import Objective, Task
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 MakeSchedule = Callable[[Optimizer, int], LRScheduler]
@@ -39,7 +40,7 @@ class GradpathModule(pl.LightningModule):
         super().__init__()
         self.network, self.objective = network, objective
         self.make_optimizer, self.make_schedule = make_optimizer, make_schedule
-        self.metrics = nn.ModuleDict({stage: objective.metric() for stage in ("val", "test")})
+        self.metrics = nn.ModuleDict({stage: metric_of(objective) for stage in ("val", "test")})
         self.window: list[tuple[Tensor, Tensor, Tensor]] = []
         self.epoch_sums: list[Tensor] = []
         # The latest logged values, for the progress bar.
@@ -132,3 +133,12 @@ class GradpathModule(pl.LightningModule):
 
     def _names(self, stage: str) -> tuple[str, str]:
         return f"{stage}/loss", f"{stage}/{self.objective.metric_name}"
+
+
+def metric_of(objective: Objective) -> Metric:
+    """A fresh torchmetrics metric, updated with (`objective.prediction`, targets)."""
+    if objective.task == Task.MULTICLASS:
+        return MulticlassAccuracy(objective.outputs, average="micro", validate_args=False)
+    if objective.task == Task.BINARY:
+        return BinaryAccuracy(validate_args=False)
+    return MeanAbsoluteError()

@@ -12,20 +12,6 @@ Placement = str  # "none", "before" or "after" the activation
 ACTIVATION_MARK = "is_activation"
 
 
-class Function(nn.Module):
-    """An activation given as a function on tensors, such as `torch.erf`."""
-
-    def __init__(self, function: Callable[[Tensor], Tensor], name: str) -> None:
-        super().__init__()
-        self.function, self.name = function, name
-
-    def forward(self, h: Tensor) -> Tensor:
-        return self.function(h)
-
-    def extra_repr(self) -> str:
-        return self.name
-
-
 class Block(nn.Sequential):
     """x -> phi(norm(W x + b)), or norm(phi(W x + b)) with placement "after". The last block of a network is linear."""
 

@@ -6,8 +6,6 @@ from enum import StrEnum
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torchmetrics import MeanAbsoluteError, Metric
-from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy
 
 from gradpath.errors import ConfigError, alternatives
 
@@ -55,14 +53,6 @@ class Objective:
         if self.task == Task.BINARY:
             return (outputs.squeeze(1) > self._boundary).long()
         return outputs
-
-    def metric(self) -> Metric:
-        """A fresh torchmetrics metric, updated with (`prediction`, targets)."""
-        if self.task == Task.MULTICLASS:
-            return MulticlassAccuracy(self.outputs, average="micro", validate_args=False)
-        if self.task == Task.BINARY:
-            return BinaryAccuracy(validate_args=False)
-        return MeanAbsoluteError()
 
     def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The metric of one batch, a scalar on the device: cheap enough for a training step."""

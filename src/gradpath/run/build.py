@@ -23,11 +23,11 @@ from gradpath.model.module import GradpathModule, MakeOptimizer, MakeSchedule
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective, build_objective
 from gradpath.run.checkpoint import BEST, LAST
+from gradpath.run.guard import DivergenceGuard
 from gradpath.run.interrupt import StopBetweenBatches
 from gradpath.run.metrics import MetricsFile
 from gradpath.run.tensorboard import RunLogger
 from gradpath.run.terminal import EpochLines
-from gradpath.verdict.divergence import DivergenceGuard
 
 Node = Mapping[str, Any]
 OUTPUTS: dict[str, Callable[[], nn.Module]] = {

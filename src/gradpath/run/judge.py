@@ -1,43 +1,42 @@
 """The verdict on a whole run, from what it left in its folder."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from gradpath.flow import record
 from gradpath.flow.profile import LayerFlow
 from gradpath.model.network import MLP
-from gradpath.run import metrics
-from gradpath.verdict import divergence
-from gradpath.verdict.at_start import Finding
+from gradpath.run import guard
+from gradpath.run.saved import load_curves
 from gradpath.verdict.in_training import Course, findings_in_training
 from gradpath.verdict.reading import read
+from gradpath.verdict.verdict import Verdict
 
 
 def judge(
     folder: Path,
-    at_start: Mapping[str, Any],
+    at_start: Verdict,
     start: Sequence[LayerFlow],
     end: Sequence[LayerFlow] | None,
     network: MLP,
     optimizer: Mapping[str, Any],
-) -> dict[str, Any]:
+) -> Verdict:
     """The verdict on the start, with the findings of the whole run and, as `end`, the reading of the profile it ended with.
 
     Kept in the run's record too.
 
     Args:
-        at_start: what `verdict` said of the start.
+        at_start: the verdict on the start.
         start, end: the profiles; `end` is None where the run broke down.
         optimizer: the keys of the `optimizer` option.
     """
-    rows = metrics.load(folder)
-    found = divergence.load(folder)
+    rows = load_curves(folder)
     recorded = (folder / record.FILE).is_file()
-    reading = read([row.delta for row in end[:-1]]).as_dict() if end else None
+    reading = read([row.delta for row in end[:-1]]) if end else None
     course = Course(
-        diverged=str(found) if found else None,
+        diverged=guard.load(folder),
         losses=_losses(rows),
         steps=max((int(row["step"]) for row in rows), default=0),
         lr=optimizer["lr"],
@@ -47,12 +46,11 @@ def judge(
         record=record.load(folder) if recorded else None,
         layers=[row.layer for row in start[:-1]],
         dead=([row.dead or 0.0 for row in start[:-1]], [row.dead or 0.0 for row in (end or [])[:-1]]),
-        readings=(at_start["class"], reading["class"] if reading else None),
+        readings=(at_start.start.kind, reading.kind if reading else None),
     )
-    findings = findings_in_training(course, [Finding(**finding) for finding in at_start["findings"]])
-    whole = {**at_start, "findings": [asdict(finding) for finding in findings], "end": reading}
+    whole = replace(at_start, findings=findings_in_training(course, at_start.findings), end=reading)
     if recorded:
-        record.set_verdict(folder, whole)
+        record.set_verdict(folder, whole.as_dict())
     return whole
 
 

@@ -9,8 +9,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers.logger import Logger
 
 from gradpath.files import write_text
-
-FILE = "metrics.csv"
+from gradpath.run.saved import CURVES, load_curves
 
 
 class MetricsFile(Logger):
@@ -24,7 +23,7 @@ class MetricsFile(Logger):
 
     def __init__(self, folder: Path, columns: list[str], resume_step: int | None = None) -> None:
         super().__init__()
-        self.path, self.columns = folder / FILE, ["step", "epoch", *columns]
+        self.path, self.columns = folder / CURVES, ["step", "epoch", *columns]
         self.resume_step = resume_step
 
     @property
@@ -42,7 +41,7 @@ class MetricsFile(Logger):
     @rank_zero_only
     def start(self) -> None:
         """Writes the header, and the rows that are kept of an interrupted run."""
-        before = [] if self.resume_step is None else load(self.path.parent)
+        before = [] if self.resume_step is None else load_curves(self.path.parent)
         # A finished run that goes on will be tested again.
         kept = [row for row in before if row["step"] <= (self.resume_step or 0) and "test/loss" not in row]
         lines = [",".join(self.columns), *(",".join(_cell(row.get(c)) for c in self.columns) for row in kept)]
@@ -57,23 +56,12 @@ class MetricsFile(Logger):
             csv.writer(file).writerow([_cell(row.get(column)) for column in self.columns])
 
 
-def load(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's `metrics.csv`, empty cells left out."""
-    path = folder / FILE
-    if not path.is_file():
-        return []
-    with path.open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    # A killed run may leave its last row half written.
-    return [{k: float(v) for k, v in row.items() if v} for row in rows if None not in row.values() and row["step"]]
-
-
 def collect(folder: Path) -> dict[str, float | int]:
     """The contract's metrics, all of the weights that the run ended with, and which epochs were the best and the last.
 
     Epochs count from 0. Best is the highest val/accuracy, or the lowest val/loss where there is no accuracy.
     """
-    rows = load(folder)
+    rows = load_curves(folder)
     found: dict[str, float | int] = {}
     for stage in ("train/", "val/", "test/"):
         for row in rows:

@@ -15,7 +15,8 @@ from gradpath.run import terminal
 from gradpath.theory.outlook import Outlook
 from gradpath.theory.prediction import LayerPrediction, Prediction
 from gradpath.verdict.at_start import STANDARD_SCALE
-from gradpath.verdict.reading import read
+from gradpath.verdict.reading import Reading, read
+from gradpath.verdict.verdict import Verdict
 
 # Shown in the start panel only when they are not the usual ones.
 USUAL = {"loss": "auto", "norm": "none", "probe": "light", "trainer": "auto"}
@@ -60,13 +61,13 @@ def show_look(seed: int, choices: Mapping[str, str], parameters: int, folder: Pa
 
 
 def show_look_line(
-    place: int, verdict: Mapping[str, Any], theory: Prediction | None, ahead: Outlook | None, overrides: Sequence[str]
+    place: int, verdict: Verdict, theory: Prediction | None, ahead: Outlook | None, overrides: Sequence[str]
 ) -> None:
     """One look among many, below a heading if it is the first: class, |delta| first / last hidden layer as measured and as
     predicted, whether the rates agree, whether theory says that it trains, what was typed."""
-    cells = [verdict["class"] or "too shallow", _shown(verdict["ratio"]), _shown(theory.layers[0].delta if theory else None)]
-    deviation = verdict["deviation"]
-    cells.append("" if deviation is None else "outside" if deviation["outside"] else "inside")
+    reading, deviation = verdict.start, verdict.deviation
+    cells = [reading.kind or "too shallow", _shown(reading.ratio), _shown(theory.layers[0].delta if theory else None)]
+    cells.append("" if deviation is None else "outside" if deviation.outside else "inside")
     cells.append("" if ahead is None else "trains" if ahead.trains else f"depth {ahead.depth} > {int(ahead.limit)}")
     if place == 0:
         _print_look([*LOOK], "|delta| first / last hidden layer of")
@@ -120,7 +121,7 @@ def show_warnings(risks: Sequence[str], ahead: Outlook | None, choices: Mapping[
 
 def show_verdict(
     when: str,
-    verdict: Mapping[str, Any],
+    verdict: Verdict,
     profile: Sequence[LayerFlow] | None,
     theory: Prediction | None = None,
     draws: Draws | None = None,
@@ -133,7 +134,7 @@ def show_verdict(
         theory: what a wide network would do, a row per hidden layer.
         draws: |delta| relative to the last hidden layer of networks of several seeds, (draws, hidden layers).
     """
-    reading = verdict if when == "start" else verdict.get("end")
+    reading = verdict.start if when == "start" else verdict.end
     predicted = theory.layers if theory else []
     if profile:
         cells = []
@@ -145,24 +146,24 @@ def show_verdict(
         terminal.show_table(tuple(HEADER[k] for k in shown), table)
     rows = [(f"gradient at the {when}", _sentence(reading))] if reading else []
     if len(predicted) > 1:
-        rows.append(("theory of a wide network", _sentence(read([row.delta for row in predicted]).as_dict())))
-    if when == "start" and verdict.get("deviation"):
-        rows.append(("measurement and theory", verdict["deviation"]["sentence"]))
-    for finding in verdict["findings"]:
-        where = f" in {finding['layer']}" if finding["layer"] else ""
-        rows.append((finding["kind"].replace("_", " ") + where, finding["message"]))
-        rows.append(("  cause, remedy", f"{finding['cause']}: try {finding['remedy']}"))
+        rows.append(("theory of a wide network", _sentence(read([row.delta for row in predicted]))))
+    if when == "start" and verdict.deviation:
+        rows.append(("measurement and theory", str(verdict.deviation)))
+    for finding in verdict.findings:
+        where = f" in {finding.layer}" if finding.layer else ""
+        rows.append((finding.kind.replace("_", " ") + where, finding.message))
+        rows.append(("  cause, remedy", f"{finding.cause}: try {finding.remedy.overrides}"))
     if rows:
         terminal.show("verdict", rows)
 
 
-def _sentence(reading: Mapping[str, Any]) -> str:
-    if reading["class"] is None:
+def _sentence(reading: Reading) -> str:
+    if reading.kind is None:
         return "no class: it takes two hidden layers and a gradient that arrives at the last one"
-    if reading["ratio"] is None:
-        return f"{reading['class']}, not finite"
-    pace = f", {reading['rate_per_layer']:.3g} x per layer" if reading["rate_per_layer"] else ""
-    return f"{reading['class']}, |delta| first / last hidden layer = {reading['ratio']:.3g}{pace}"
+    if reading.ratio is None:
+        return f"{reading.kind}, not finite"
+    pace = f", {reading.rate_per_layer:.3g} x per layer" if reading.rate_per_layer else ""
+    return f"{reading.kind}, |delta| first / last hidden layer = {reading.ratio:.3g}{pace}"
 
 
 def _cells(row: LayerFlow, spread: str, predicted: LayerPrediction | None, profile: Sequence[LayerFlow]) -> tuple[str, ...]:

@@ -11,30 +11,30 @@ from typing import Any
 
 import lightning.pytorch as pl
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gradpath.config.checks import check, check_resumed, risks
 from gradpath.config.overrides import plain
-from gradpath.config.run_folders import CONFIG, OVERRIDES, RESULT, read_config
+from gradpath.config.run_folders import RESULT, read_config
 from gradpath.config.schema import GROUPS
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError, RunFailed
-from gradpath.files import relative, write_text
+from gradpath.files import relative
 from gradpath.flow.callback import Start
 from gradpath.flow.profile import measure
 from gradpath.model.module import GradpathModule
 from gradpath.model.network import count_parameters
-from gradpath.run import terminal
+from gradpath.run import guard, terminal
 from gradpath.run.build import build_run, build_trainer
 from gradpath.run.checkpoint import LAST, load_checkpoint
+from gradpath.run.folder import start_folder
 from gradpath.run.inspection import how_to_inspect, inspect
 from gradpath.run.judge import judge
-from gradpath.run.metrics import MetricsFile, collect
+from gradpath.run.metrics import collect
 from gradpath.run.result import command, new_result, write_result
 from gradpath.run.seeding import seed_everything
 from gradpath.run.summary import show_result, show_start, show_verdict, show_warnings
 from gradpath.run.tensorboard import RunLogger
-from gradpath.verdict import divergence
 
 Config = Mapping[str, Any]
 Recipe = Callable[[Config, Mapping[str, str], Path, list[str]], dict[str, Any]]
@@ -66,7 +66,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     step = load_checkpoint(folder / LAST, network)["global_step"] if resumes else None
     if config["resume"]:
         check_resumed(read_config(folder), config)
-    start = Start(found.batch.inputs, found.lines, found.verdict)
+    start = Start(found.batch.inputs, found.lines, found.verdict.as_dict())
     trainer = build_trainer(config, folder, objective.metric_name, step, start)
     start_folder(folder, config, overrides, trainer)
     show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
@@ -84,9 +84,10 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
         # Of the weights that the run ended with; NaN would tell nothing.
         profile_end = None if result["error"] else measure(network, objective, found.batch)
         result["profile_end"] = profile_end and [asdict(row) for row in profile_end]
-        result["verdict"] = judge(folder, found.verdict, found.profile, profile_end, network, config["optimizer"])
+        verdict = judge(folder, found.verdict, found.profile, profile_end, network, config["optimizer"])
+        result["verdict"] = verdict.as_dict()
     show_result(result, folder)
-    show_verdict("end", result["verdict"], profile_end)
+    show_verdict("end", verdict, profile_end)
     if config["fail_on_divergence"] and result["status"] == "diverged":
         raise RunFailed(result["error"])
     return result
@@ -98,7 +99,7 @@ def fit_and_test(
     """Trains and, unless NaN ended it, tests what it ended with: what becomes known of `status`, `error` and `metrics`."""
     with clock("fit"):
         trainer.fit(module, data, ckpt_path=folder / LAST if resumes else None, weights_only=True)
-    found = divergence.load(folder)
+    found = guard.load(folder)
     if found:
         return {"status": "diverged", "error": f"NaN or Inf first at {found}", "metrics": collect(folder)}
     for logger in trainer.loggers:
@@ -148,30 +149,6 @@ def run_from_hydra(config: DictConfig, recipe: Recipe = run) -> None:
         write_result(folder, {"status": "failed", "error": str(error), "choices": choices, "command": command()})
         terminal.warn(f"{relative(folder)}: {error}")
         raise RunFailed(f"{relative(folder)}: {error}") from None
-
-
-def start_folder(folder: Path, config: Config, overrides: list[str], trainer: pl.Trainer) -> None:
-    """Makes the folder and writes what the run is made of, so that it can be resumed from its first second on."""
-    folder.mkdir(parents=True, exist_ok=True)
-    if not config["resume"]:
-        claim(folder)
-    (folder / RESULT).unlink(missing_ok=True)
-    write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))
-    kept = [text for text in overrides if not text.startswith(("resume=", "hydra."))]
-    write_text(folder / OVERRIDES, OmegaConf.to_yaml(OmegaConf.create(kept)))
-    for logger in trainer.loggers:
-        if isinstance(logger, MetricsFile):
-            logger.start()
-
-
-def claim(folder: Path) -> None:
-    """Takes a folder for one run. Raises ConfigError when a run is there, or has begun there this very moment."""
-    try:
-        (folder / OVERRIDES).touch(exist_ok=False)
-    except FileExistsError:
-        raise ConfigError(
-            f"hydra.run.dir={relative(folder)}: holds a run already; continue it with resume=, or choose another folder."
-        ) from None
 
 
 def close_loggers(trainer: pl.Trainer) -> None:

@@ -14,7 +14,7 @@ from gradpath.byhand.two_layer import TwoLayer, two_layer
 from gradpath.byhand.worksheet import Worksheet
 from gradpath.config.launch import compose
 from gradpath.config.targets import activation_named
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.run.build import build_optimizer, build_run
 from gradpath.run.seeding import seed_everything
 

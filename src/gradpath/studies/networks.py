@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 
 from gradpath.config.launch import compose
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.flow.profile import LayerFlow, measure
 from gradpath.model.network import MLP
 from gradpath.run.build import build_run

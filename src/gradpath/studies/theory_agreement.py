@@ -8,8 +8,8 @@ from statistics import mean, stdev
 import numpy as np
 import torch
 
+from gradpath.model.predicted import predict_network
 from gradpath.studies.networks import deep, drawn
-from gradpath.theory.prediction import predict_network
 
 SEEDS, WIDTH = range(5), 512
 # A slope agrees within this share of itself, or within this much per layer.

@@ -23,15 +23,15 @@ from gradpath.config.launch import compose
 from gradpath.config.run_folders import RESULT, read_config
 from gradpath.errors import ConfigError
 from gradpath.files import relative, write_text
-from gradpath.run import metrics
 from gradpath.run.checkpoint import LAST
+from gradpath.run.saved import load_curves
 from gradpath.run.train import run
 from gradpath.studies.parallel import in_parallel
 
 # Every study has a folder here.
 STUDIES = PROJECT / "logs/studies"
 # Of the package's code: files that count although their room does not train, and what leaves a result as it is.
-TRAINS = ("config/targets.py",)
+TRAINS = ("activations.py", "config/targets.py")
 DO_NOT_TRAIN = (
     *("config/", "studies/", "dashboard/", "byhand/"),
     *("run/terminal.py", "run/summary.py", "run/tensorboard.py", "run/heatmap.py"),
@@ -91,7 +91,7 @@ def train_all(study: str, cells: Mapping[str, Sequence[str]], keep: bool = False
 
 def losses(folder: Path) -> Curve:
     """The logged losses of a run with CURVES, one per step; one that was not finite, and what came after it, left out."""
-    found = np.array([row["train/loss"] for row in metrics.load(folder) if "train/loss" in row], dtype=np.float64)
+    found = np.array([row["train/loss"] for row in load_curves(folder) if "train/loss" in row], dtype=np.float64)
     finite = np.isfinite(found)
     return found if finite.all() else found[: int(finite.argmin())]
 

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from itertools import product
 from math import isnan
 from statistics import median
-from typing import Any
 
 import torch
 
 from gradpath.flow.profile import LayerFlow
 from gradpath.studies.networks import deep, drawn
-from gradpath.verdict.at_start import anatomy
-from gradpath.verdict.reading import EXPLODING, VANISHING, verdict
+from gradpath.verdict.anatomy import anatomy
+from gradpath.verdict.reading import EXPLODING, VANISHING
+from gradpath.verdict.verdict import Verdict, verdict
 
 SEEDS, JUDGED_SEED = range(5), 100
 # "none": no gradient arrives even at the last hidden layer.
@@ -80,9 +80,9 @@ def score(case: dict[str, str]) -> Score:
     truth, ratio = true_class(case)
     profile, said = _judge(case)
     causes = true_causes(case, profile) if truth != "healthy" or profile[0].symmetric else frozenset()
-    first = said["findings"][0]["cause"] if said["findings"] else None
+    first = said.findings[0].cause if said.findings else None
     line = " ".join(f"{key}={value}" for key, value in case.items())
-    return Score(line, truth, ratio, causes, said["class"] or "none", first, len(said["findings"]))
+    return Score(line, truth, ratio, causes, said.start.kind or "none", first, len(said.findings))
 
 
 def true_class(case: dict[str, str]) -> tuple[str, float]:
@@ -131,6 +131,6 @@ def table(scores: Sequence[Score]) -> Iterator[str]:
     yield f"findings on the {sum(not s.causes for s in scores)} healthy networks: {alarms}"
 
 
-def _judge(case: dict[str, str]) -> tuple[list[LayerFlow], dict[str, Any]]:
+def _judge(case: dict[str, str]) -> tuple[list[LayerFlow], Verdict]:
     network, profile, _ = drawn(case, JUDGED_SEED, torch.float32)
     return profile, verdict(profile, anatomy(network))

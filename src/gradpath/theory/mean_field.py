@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from gradpath.config.targets import activation_named
+from gradpath import activations
 from gradpath.theory.moments import D, V, V_slope, both, pair
 from gradpath.theory.quadrature import Activation
 
@@ -63,7 +63,7 @@ def mean_field(activation: str | Activation, sigma_w2: float, sigma_b2: float) -
     """
     if not 0 < sigma_w2 < inf or not 0 <= sigma_b2 < inf:
         raise ValueError(f"mean_field: sigma_w2={sigma_w2}, sigma_b2={sigma_b2}: must be > 0, and >= 0, and finite")
-    phi = activation_named(activation) if isinstance(activation, str) else activation
+    phi = activations.activation(activation) if isinstance(activation, str) else activation
     q = fixed_point(phi, sigma_w2, sigma_b2)
     growth = sigma_w2 * D(phi, min(q, LARGEST_Q))
     phase: Phase = "critical" if abs(growth - 1) < CRITICAL else "ordered" if growth < 1 else "chaotic"
@@ -195,7 +195,7 @@ def critical_sigma_w2(activation: str | Activation, sigma_b2: float, input_norm:
     if not (sigma_b2 >= 0 and input_norm >= 0 and depth >= 1):
         given = f"sigma_b2={sigma_b2}, input_norm={input_norm}, depth={depth}"
         raise ValueError(f"critical_sigma_w2: {given}: must be >= 0, >= 0, and >= 1")
-    phi = activation_named(activation) if isinstance(activation, str) else activation
+    phi = activations.activation(activation) if isinstance(activation, str) else activation
 
     def growth(log_sigma_w2: float) -> float:
         return gradient_growth(phi, float(np.exp(log_sigma_w2)), sigma_b2, input_norm, max(depth, 2))

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import exp, nan
-from typing import Literal, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from gradpath.model.network import MLP
+from gradpath import activations
 from gradpath.theory.batch import batch_sites, through_batch_norm
 from gradpath.theory.fluctuations import Site, step_covariance, typical_cosine
 from gradpath.theory.layers import Layer, Norm
@@ -75,22 +75,6 @@ class Measured(Protocol):
     def delta(self) -> float: ...
 
 
-def predict_network(network: MLP, layers: Sequence[Layer], inputs: Tensor) -> Prediction | None:
-    """`predict` for a network as drawn: `layers` in order of depth, the output layer last; (batch, features) inputs.
-
-    None without hidden layers, and where theory has nothing to say: equal weights, another normalisation, weights of zero
-    before a normalisation, an activation that takes no vector of any length (PReLU per unit).
-    """
-    equal = any(bool(w.min() == w.max() != 0) for w in (linear.weight for linear in network.linears) if w.numel() > 1)
-    norm = _norm_of(network)
-    if network.activation is None or equal or (network.normalized and norm is None):
-        return None
-    try:
-        return predict(in_float64(network.activation), layers[:-1], inputs_of(inputs), norm, layers[-1].width)
-    except (ValueError, RuntimeError):
-        return None
-
-
 def inputs_of(inputs: Tensor) -> Inputs:
     """Of a batch (batch, ...)."""
     x = inputs.double().flatten(1)
@@ -103,7 +87,11 @@ def inputs_of(inputs: Tensor) -> Inputs:
 
 
 def predict(
-    activation: Activation, layers: Sequence[Layer], inputs: Inputs, norm: Norm | None = None, outputs: int = 1
+    activation: str | Activation,
+    layers: Sequence[Layer],
+    inputs: Inputs | Tensor,
+    norm: Norm | None = None,
+    outputs: int = 1,
 ) -> Prediction:
     """What a wide network does at initialisation, hidden layers in order of depth.
 
@@ -113,12 +101,18 @@ def predict(
     the units. The band: `fluctuations`.
 
     Args:
-        activation: in float64, for the integrals.
+        activation: by name ("tanh"), or any element-wise callable on float64 tensors.
+        layers: the hidden layers, such as `Scale("hidden_01", width=300, sigma_w2=1.0, sigma_b2=0.0)`.
+        inputs: a batch (batch, ...), or what `inputs_of` finds in one.
         outputs: of the network; what makes the gradients of two samples differ. 1 gives the band of a single input.
 
     Raises:
-        ValueError: what is to be normalised does not vary.
+        ValueError: what is to be normalised does not vary; no activation of this name.
     """
+    if isinstance(activation, str):
+        activation = in_float64(activations.activation(activation))
+    if isinstance(inputs, Tensor):
+        inputs = inputs_of(inputs)
     if norm and norm.kind == "batch":
         assert inputs.gram is not None
         scales = [(layer.sigma_w2, layer.sigma_b2) for layer in layers]
@@ -173,7 +167,7 @@ def _correlation(activation: Activation, layers: Sequence[Layer], inputs: Inputs
     if inputs.gram is None or len(inputs.gram) < 2:
         return [None] * len(layers)
     gram = inputs.gram
-    return [at.c for at in pair_path(activation, layers, norm, gram[0, 0], gram[1, 1], gram[0, 1])]
+    return [float(at.c) for at in pair_path(activation, layers, norm, gram[0, 0], gram[1, 1], gram[0, 1])]
 
 
 def _cosine(covariance: Array) -> float | None:
@@ -204,15 +198,3 @@ def _factors(steps: Array | None, shifts: Array, layers: int) -> list[float | No
         return [None] * layers
     spans = [1.96 * float(steps[k:, k:].sum()) ** 0.5 + float(shifts[k:].sum()) for k in range(layers)]
     return [exp(min(span / 2, 300.0)) for span in spans]
-
-
-def _norm_of(network: MLP) -> Norm | None:
-    """The normalisation of the hidden layers, None where there is none that theory knows."""
-    kinds: dict[type[nn.Module], Literal["batch", "layer"]] = {nn.BatchNorm1d: "batch", nn.LayerNorm: "layer"}
-    parts = dict(network.blocks[0].named_children())
-    placements: tuple[Literal["before", "after"], ...] = ("before", "after")
-    for placement in placements:
-        part = parts.get(f"norm_{placement}")
-        if part is not None and type(part) in kinds:
-            return Norm(kinds[type(part)], placement)
-    return None

@@ -1,48 +1,28 @@
 """What is wrong with a network, why, and what to type: few words, the cause first."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from math import isfinite, log
 from typing import Protocol
 
 import torch
 from torch import nn
 
-from gradpath.flow.shapes import is_activation
-from gradpath.model.network import Function
 from gradpath.theory import layers
 from gradpath.theory.lengths import average_path
 from gradpath.theory.mean_field import critical_sigma_w2
-from gradpath.theory.quadrature import in_float64
+from gradpath.verdict.anatomy import Anatomy
+from gradpath.verdict.finding import MOST, RELU, RELU_AND_HE, Finding, Remedy, critical, critical_without_norm, shallower
 
-# A sick network gets at most this many findings.
-MOST = 3
 # The largest sigma_w^2 of the standard schemes, tanh's gain squared and He's among them; beyond, the activation is at fault.
 STANDARD_SCALE = 4.0
+# sigma_w^2 where no critical one is known: He's.
+DEFAULT = 2.0
 # Two sigma_w^2 closer than this are the same. Inputs as long as these shares of the average stand for all of them.
 ALIKE, LENGTHS = 0.03, (0.5, 1.0, 1.5)
 # Of a layer's activations; a network that trains well stays far below.
 SATURATED, DEAD = 0.6, 0.9
 # 1 - correlation of two inputs that differed by more than DIFFERENT.
 COLLAPSED, DIFFERENT = 1e-3, 1e-2
-NORMS = {nn.modules.batchnorm._BatchNorm: "BatchNorm", nn.LayerNorm: "LayerNorm", nn.RMSNorm: "RMSNorm"}
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong.
-
-    kind: vanishing, exploding, symmetry, saturation, correlation_collapse, dead_units, small_updates, divergence or
-        flat_loss.
-    cause: initial scale, activation, BatchNorm (or LayerNorm), depth, learning rate or symmetry.
-    layer: where it shows. remedy: what to add to the command line.
-    """
-
-    kind: str
-    cause: str
-    layer: str | None
-    message: str
-    remedy: str
 
 
 class Layer(layers.Layer, Protocol):
@@ -62,44 +42,6 @@ class Layer(layers.Layer, Protocol):
     def symmetric(self) -> bool: ...
 
 
-@dataclass(frozen=True)
-class Anatomy:
-    """What a network is made of, as far as its gradients care.
-
-    activation: of the hidden layers, in float64 on the CPU; None where no activation module was found (there is none, or it
-    is a function called in `forward`), or one that takes only inputs of a certain shape. name: its name. norm: "BatchNorm",
-    "LayerNorm", "RMSNorm" or None. after: the normalisation stands behind the activation.
-    """
-
-    activation: nn.Module | None = None
-    norm: str | None = None
-    after: bool = False
-    name: str = "its activation"
-
-
-def anatomy(model: nn.Module) -> Anatomy:
-    """The anatomy of any module with Linear layers."""
-    modules = list(model.modules())
-    activation = next((module for module in modules if is_activation(module)), None)
-    norm = next((module for module in modules if isinstance(module, tuple(NORMS))), None)
-    name = next((name for kind, name in NORMS.items() if isinstance(norm, kind)), None)
-    after = activation is not None and norm is not None and modules.index(activation) < modules.index(norm)
-    if activation is None:
-        return Anatomy(None, name, after)
-    title = activation.name if isinstance(activation, Function) else type(activation).__name__
-    return Anatomy(_for_theory(activation), name, after, title)
-
-
-def _for_theory(activation: nn.Module) -> nn.Module | None:
-    """A copy for the integrals of theory, None where it does not take a vector of any length (PReLU per unit)."""
-    copy = in_float64(activation)
-    try:
-        copy(torch.zeros(3, dtype=torch.float64))
-    except (RuntimeError, ValueError):
-        return None
-    return copy
-
-
 def findings_at_start(kind: str | None, rate: float | None, profile: Sequence[Layer], network: Anatomy) -> list[Finding]:
     """What the initialised network suffers from, the cause first; nothing for a healthy one.
 
@@ -110,7 +52,9 @@ def findings_at_start(kind: str | None, rate: float | None, profile: Sequence[La
     symmetric = next((row for row in hidden if row.symmetric), None)
     if symmetric:
         message = "all units have the same weights, get the same gradients, and stay the same"
-        return [Finding("symmetry", "symmetry", symmetric.layer, message, "init=critical")]
+        return [
+            Finding("symmetry", "symmetry", symmetric.layer, message, critical(_needed(rate, hidden, network) or DEFAULT))
+        ]
     found: list[Finding | None] = []
     if kind in ("vanishing", "exploding"):
         cause, why, remedy = _cause(kind, rate, hidden, network)
@@ -120,49 +64,32 @@ def findings_at_start(kind: str | None, rate: float | None, profile: Sequence[La
             Finding(kind, cause, hidden[0].layer, f"the gradient {verb} {pace} on its way to the input: {why}", remedy)
         )
         found += [_saturation(hidden, cause, remedy), _collapse(hidden, cause, remedy)]
-    found.append(_dead(hidden))
+    found.append(_dead(rate, hidden, network))
     return [finding for finding in found if finding][:MOST]
 
 
-# The remedies in the words of plain PyTorch, for networks that are not gradpath's.
-IN_PYTORCH = {
-    "activation=relu init=he_normal": "nn.ReLU, with nn.init.kaiming_normal_(W, nonlinearity='relu')",
-    "activation=relu": "nn.ReLU",
-    "init=critical": "nn.init.normal_(W, std=({needed:.3g} / W.shape[1]) ** 0.5) in every hidden layer",
-    "norm=none init=critical": "no normalisation, and nn.init.normal_(W, std=({needed:.3g} / W.shape[1]) ** 0.5)",
-}
-
-
-def in_pytorch(remedy: str, rate: float | None, hidden: Sequence[Layer], network: Anatomy) -> str:
-    """A remedy for who has no command line of ours; `rate` as `findings_at_start` takes it."""
-    needed = _needed(rate, hidden, network) or 2.0
-    depth = remedy.removeprefix("model=deep model.depth=").split()[0]
-    return IN_PYTORCH.get(remedy, f"at most {depth} hidden layers").format(needed=needed)
-
-
-def _cause(kind: str, rate: float | None, hidden: Sequence[Layer], network: Anatomy) -> tuple[str, str, str]:
+def _cause(kind: str, rate: float | None, hidden: Sequence[Layer], network: Anatomy) -> tuple[str, str, Remedy]:
     """Cause, reason and remedy of a gradient that vanishes or explodes."""
     depth, width = len(hidden), hidden[-1].width
-    shallower = f"model=deep model.depth={_shallower(hidden)} model.width={width}"
     if network.norm and kind == "exploding" and (network.norm == "BatchNorm" or network.after):
         why = f"{network.norm} over {depth} layers multiplies it at every one"
-        return network.norm, why, "norm=none init=critical"
+        return network.norm, why, critical_without_norm(_needed(rate, hidden, network) or DEFAULT)
     if network.norm:
         why = f"{network.name} loses it, and {network.norm} makes it independent of the initial scale"
-        return "activation", why, "activation=relu"
+        return "activation", why, RELU
     if network.activation and not _theory_agrees(kind, hidden, network.activation):
         why = f"{depth} layers of {width} units are too deep for their width, at any initial scale"
-        return "depth", why, shallower
+        return "depth", why, shallower(_trainable_depth(hidden), width)
     drawn, needed = _drawn(hidden), _needed(rate, hidden, network)
     if needed is None or needed > STANDARD_SCALE:
         steepest = f" has a slope of at most {_steepest(network.activation):.3g}, and" if network.activation else ""
-        return "activation", f"{network.name}{steepest} loses it at every layer", "activation=relu init=he_normal"
+        return "activation", f"{network.name}{steepest} loses it at every layer", RELU_AND_HE
     if network.activation and abs(drawn / needed - 1) < ALIKE:
         why = f"at its critical sigma_w^2 of {needed:.3g} {network.name} is unstable: long inputs grow on their way"
-        return "activation", why, "activation=relu init=he_normal"
+        return "activation", why, RELU_AND_HE
     default = " (PyTorch's default)" if abs(drawn - 1 / 3) < 0.02 else ""
     why = f"sigma_w^2 is {drawn:.3g}{default}; {network.name} over {depth} layers needs {needed:.3g}"
-    return "initial scale", why, "init=critical"
+    return "initial scale", why, critical(needed)
 
 
 def _drawn(hidden: Sequence[Layer]) -> float:
@@ -201,7 +128,7 @@ def _input_norm(first: Layer) -> float:
     return max((first.q - first.sigma_b2) / first.sigma_w2, 1e-6)
 
 
-def _shallower(hidden: Sequence[Layer]) -> int:
+def _trainable_depth(hidden: Sequence[Layer]) -> int:
     """The depth at which what was measured would have stayed within a factor of 10."""
     ends = hidden[0].delta, hidden[-1].delta
     if not all(isfinite(end) and end > 0 for end in ends):
@@ -217,7 +144,7 @@ def _steepest(activation: nn.Module | None) -> float:
     return slope.abs().max().item()
 
 
-def _saturation(hidden: Sequence[Layer], cause: str, remedy: str) -> Finding | None:
+def _saturation(hidden: Sequence[Layer], cause: str, remedy: Remedy) -> Finding | None:
     worst = max(hidden, key=lambda row: row.saturated or 0)
     if (worst.saturated or 0) <= SATURATED:
         return None
@@ -225,7 +152,7 @@ def _saturation(hidden: Sequence[Layer], cause: str, remedy: str) -> Finding | N
     return Finding("saturation", cause, worst.layer, message, remedy)
 
 
-def _collapse(hidden: Sequence[Layer], cause: str, remedy: str) -> Finding | None:
+def _collapse(hidden: Sequence[Layer], cause: str, remedy: Remedy) -> Finding | None:
     first, last = hidden[0].correlation, hidden[-1].correlation
     if first is None or last is None or 1 - first < DIFFERENT or 1 - last >= COLLAPSED:
         return None
@@ -233,9 +160,9 @@ def _collapse(hidden: Sequence[Layer], cause: str, remedy: str) -> Finding | Non
     return Finding("correlation_collapse", cause, hidden[-1].layer, message, remedy)
 
 
-def _dead(hidden: Sequence[Layer]) -> Finding | None:
+def _dead(rate: float | None, hidden: Sequence[Layer], network: Anatomy) -> Finding | None:
     worst = max(hidden, key=lambda row: row.dead or 0, default=None)
     if worst is None or (worst.dead or 0) <= DEAD:
         return None
     message = f"{worst.dead:.0%} of the units are zero for every sample"
-    return Finding("dead_units", "initial scale", worst.layer, message, "init=critical")
+    return Finding("dead_units", "initial scale", worst.layer, message, critical(_needed(rate, hidden, network) or DEFAULT))

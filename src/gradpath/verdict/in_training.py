@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gradpath.verdict.at_start import MOST, Finding
+from gradpath.verdict.divergence import Divergence
+from gradpath.verdict.finding import MOST, ONE_HIDDEN_LAYER, Finding, Remedy, learning_rate
 
 # A loss stands still when it fell by less than STILL since the first quarter of the run (by then the last bias has found the
 # classes' frequencies), and by less than LEARNT in all: one that has been learnt stands still too. Fewer steps tell nothing.
@@ -32,7 +33,7 @@ class Course:
     are zero on a whole batch, before and after (empty where the run broke down).
     """
 
-    diverged: str | None
+    diverged: Divergence | None
     losses: Sequence[float]
     steps: int
     lr: float
@@ -64,9 +65,8 @@ def findings_in_training(course: Course, at_start: Sequence[Finding]) -> list[Fi
 def _divergence(course: Course, at_start: Sequence[Finding]) -> Finding | None:
     if course.diverged is None:
         return _rising(course, at_start)
-    layer = course.diverged.partition(" in ")[2].partition(" ")[0] or None
-    cause, remedy = _root(at_start) or ("learning rate", f"optimizer.lr={_tamed(course):g}")
-    return Finding("divergence", cause, layer, f"the first NaN or Inf came at {course.diverged}", remedy)
+    cause, remedy = _root(at_start) or ("learning rate", _tamed(course))
+    return Finding("divergence", cause, course.diverged.layer, f"the first NaN or Inf came at {course.diverged}", remedy)
 
 
 def _rising(course: Course, at_start: Sequence[Finding]) -> Finding | None:
@@ -77,7 +77,7 @@ def _rising(course: Course, at_start: Sequence[Finding]) -> Finding | None:
     first, last = median(course.losses[:quarter]), median(course.losses[-quarter:])
     if last - first <= ROSE * abs(first):
         return None
-    cause, remedy = _root(at_start) or ("learning rate", f"optimizer.lr={_tamed(course):g}")
+    cause, remedy = _root(at_start) or ("learning rate", _tamed(course))
     return Finding("divergence", cause, None, f"the training loss rose from {first:.4g} to {last:.4g}", remedy)
 
 
@@ -111,18 +111,18 @@ def _flat(course: Course, at_start: Sequence[Finding]) -> Finding | None:
     return Finding("flat_loss", root[0], None, f"the training loss stands still, {first:.4g} to {last:.4g}", root[1])
 
 
-def _why_flat(course: Course) -> tuple[str, str] | None:
+def _why_flat(course: Course) -> tuple[str, Remedy] | None:
     if len(course.sizes) == 1:
-        return "depth", "model=two_layer"
+        return "depth", ONE_HIDDEN_LAYER
     record = course.record
     if record is None or not len(record["step"]):
         return None
     with np.errstate(invalid="ignore"):
         update = float(np.nanmedian(record["update_ratio"]))
     if update < SMALL_UPDATE:
-        return "learning rate", f"optimizer.lr={min(course.lr * 1e-3 / max(update, 1e-9), 0.1):.1g}"
+        return "learning rate", learning_rate(float(f"{min(course.lr * 1e-3 / max(update, 1e-9), 0.1):.1g}"))
     if update > LARGE_UPDATE:
-        return "learning rate", f"optimizer.lr={_tamed(course):g}"
+        return "learning rate", _tamed(course)
     return None
 
 
@@ -132,7 +132,7 @@ def _dying(course: Course) -> Finding | None:
     if after <= DEAD:
         return None
     message = f"{after:.0%} of the units are zero for every sample; at the start it was {before:.0%}"
-    return Finding("dead_units", "learning rate", layer, message, f"optimizer.lr={_tamed(course):g}")
+    return Finding("dead_units", "learning rate", layer, message, _tamed(course))
 
 
 def _strayed(course: Course) -> Finding | None:
@@ -143,14 +143,14 @@ def _strayed(course: Course) -> Finding | None:
     if min(course.losses[-len(course.losses) // 4 :]) < (1 - LEARNT) * course.losses[0]:
         return None
     message = f"the gradient was healthy at the start, and is {after} now: the steps are too large"
-    return Finding(after, "learning rate", None, message, f"optimizer.lr={_tamed(course):g}")
+    return Finding(after, "learning rate", None, message, _tamed(course))
 
 
-def _root(at_start: Sequence[Finding]) -> tuple[str, str] | None:
+def _root(at_start: Sequence[Finding]) -> tuple[str, Remedy] | None:
     """Cause and remedy of what the start already showed."""
     return (at_start[0].cause, at_start[0].remedy) if at_start else None
 
 
-def _tamed(course: Course) -> float:
+def _tamed(course: Course) -> Remedy:
     """A learning rate that is safe: a tenth, or what is usual where that is still more."""
-    return float(f"{min(course.lr / 10, 1e-3 if course.eps is not None else 1e-2):.1g}")
+    return learning_rate(float(f"{min(course.lr / 10, 1e-3 if course.eps is not None else 1e-2):.1g}"))

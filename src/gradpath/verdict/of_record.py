@@ -1,7 +1,7 @@
 """The verdict on a record: what a network suffered from, told from the numbers of its training in anybody's loop."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,14 @@ from torch import nn
 
 from gradpath.flow.profile import LayerFlow
 from gradpath.flow.record import Record
-from gradpath.verdict.at_start import MOST, Finding, anatomy, in_pytorch
+from gradpath.verdict.anatomy import anatomy
 from gradpath.verdict.divergence import first_not_finite
-from gradpath.verdict.reading import read, verdict
+from gradpath.verdict.finding import MOST, Finding, Remedy
+from gradpath.verdict.reading import read
+from gradpath.verdict.verdict import verdict
+
+# A record does not know the rate.
+SMALLER_RATE = Remedy("optimizer.lr=...", "a smaller learning rate")
 
 
 @dataclass(frozen=True)
@@ -28,27 +33,23 @@ class Layer:
 
 
 def diagnose(model: nn.Module, record: Record, layers: Sequence[Layer]) -> dict[str, Any]:
-    """What the first measured step says, as `verdict.verdict` has it; `end`: the reading of the last; `diverged`: where NaN
-    or Inf came first, or None. Remedies are in PyTorch's words.
+    """What the first measured step says, and as `end` the last, as `Verdict.as_dict` has them, with remedies in PyTorch's
+    words; `diverged`: where NaN or Inf came first, or None.
 
     Args:
         layers: of the record's columns.
     """
-    network = anatomy(model)
     used = _reached(record, 0)
-    profile = [_first(record, index, layers[index]) for index in used]
-    found = verdict(profile, network)
-    for finding in found["findings"]:
-        finding["remedy"] = in_pytorch(finding["remedy"], found["rate_per_layer"], profile[:-1], network)
-    last = read(record.row(-1)["delta"][_reached(record, -1)[:-1]].tolist()).as_dict() if record.steps else None
+    found = verdict([_first(record, index, layers[index]) for index in used], anatomy(model))
+    end = read(record.row(-1)["delta"][_reached(record, -1)[:-1]].tolist()) if record.steps else None
     first = first_not_finite(record)
+    findings = list(found.findings)
     if first:
-        cause = found["findings"][0]["cause"] if found["findings"] else "learning rate"
-        message, remedy = f"the first NaN or Inf came at {first}", "a smaller learning rate"
-        remedy = found["findings"][0]["remedy"] if found["findings"] else remedy
-        finding = Finding("divergence", cause, first.layer, message, remedy)
-        found["findings"] = [*found["findings"][:1], asdict(finding), *found["findings"][1:]][:MOST]
-    return {**found, "end": last, "diverged": str(first) if first else None}
+        cause, remedy = (findings[0].cause, findings[0].remedy) if findings else ("learning rate", SMALLER_RATE)
+        message = f"the first NaN or Inf came at {first}"
+        findings = [*findings[:1], Finding("divergence", cause, first.layer, message, remedy), *findings[1:]][:MOST]
+    whole = replace(found, findings=findings, end=end)
+    return {**whole.as_dict("pytorch"), "diverged": str(first) if first else None}
 
 
 def _reached(record: Record, row: int) -> list[int]:

@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from gradpath.verdict.at_start import Anatomy, Layer, findings_at_start
-
 # |delta| first / last hidden layer.
 VANISHING, EXPLODING = 1e-2, 1e2
 
@@ -89,19 +87,6 @@ def student_t(degrees: int) -> float:
         + (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / (384 * n**3)
         + (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / (92160 * n**4)
     )
-
-
-def verdict(profile: Sequence[Layer], anatomy: Anatomy) -> dict[str, Any]:
-    """What a profile says: `class`, `ratio`, `rate_per_layer`, `interval` as `Reading` has them, and `findings`.
-
-    A healthy network has no finding, a sick one three at most, the cause first.
-
-    Args:
-        profile: a row per layer, first hidden layer first, the output layer last.
-    """
-    reading = read([row.delta for row in profile[:-1]])
-    findings = findings_at_start(reading.kind, reading.rate_per_layer, profile, anatomy)
-    return {**reading.as_dict(), "findings": [asdict(finding) for finding in findings]}
 
 
 def _power(exponent: float) -> float:

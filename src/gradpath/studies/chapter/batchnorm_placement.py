@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gradpath.config.targets import activation_named
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.flow.profile import measure
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective

@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from gradpath.run import metrics
+from gradpath.run.saved import load_curves
 from gradpath.studies import trainings
 from gradpath.studies.chapter.study import Conclusion, Study, Table, percent, seeded
 from gradpath.studies.pictures.style import COLOURS, TICK, dress, new_figure
@@ -21,7 +21,7 @@ def challenge(quick: bool = False) -> Study:
     results = trainings.train_all(place, {str(seed): (*typed, f"seed={seed}") for seed in seeds})
     tests = [result["metrics"]["test/accuracy"] for result in results.values()]
     curves = {
-        name: [row["val/accuracy"] for row in metrics.load(trainings.STUDIES / place / name) if "val/accuracy" in row]
+        name: [row["val/accuracy"] for row in load_curves(trainings.STUDIES / place / name) if "val/accuracy" in row]
         for name in results
     }
     reached = [next((k for k, value in enumerate(curve, 1) if value >= GOAL), None) for curve in curves.values()]

@@ -8,12 +8,12 @@ import numpy.typing as npt
 from matplotlib.figure import Figure
 
 from gradpath.flow.profile import measure
+from gradpath.model.predicted import predict_network
 from gradpath.run.inspection import SAMPLE
 from gradpath.studies.chapter.study import Table
 from gradpath.studies.chapter.tuning import MORE, Tuned, how, tuned
 from gradpath.studies.papers.networks import built
 from gradpath.studies.pictures.style import COLOURS, DASHES, TICK, dress, new_figure
-from gradpath.theory.prediction import predict_network
 
 Profile = npt.NDArray[np.float64]
 WIDTH = 128

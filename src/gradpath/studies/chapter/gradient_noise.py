@@ -6,7 +6,7 @@ from math import ceil
 import torch
 from torch import Tensor
 
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective
 

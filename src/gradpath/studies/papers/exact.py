@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.flow.profile import measure
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective

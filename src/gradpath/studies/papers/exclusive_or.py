@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.optim import LBFGS
 
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective
 from gradpath.studies.papers.claim import Check, Claim, same

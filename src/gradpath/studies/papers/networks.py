@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from gradpath.config.launch import compose
-from gradpath.data.memory import Batch, MemoryDataModule
+from gradpath.data.batch import Batch
+from gradpath.data.memory import MemoryDataModule
 from gradpath.flow.profile import LayerFlow, measure
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective, Task

@@ -6,7 +6,7 @@ from statistics import mean
 import torch
 from torch import Tensor, nn
 
-from gradpath.data.memory import Batch
+from gradpath.data.batch import Batch
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective, Task
 from gradpath.studies.papers.claim import Check, Claim

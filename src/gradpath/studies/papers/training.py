@@ -8,12 +8,12 @@ from math import nan
 import torch
 from torch import Tensor, nn
 
-from gradpath.data.memory import Batch
-from gradpath.flow.probe import probe
+from gradpath.data.batch import Batch
 from gradpath.model.network import MLP
 from gradpath.studies.papers.claim import Check, Claim
 from gradpath.studies.papers.networks import built, descend, gaussian, inner_product
 from gradpath.studies.trainings import train_all
+from gradpath.verdict.probing import probe
 
 # MNIST's pixels in [-.5, .5], 200 steps of plain SGD.
 MNIST = ("data.mean=0.5", "data.std=1", "data.batch_size=256", "trainer.limit_train_batches=200", "trainer.max_epochs=1")

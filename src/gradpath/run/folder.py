@@ -1,0 +1,37 @@
+"""A run's folder: taken for one run, and begun with what the run is made of."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from omegaconf import OmegaConf
+
+from gradpath.config.run_folders import CONFIG, OVERRIDES, RESULT
+from gradpath.errors import ConfigError
+from gradpath.files import relative, write_text
+from gradpath.run.metrics import MetricsFile
+
+
+def start_folder(folder: Path, config: Mapping[str, Any], overrides: list[str], trainer: pl.Trainer) -> None:
+    """Makes the folder and writes what the run is made of, so that it can be resumed from its first second on."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not config["resume"]:
+        take(folder)
+    (folder / RESULT).unlink(missing_ok=True)
+    write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))
+    kept = [text for text in overrides if not text.startswith(("resume=", "hydra."))]
+    write_text(folder / OVERRIDES, OmegaConf.to_yaml(OmegaConf.create(kept)))
+    for logger in trainer.loggers:
+        if isinstance(logger, MetricsFile):
+            logger.start()
+
+
+def take(folder: Path) -> None:
+    """Takes a folder for one run. Raises ConfigError when a run is there, or has begun there this very moment."""
+    try:
+        (folder / OVERRIDES).touch(exist_ok=False)
+    except FileExistsError:
+        raise ConfigError(
+            f"hydra.run.dir={relative(folder)}: holds a run already; continue it with resume=, or choose another folder."
+        ) from None

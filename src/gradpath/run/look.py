@@ -1,0 +1,70 @@
+"""A look at a network without training it: all that `scripts/probe.py` does."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from omegaconf import OmegaConf
+
+from gradpath.config.checks import check, risks
+from gradpath.config.run_folders import CONFIG, OVERRIDES, RESULT
+from gradpath.errors import ConfigError
+from gradpath.files import relative, write_text
+from gradpath.flow.record import Record
+from gradpath.model.network import count_parameters
+from gradpath.run import terminal
+from gradpath.run.build import build_run
+from gradpath.run.inspection import Inspection, how_to_inspect, inspect
+from gradpath.run.result import new_result, write_result
+from gradpath.run.seeding import seed_everything
+from gradpath.run.summary import show_look, show_look_line, show_verdict, show_warnings
+
+
+def look(
+    config: Mapping[str, Any], choices: Mapping[str, str], folder: Path, overrides: list[str], place: int | None = None
+) -> dict[str, Any]:
+    """Step 0 of a run and no more: its `result.json`, whose content is returned, `config.yaml`, and a record of one row.
+
+    Args:
+        config, choices, folder, overrides: as for a run.
+        place: among many looks, from 0: say it in one line, below a heading. None: in full.
+
+    Raises:
+        ConfigError: a wrong input, or a folder that holds a run already; nothing has been written.
+    """
+    check(config)
+    if config["resume"]:
+        raise ConfigError(f"resume={config['resume']}: there is nothing to resume without training.")
+    if any((folder / name).exists() for name in (RESULT, OVERRIDES)):
+        raise ConfigError(f"hydra.run.dir={relative(folder)}: holds a run already; choose another folder.")
+    begun = time.perf_counter()
+    terminal.quiet()
+    seed_everything(config["seed"])
+    data, network, objective, _ = build_run(config, choices)
+    found = inspect(network, objective, data, **how_to_inspect(config, network, data))
+    durations = {"look": time.perf_counter() - begun}
+    result = new_result(choices, config["seed"], count_parameters(network), found.as_dict(), durations, "cpu")
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))
+    _record(found).save(folder)
+    write_result(folder, result)
+    if place is not None:
+        show_look_line(place, found.verdict, found.theory, found.outlook, overrides)
+        return result
+    show_look(config["seed"], choices, count_parameters(network), folder)
+    healthy = found.outlook is None or found.outlook.trains
+    show_warnings(risks(config, choices, objective.task, healthy), found.outlook, choices)
+    show_verdict("start", found.verdict, found.profile, found.theory, found.draws)
+    return result
+
+
+def _record(found: Inspection) -> Record:
+    """One row, for the Gradient Flow tab."""
+    names = ["delta", "weight_grad_norm", "bias_grad_norm", "weight_norm"]
+    names += ["activation_mean", "activation_variance", "saturated", "dead", "correlation"]
+    record = Record([row.layer for row in found.profile], names)
+    record.add(0, np.array([[getattr(row, name) for row in found.profile] for name in names], dtype=np.float64))
+    record.lines, record.verdict = found.lines, found.verdict.as_dict()
+    return record

@@ -1,0 +1,106 @@
+"""Reading back what a run left in its folder; neither Lightning, Hydra nor torch is needed for it."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from gradpath.flow import record
+
+CONFIG, RESULT, CURVES = "config.yaml", "result.json", "metrics.csv"
+
+
+@dataclass(frozen=True)
+class SavedRun:
+    """A run, as `load_run` reads it. Tables are pandas data frames where pandas is installed, else numpy arrays.
+
+    config: the resolved configuration. result: the content of `result.json`; None for a run that has not come to its end,
+    and for a probe in a loop of one's own. (JSON knows no infinities: they are the texts "inf", "-inf" and "nan" there.)
+    curves: loss, accuracy and learning rate, a row per logged moment: a frame, or column -> (rows,), NaN where the moment
+    has no such value.
+    layers: L names, first hidden layer first. steps: (S,), the measured optimiser steps.
+    flow: quantity -> (S, L), a frame of steps x layers or an array; empty with `probe=none`.
+    """
+
+    folder: Path
+    config: Mapping[str, Any] | None
+    result: Mapping[str, Any] | None
+    curves: Any
+    layers: list[str]
+    steps: list[int]
+    flow: Mapping[str, Any]
+
+
+def load_run(folder: str | Path) -> SavedRun:
+    """What a run of train.py, of scripts/probe.py, or a probe with `folder=` left in its folder.
+
+    Raises:
+        FileNotFoundError: the folder holds no run.
+        ValueError: one of its files is damaged; says which.
+    """
+    place = Path(folder).expanduser()
+    if not any((place / name).is_file() for name in (CONFIG, RESULT, record.FILE)):
+        raise FileNotFoundError(f"load_run: {folder}: no run (none of {CONFIG}, {RESULT} and {record.FILE} is there)")
+    recorded = _readable(place / record.FILE, lambda path: record.load(path.parent)) or {}
+    layers, steps = recorded.get("layer", np.array([])).tolist(), recorded.get("step", np.array([])).tolist()
+    return SavedRun(
+        folder=place,
+        config=_readable(place / CONFIG, lambda path: yaml.safe_load(path.read_text())),
+        result=_readable(place / RESULT, lambda path: json.loads(path.read_text())),
+        curves=_columns(load_curves(place)),
+        layers=layers,
+        steps=steps,
+        flow={
+            name: _frame(matrix, steps, layers)
+            for name, matrix in recorded.items()
+            if matrix.shape == (len(steps), len(layers)) and not name.endswith("_band")
+        },
+    )
+
+
+def load_curves(folder: Path) -> list[dict[str, float]]:
+    """The rows of a run's `metrics.csv`, empty cells left out."""
+    path = folder / CURVES
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    # A killed run may leave its last row half written.
+    return [{k: float(v) for k, v in row.items() if v} for row in rows if None not in row.values() and row["step"]]
+
+
+def _readable(path: Path, read: Any) -> Any:
+    """The file's content, None where there is no such file."""
+    if not path.is_file():
+        return None
+    try:
+        return read(path)
+    # Damage shows itself as any of a dozen types of exception, from zipfile's to yaml's.
+    except Exception as error:
+        raise ValueError(f"load_run: {path}: damaged ({type(error).__name__})") from None
+
+
+def _columns(rows: Sequence[Mapping[str, float]]) -> Any:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    columns = {name: np.array([row.get(name, np.nan) for row in rows]) for name in names}
+    pandas = _pandas()
+    return pandas.DataFrame(columns) if pandas else columns
+
+
+def _frame(matrix: record.Matrix, steps: Sequence[int], layers: Sequence[str]) -> Any:
+    pandas = _pandas()
+    return pandas.DataFrame(matrix, index=pandas.Index(steps, name="step"), columns=list(layers)) if pandas else matrix
+
+
+def _pandas() -> Any:
+    """The module, or None where it is not installed."""
+    try:
+        return import_module("pandas")
+    except ImportError:
+        return None
