@@ -1,16 +1,15 @@
 """Train a network and watch its gradients travel: `python train.py activation=gelu optimizer=adam`; `--help` lists all."""
 
-from omegaconf import DictConfig
-
+from gradpath.config.job import Job
 from gradpath.config.launch import launch, undisturbed
 
 
-def main(config: DictConfig) -> None:
+def main(job: Job) -> None:
     # Heavy imports wait until there is a run: --help and mistakes answer at once.
     with undisturbed():
-        from gradpath.run.train import run_from_hydra
+        from gradpath.run.train import run_job
 
-    run_from_hydra(config)
+    run_job(job)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,8 @@ from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
 from gradpath.config.checks import PROJECT
-from gradpath.config.launch import compose, one_line_errors
+from gradpath.config.composition import compose
+from gradpath.config.launch import one_line_errors
 from gradpath.data.batch import Batch
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError

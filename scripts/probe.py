@@ -8,21 +8,17 @@ Takes what train.py takes. Each look leaves result.json (with profile and verdic
 
 from functools import partial
 
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
-
+from gradpath.config.job import Job
 from gradpath.config.launch import launch, undisturbed
 
 
-def main(config: DictConfig) -> None:
+def main(job: Job) -> None:
     # Heavy imports wait until the command line has been found right.
     with undisturbed():
         from gradpath.run.look import look
-        from gradpath.run.train import run_from_hydra
+        from gradpath.run.train import run_job
 
-    hydra = HydraConfig.get()
-    place = hydra.job.num if "MULTIRUN" in str(hydra.mode) else None
-    run_from_hydra(config, partial(look, place=place))
+    run_job(job, partial(look, place=job.number))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ import torch
 from omegaconf import OmegaConf
 
 from gradpath.config.checks import PROJECT
-from gradpath.config.launch import CONF, compose
+from gradpath.config.composition import CONF, compose
 from gradpath.data.gaussian import gaussian
 from gradpath.model.network import MLP
 from gradpath.run.build import build_network

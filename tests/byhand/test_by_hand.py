@@ -20,7 +20,7 @@ from gradpath.byhand.paths import expanded, paths
 from gradpath.byhand.steps import of_optimizer
 from gradpath.byhand.training import train
 from gradpath.config.checks import PROJECT
-from gradpath.config.launch import CONF, compose
+from gradpath.config.composition import CONF, compose
 from gradpath.config.targets import activation, resolve
 from gradpath.data.batch import Batch
 from gradpath.errors import ConfigError

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from conftest import environment, tree
-from gradpath.config.launch import CONF
+from gradpath.config.composition import CONF
 from gradpath.config.schema import GROUPS
 
 WITHOUT_TORCH = Path(__file__).parent / "without_torch"

@@ -7,7 +7,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from gradpath.config.checks import check, check_resumed, leaves, risks
-from gradpath.config.launch import CONF, compose
+from gradpath.config.composition import CONF, compose
 from gradpath.config.schema import GROUPS, Limits
 from gradpath.errors import ConfigError, nearest
 

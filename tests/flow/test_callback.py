@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gradpath.config.launch import compose
+from gradpath.config.composition import compose
 from gradpath.flow import callback, record
 from gradpath.flow.norms import LOG10_FLOOR, log10
 from gradpath.run.build import build_run

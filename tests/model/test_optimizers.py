@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradpath.config.launch import CONF, compose
+from gradpath.config.composition import CONF, compose
 from gradpath.model.optimizers import Muon
 from gradpath.run.build import build_optimizer
 

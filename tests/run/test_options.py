@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from gradpath.config.checks import PROJECT
-from gradpath.config.launch import CONF
+from gradpath.config.composition import CONF
 from gradpath.errors import ConfigError
 from gradpath.run.saved import load_curves
 

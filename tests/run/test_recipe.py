@@ -10,7 +10,7 @@ import torch
 from omegaconf import OmegaConf
 
 from conftest import weights
-from gradpath.config.launch import compose
+from gradpath.config.composition import compose
 from gradpath.errors import ConfigError, RunFailed
 from gradpath.run.build import build_run
 from gradpath.run.train import run, seed_everything

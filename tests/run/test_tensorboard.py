@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from board import chromium, get, make_dashboard, wait_until
-from gradpath.config.launch import compose
+from gradpath.config.composition import compose
 from gradpath.run.tensorboard import RunLogger
 from gradpath.run.train import run
 

@@ -12,7 +12,7 @@ from matplotlib.container import BarContainer
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gradpath.config.launch import CONF
+from gradpath.config.composition import CONF
 from gradpath.errors import RunFailed
 from gradpath.studies import trainings
 from gradpath.studies.chapter import (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradpath.config.launch import CONF, compose
+from gradpath.config.composition import CONF, compose
 from gradpath.studies import init_comparison, outlook_check
 from gradpath.studies.init_comparison import ACTIVATIONS, DEPTHS, INITS, Scheme
 from gradpath.studies.outlook_check import Cell

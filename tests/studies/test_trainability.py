@@ -2,7 +2,7 @@
 
 import pytest
 
-from gradpath.config.launch import compose
+from gradpath.config.composition import compose
 from gradpath.studies.trainability import FULL, Grid, critical, depth_limits, overrides, table
 from gradpath.theory.mean_field import mean_field
 

@@ -6,7 +6,7 @@ import torch
 from scipy.stats import t
 from torch import nn
 
-from gradpath.config.launch import compose
+from gradpath.config.composition import compose
 from gradpath.data.batch import Batch
 from gradpath.flow.profile import measure
 from gradpath.model.network import MLP

@@ -3,34 +3,29 @@
 import os
 import signal
 import sys
-from argparse import Namespace
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from errno import ENOTDIR
 from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra import main as hydra_main
-from hydra import version
-from hydra._internal.hydra import Hydra
-from hydra._internal.utils import create_config_search_path, get_args_parser
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.config_search_path import SearchPathQuery
-from hydra.core.global_hydra import GlobalHydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gradpath.config.checks import PROJECT
-from gradpath.config.overrides import check_all, check_job, parse
-from gradpath.config.run_folders import resume_arguments, run_name
+from gradpath.config.composition import CONF, config_loader
+from gradpath.config.job import Job
+from gradpath.config.overrides import Composition, check_all, parse, plain
+from gradpath.config.run_folders import resume_arguments
+from gradpath.config.schema import GROUPS
 from gradpath.errors import ConfigError, RunFailed
 
-CONF = PROJECT / "conf"
 
-
-def launch(task: Callable[[DictConfig], Any], logs: str = "logs") -> None:
-    """Runs `task` with the configuration that the command line describes, once or as a sweep.
+def launch(task: Callable[[Job], Any], logs: str = "logs") -> None:
+    """Runs `task` on the job that the command line describes, or on every job of a sweep.
 
     Args:
         logs: the folder of the project below which runs/ and sweeps/ are kept.
@@ -43,48 +38,60 @@ def launch(task: Callable[[DictConfig], Any], logs: str = "logs") -> None:
         parser.error = wrong_option  # type: ignore[method-assign]
         arguments = parser.parse_args()
         shows_only = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
-        with _config_loader(arguments, logs) as loader:
+        for name in ("config_name", "config_path", "package", "experimental_rerun"):
+            if getattr(arguments, name):
+                wrong_option(f"--{name.replace('_', '-')}: there is one configuration, conf/; add folders with --config-dir")
+        found = None
+        with config_loader(arguments.config_dir, logs) as loader:
             if not shows_only:
-                check_all(parse(arguments.overrides), loader, arguments.multirun)
-        standing = folders_above(arguments.overrides, PROJECT / logs)
-        # Makes Hydra hand exceptions on, where it would print its own account of them.
-        os.environ["HYDRA_FULL_ERROR"] = "1"
-        ended: list[ConfigError | RunFailed] = []
-
-        def job(config: DictConfig) -> None:
-            # Kept for the end: raised here, Hydra would print its own account, and only the first of a sweep.
-            try:
-                task(config)
-            except (ConfigError, RunFailed, KeyboardInterrupt) as error:
-                if not isinstance(error, RunFailed):
-                    remove_empty(Path(HydraConfig.get().runtime.output_dir), standing)
-                if isinstance(error, KeyboardInterrupt):
-                    raise
-                ended.append(error)
-
+                found = check_all(parse(arguments.overrides), loader, arguments.multirun)
         try:
-            hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
+            if found:
+                task(single_job(found))
+                return
+            ended = sweep(task)
         except KeyboardInterrupt:
             fail("stopped.", code=130)
     if len(ended) > 1:
         fail(f"{len(ended)} runs of the sweep failed: {'; '.join(map(str, ended))}", code=1)
     elif ended:
-        with one_line_errors():
-            raise ended[0]
+        fail(str(ended[0]), code=1)
 
 
-def compose(*overrides: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """The checked configuration and the chosen options for these overrides: `compose("activation=gelu")`.
+def single_job(found: Composition) -> Job:
+    """The job of a command line that is no sweep. Hydra's own runner would make its folder before anything is built."""
+    folder = Path(found.node.hydra.run.dir).absolute()
+    standing = next(place for place in (folder, *folder.parents) if place.exists())
+    if not standing.is_dir():
+        raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(standing))
+    os.environ.update(OmegaConf.to_container(found.node.hydra.job.env_set))  # type: ignore[arg-type]
+    return Job(found.config, found.choices, folder, list(found.node.hydra.overrides.task))
 
-    Raises:
-        ConfigError: a wrong input.
-    """
-    parsed = parse(overrides)
-    for override in parsed:
-        if override.is_sweep_override():
-            raise ConfigError(f"{override.input_line}: several values, where one is wanted. (A list is written [a,b].)")
-    with _config_loader() as loader:
-        return check_job(loader, parsed)
+
+def sweep(task: Callable[[Job], Any]) -> list[RunFailed]:
+    """Every job of a sweep by Hydra's launcher (or what --help and its kin print); gives back the failures."""
+    # Makes Hydra hand exceptions on, where it would print its own account of them.
+    os.environ["HYDRA_FULL_ERROR"] = "1"
+    ended: list[RunFailed] = []
+
+    def job(config: DictConfig) -> None:
+        hydra = HydraConfig.get()
+        folder = Path(hydra.runtime.output_dir)
+        names = [*GROUPS, "experiment"]
+        choices = {group: str(hydra.runtime.choices[group]) for group in names if hydra.runtime.choices.get(group)}
+        try:
+            task(Job(plain(config, resolve=True), choices, folder, list(hydra.overrides.task), hydra.job.num))
+        except RunFailed as error:
+            # Kept for the end: raised here, Hydra would print its own account, and only the first of a sweep.
+            ended.append(error)
+        except KeyboardInterrupt:
+            with suppress(OSError):
+                # Hydra makes a job's folder first; nothing was begun in an empty one.
+                folder.rmdir()
+            raise
+
+    hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
+    return ended
 
 
 def without_arguments(doc: str | None, task: Callable[[], None]) -> None:
@@ -139,42 +146,3 @@ def fail(message: str, code: int = 2) -> NoReturn:
 def wrong_option(message: str) -> NoReturn:
     """In the place of argparse's `error`, which prints the usage first."""
     fail(f"{message}; python train.py --help lists the options.")
-
-
-def folders_above(overrides: list[str], logs: Path) -> set[Path]:
-    """The folders that stand before Hydra makes one for the run: those above `logs` or above hydra.run.dir."""
-    named = [text.removeprefix("hydra.run.dir=").strip("'\"") for text in overrides if text.startswith("hydra.run.dir=")]
-    places = [Path(name).absolute() for name in named] or [logs / "runs"]
-    return {folder for place in places for folder in (place, *place.parents) if folder.is_dir()}
-
-
-def remove_empty(folder: Path, standing: set[Path]) -> None:
-    """Removes the folders that Hydra made for a run that never began: empty ones, and none of `standing`."""
-    for empty in (folder, *folder.parents):
-        if empty in standing or not empty.is_dir() or any(empty.iterdir()):
-            return
-        empty.rmdir()
-
-
-@contextmanager
-def _config_loader(arguments: Namespace | None = None, logs: str = "logs") -> Iterator[ConfigLoader]:
-    """Hydra's loader over conf/ and --config-dir, with the resolvers that conf/ uses."""
-    defaults = {
-        g: o for entry in OmegaConf.load(CONF / "config.yaml").defaults if entry != "_self_" for g, o in entry.items()
-    }
-    OmegaConf.register_new_resolver("project", lambda folder: str(PROJECT / folder), replace=True)
-    OmegaConf.register_new_resolver("logs", lambda: str(PROJECT / logs), replace=True)
-    OmegaConf.register_new_resolver("repeat", lambda value, n: [value] * n, replace=True)
-    OmegaConf.register_new_resolver("run_name", lambda *, _root_: run_name(_root_, defaults), replace=True)
-    places = create_config_search_path(str(CONF))
-    if arguments and arguments.config_dir is not None:
-        own = Path(arguments.config_dir).resolve()
-        if not arguments.config_dir or not own.is_dir():
-            raise ConfigError(f"--config-dir {arguments.config_dir}: no such folder.")
-        places.prepend("command-line", f"file://{own}", SearchPathQuery(provider="schema"))
-    version.setbase("1.3")
-    GlobalHydra.instance().clear()
-    try:
-        yield Hydra.create_main_hydra2("train", places).config_loader
-    finally:
-        GlobalHydra.instance().clear()

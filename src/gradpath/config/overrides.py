@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
@@ -37,42 +38,69 @@ def parse(overrides: Iterable[str]) -> list[Override]:
     return parsed
 
 
-def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> None:
-    """Raises ConfigError for the first mistake; of a sweep, each value of each key is checked once."""
+@dataclass(frozen=True)
+class Composition:
+    """A job's configuration, checked. node: with Hydra's part, unresolved. config: without it, resolved, plain dicts and
+    lists. choices: the option of every group."""
+
+    node: DictConfig
+    config: dict[str, Any]
+    choices: dict[str, str]
+
+
+def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Composition | None:
+    """The one job that was typed, or None for a sweep, of which each value of each key is checked once.
+
+    Raises:
+        ConfigError: the first mistake.
+    """
     for override in overrides:
         if multirun and override.key_or_group == "hydra.run.dir":
             raise ConfigError(f"{override.input_line}: a sweep has many runs; its folder is hydra.sweep.dir.")
         _check_name(override, loader)
     single = [override for override in overrides if not override.is_sweep_override()]
-    hydra = _load(loader, _choosing(single, loader)).hydra
-    if len(single) < len(overrides) and not multirun and "MULTIRUN" not in str(hydra.mode):
+    if len(single) == len(overrides) and not multirun:
+        job = check_job(loader, overrides)
+        hydra = job.node.hydra
+        if not _is_sweep(hydra):
+            return job
+    else:
+        hydra = _load(loader, _choosing(single, loader)).hydra
+    if len(single) < len(overrides) and not multirun and not _is_sweep(hydra):
         swept = next(override for override in overrides if override.is_sweep_override())
         raise ConfigError(f"{swept.input_line}: several values are a sweep: add -m. (A list is written [a,b].)")
     params = parse(f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items())
-    for job in _jobs([*params, *overrides]):
-        check_job(loader, job)
+    for jobs in _jobs([*params, *overrides]):
+        check_job(loader, jobs)
+    return None
 
 
-def check_job(loader: ConfigLoader, overrides: list[Override]) -> tuple[dict[str, Any], dict[str, str]]:
-    """One job's configuration and chosen options. Raises ConfigError.
+def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
+    """One job's configuration, composed once: options first, then the keys that were typed, as Hydra applies them.
 
     Known keys are those of the chosen option files: neither an experiment nor the command line brings a key of one option
-    into another.
+    into another. (What an experiment's options have without it takes a second composition.)
+
+    Raises:
+        ConfigError: the first mistake.
     """
     for override in overrides:
         _check_name(override, loader)
     choosing = _choosing(overrides, loader)
-    chosen = _load(loader, choosing)
-    options = chosen.hydra.runtime.choices
+    node = _load(loader, choosing)
+    options = node.hydra.runtime.choices
     choices = {group: str(options[group]) for group in GROUPS}
+    bare = node
     if options.get("experiment"):
-        chosen = _load(loader, parse(f"{group}={option}" for group, option in choices.items()))
-    known = dict(leaves(plain(chosen, resolve=False)))
-    for override in overrides:
-        if override not in choosing:
-            _check_key(override, known, choices, loader)
+        bare = _load(loader, parse(f"{group}={option}" for group, option in choices.items()))
+    known = dict(leaves(plain(bare, resolve=False)))
     try:
-        config = plain(_load(loader, overrides), resolve=True)
+        for override in overrides:
+            if override not in choosing:
+                _check_key(override, known, choices, loader)
+                OmegaConf.update(node, override.key_or_group, override.value(), merge=True)
+        node.hydra.overrides.task = [_line(override) for override in overrides if not _is_hydras(override)]
+        config = plain(node, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(str(error).splitlines()[0]) from None
     _check_experiment(config, known, choices)
@@ -80,7 +108,11 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> tuple[dict[str
     check_model(choices["model"], config["model"]["hidden"])
     if options.get("experiment"):
         choices["experiment"] = str(options["experiment"])
-    return config, choices
+    return Composition(node, config, choices)
+
+
+def _is_sweep(hydra: DictConfig) -> bool:
+    return "MULTIRUN" in str(hydra.mode)
 
 
 def plain(config: DictConfig, resolve: bool) -> dict[str, Any]:
@@ -189,9 +221,8 @@ def _check_experiment(config: dict[str, Any], known: dict[str, Any], choices: di
 
 
 def _load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
-    lines = [o.input_line or f"{o.get_key_element()}={o.get_value_element_as_str()}" for o in overrides]
     try:
-        return loader.load_configuration("config", lines, run_mode=RunMode.RUN)
+        return loader.load_configuration("config", [_line(override) for override in overrides], run_mode=RunMode.RUN)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{mark.name}, line {mark.line + 1}" if mark else "an option's file"
@@ -199,3 +230,8 @@ def _load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
     except (HydraException, OmegaConfBaseException) as error:
         cause = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ else ""
         raise ConfigError(str(error).splitlines()[0].rstrip(".") + cause + ".") from None
+
+
+def _line(override: Override) -> str:
+    """As it was typed."""
+    return override.input_line or f"{override.get_key_element()}={override.get_value_element_as_str()}"

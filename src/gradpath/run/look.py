@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from gradpath.config.checks import check, risks
+from gradpath.config.checks import risks
 from gradpath.config.run_folders import CONFIG, OVERRIDES, RESULT
 from gradpath.errors import ConfigError
 from gradpath.files import relative, write_text
@@ -34,7 +34,6 @@ def look(
     Raises:
         ConfigError: a wrong input, or a folder that holds a run already; nothing has been written.
     """
-    check(config)
     if config["resume"]:
         raise ConfigError(f"resume={config['resume']}: there is nothing to resume without training.")
     if any((folder / name).exists() for name in (RESULT, OVERRIDES)):

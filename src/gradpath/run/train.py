@@ -10,13 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig
 
 from gradpath.config.checks import check, check_resumed, risks
-from gradpath.config.overrides import plain
+from gradpath.config.job import Job
 from gradpath.config.run_folders import RESULT, read_config
-from gradpath.config.schema import GROUPS
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError, RunFailed
 from gradpath.files import relative
@@ -44,7 +41,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     """One run, from the configuration to `result.json`, whose content is returned.
 
     Args:
-        config: the whole configuration, resolved, as plain dicts and lists.
+        config: the whole configuration, checked and resolved, as plain dicts and lists.
         choices: the option of every group.
         folder: where everything is written.
         overrides: what was typed, for `resume`.
@@ -54,7 +51,6 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
         RunFailed: an exception during training, recorded as `failed`, or NaN with `fail_on_divergence`.
     """
     clock = Clock()
-    check(config)
     terminal.quiet()
     seed_everything(config["seed"])
     with clock("build"):
@@ -131,24 +127,23 @@ def recorded(result: dict[str, Any], folder: Path) -> Iterator[None]:
     write_result(folder, result)
 
 
-def run_from_hydra(config: DictConfig, recipe: Recipe = run) -> None:
-    """One job of a command line. A wrong input leaves no folder behind; in a sweep it is recorded, and the others go on.
+def run_job(job: Job, recipe: Recipe = run) -> None:
+    """One job of a command line. In a sweep a wrong input is recorded, and the others go on.
 
     Raises:
         ConfigError, RunFailed: as `run`.
     """
-    hydra = HydraConfig.get()
-    folder = Path(hydra.runtime.output_dir)
-    names = [*GROUPS, "experiment"]
-    choices = {group: str(hydra.runtime.choices[group]) for group in names if hydra.runtime.choices.get(group)}
     try:
-        recipe(plain(config, resolve=True), choices, folder, list(hydra.overrides.task))
+        if job.number is not None:
+            # A sweep was checked value by value, not in every combination.
+            check(job.config)
+        recipe(job.config, job.choices, job.folder, job.overrides)
     except ConfigError as error:
-        if "MULTIRUN" not in str(hydra.mode):
+        if job.number is None:
             raise
-        write_result(folder, {"status": "failed", "error": str(error), "choices": choices, "command": command()})
-        terminal.warn(f"{relative(folder)}: {error}")
-        raise RunFailed(f"{relative(folder)}: {error}") from None
+        write_result(job.folder, {"status": "failed", "error": str(error), "choices": job.choices, "command": command()})
+        terminal.warn(f"{relative(job.folder)}: {error}")
+        raise RunFailed(f"{relative(job.folder)}: {error}") from None
 
 
 def close_loggers(trainer: pl.Trainer) -> None:

@@ -12,7 +12,7 @@ from gradpath.byhand.options import Loss
 from gradpath.byhand.training import train
 from gradpath.byhand.two_layer import TwoLayer, two_layer
 from gradpath.byhand.worksheet import Worksheet
-from gradpath.config.launch import compose
+from gradpath.config.composition import compose
 from gradpath.config.targets import activation_named
 from gradpath.data.batch import Batch
 from gradpath.run.build import build_optimizer, build_run

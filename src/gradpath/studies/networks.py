@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import torch
 
-from gradpath.config.launch import compose
+from gradpath.config.composition import compose
 from gradpath.data.batch import Batch
 from gradpath.flow.profile import LayerFlow, measure
 from gradpath.model.network import MLP

@@ -19,7 +19,7 @@ import torch
 from yaml import YAMLError
 
 from gradpath.config.checks import PROJECT
-from gradpath.config.launch import compose
+from gradpath.config.composition import compose
 from gradpath.config.run_folders import RESULT, read_config
 from gradpath.errors import ConfigError
 from gradpath.files import relative, write_text

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from torch import nn
 
-from gradpath.config.launch import CONF
+from gradpath.config.composition import CONF
 from gradpath.config.targets import activation_named
 from gradpath.studies.chapter.study import Conclusion, Study, Table
 from gradpath.studies.pictures.style import COLOURS, TICK, dress, new_figure

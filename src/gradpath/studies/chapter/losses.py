@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from torch import Tensor
 
-from gradpath.config.launch import compose
+from gradpath.config.composition import compose
 from gradpath.errors import ConfigError
 from gradpath.run.build import build_run
 from gradpath.run.seeding import seed_everything

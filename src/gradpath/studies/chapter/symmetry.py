@@ -8,7 +8,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gradpath.config.launch import CONF
+from gradpath.config.composition import CONF
 from gradpath.model.network import MLP
 from gradpath.studies.chapter.full_batch import Trained, train
 from gradpath.studies.chapter.study import Conclusion, Study, Table, percent, seeded

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from gradpath.config.launch import compose
+from gradpath.config.composition import compose
 from gradpath.data.batch import Batch
 from gradpath.data.memory import MemoryDataModule
 from gradpath.flow.profile import LayerFlow, measure

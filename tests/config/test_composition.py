@@ -1,0 +1,59 @@
+"""The configuration composed once, beside Hydra's own composition."""
+
+import random
+from typing import Any
+
+import pytest
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from omegaconf import OmegaConf
+
+from gradpath.config.composition import CONF, compose, config_loader
+from gradpath.config.overrides import check_all, parse
+from gradpath.config.schema import GROUPS
+
+KEYS = (
+    "seed=3", "optimizer.lr=0.5", "trainer.max_epochs=2", "data.limit=null", "data.batch_size=64", "trainer.devices=2",
+    "trainer.gradient_clip_val=1.5", "init.sigma_b2=0.1", "fail_on_divergence=true", "probe.every=7", "resume=null",
+)  # fmt: skip
+
+
+def drawn(random_: random.Random) -> list[str]:
+    """Options of a few groups, and keys that every one of them has."""
+    groups = random_.sample([group for group in GROUPS if group not in ("loss", "norm", "data", "init", "trainer")], 3)
+    options = [f"{group}={random_.choice(sorted((CONF / group).glob('*.yaml'))).stem}" for group in groups]
+    keys = [key for key in random_.sample(KEYS, 4) if not (key.startswith("probe") and "probe=none" in options)]
+    typed = [*options, *keys]
+    random_.shuffle(typed)
+    return typed
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_it_is_what_hydra_composes(seed: int) -> None:
+    typed = drawn(random.Random(seed))
+    with config_loader():
+        pass  # registers the resolvers of conf/
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        expected = OmegaConf.to_container(hydra_compose("config", typed), resolve=True)
+    assert compose(*typed)[0] == expected, typed
+
+
+@pytest.mark.parametrize(
+    ("typed", "times"),
+    [((), 1), (("activation=gelu", "optimizer.lr=0.1", "model.hidden=[3]"), 1), (("experiment=xor", "seed=2"), 2)],
+    ids=["default", "typed", "experiment"],
+)
+def test_it_is_composed_once_per_start(typed: tuple[str, ...], times: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What an experiment's options have without it takes a second composition."""
+    with config_loader() as loader:
+        calls: list[Any] = []
+        compose_ = loader.load_configuration
+        monkeypatch.setattr(
+            loader, "load_configuration", lambda *given, **named: calls.append(given) or compose_(*given, **named)
+        )
+        assert isinstance(loader, ConfigLoader)
+        job = check_all(parse(typed), loader, multirun=False)
+    assert job is not None
+    assert list(job.node.hydra.overrides.task) == list(typed)
+    assert len(calls) == times
