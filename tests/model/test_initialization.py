@@ -129,3 +129,22 @@ def test_gain_is_computed_where_pytorch_has_none(activation: nn.Module, phi) -> 
 
 def test_gain_as_a_number_is_that_number() -> None:
     assert init.resolve_gain(1.25, nn.ReLU()) == 1.25
+
+
+@pytest.mark.parametrize("shape", [(784, 512), (3, 70), (256, 10), (100, 100), (1, 5)], ids=str)
+@pytest.mark.parametrize("gain", [1.0, 5 / 3, 2**0.5, 0.3])
+def test_the_same_bits_as_torchs_own_initialisers(shape: tuple[int, int], gain: float) -> None:
+    """Of the schemes that torch.nn.init has too."""
+    fan_in, fan_out = shape
+    torchs = {
+        "xavier_normal": lambda w: nn.init.xavier_normal_(w, gain),
+        "xavier_uniform": lambda w: nn.init.xavier_uniform_(w, gain),
+        "he_normal": lambda w: nn.init.normal_(w, std=gain / sqrt(fan_in)),
+    }
+    for name, expected in torchs.items():
+        torch.manual_seed(0)
+        network = MLP(fan_in, [], fan_out)
+        torch.manual_seed(1)
+        getattr(init, name)(network, torch.zeros(2, fan_in), gain=gain)
+        torch.manual_seed(1)
+        assert torch.equal(network.linears[0].weight, expected(torch.empty(fan_out, fan_in))), name

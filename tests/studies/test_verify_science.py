@@ -52,7 +52,7 @@ def default_weights_too_large(patch: Patch) -> None:
 
 
 def xavier_with_fan_in_only(patch: Patch) -> None:
-    patch.setattr(nn.init, "xavier_uniform_", lambda w, gain: initialization._uniform(w, gain**2 / w.shape[1]))
+    patch.setattr(initialization, "variance_of", lambda init, fan_in, fan_out, gain=1.0: gain**2 / fan_in)
 
 
 def gaussian_for_orthogonal(patch: Patch) -> None:

@@ -8,7 +8,7 @@ import pickle
 from collections.abc import Callable
 from functools import lru_cache
 from math import sqrt
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -18,6 +18,7 @@ from gradpath.model.network import MLP
 from gradpath.theory.mean_field import critical_sigma_w2
 from gradpath.theory.moments import V
 from gradpath.theory.quadrature import in_float64
+from gradpath.theory.scales import variance_of
 
 # The activations for which `torch.nn.init.calculate_gain` has an entry.
 TORCH_GAINS: dict[type[nn.Module], Literal["linear", "sigmoid", "tanh", "relu", "leaky_relu", "selu"]] = {
@@ -53,30 +54,30 @@ def normal(network: MLP, inputs: Tensor, std: float = 0.05, sigma_b2: float = 0.
 
 def lecun_normal(network: MLP, inputs: Tensor, sigma_b2: float = 0.0) -> None:
     """W ~ N(0, 1/fan_in): sigma_w^2 = 1 (LeCun et al. 1998, eq. 16)."""
-    _fill(network, lambda weight: nn.init.normal_(weight, std=1 / sqrt(weight.shape[1])), sigma_b2)
+    _fill(network, lambda weight: _normal(weight, "lecun_normal"), sigma_b2)
 
 
 def lecun_uniform(network: MLP, inputs: Tensor, sigma_b2: float = 0.0) -> None:
     """W ~ U with variance 1/fan_in: sigma_w^2 = 1 (LeCun et al. 1998, eq. 16)."""
-    _fill(network, lambda weight: _uniform(weight, 1 / weight.shape[1]), sigma_b2)
+    _fill(network, lambda weight: _uniform(weight, "lecun_uniform"), sigma_b2)
 
 
 def xavier_normal(network: MLP, inputs: Tensor, gain: float | str = "auto", sigma_b2: float = 0.0) -> None:
     """W normal, Var W = gain^2 2 / (fan_in + fan_out) (Glorot & Bengio 2010, eq. 12)."""
     g = resolve_gain(gain, network.activation)
-    _fill(network, lambda weight: nn.init.xavier_normal_(weight, g), sigma_b2)
+    _fill(network, lambda weight: _normal(weight, "xavier_normal", gain=g), sigma_b2)
 
 
 def xavier_uniform(network: MLP, inputs: Tensor, gain: float | str = "auto", sigma_b2: float = 0.0) -> None:
     """W uniform, Var W = gain^2 2 / (fan_in + fan_out) (Glorot & Bengio 2010, eq. 16)."""
     g = resolve_gain(gain, network.activation)
-    _fill(network, lambda weight: nn.init.xavier_uniform_(weight, g), sigma_b2)
+    _fill(network, lambda weight: _uniform(weight, "xavier_uniform", gain=g), sigma_b2)
 
 
 def he_normal(network: MLP, inputs: Tensor, gain: float | str = "auto", mode: str = "fan_in", sigma_b2: float = 0.0) -> None:
     """W ~ N(0, gain^2 / fan), fan = fan_in or fan_out (He et al. 2015, eqs. 10 and 14)."""
     g = resolve_gain(gain, network.activation)
-    _fill(network, lambda weight: nn.init.normal_(weight, std=g / sqrt(_fan(weight, mode))), sigma_b2)
+    _fill(network, lambda weight: _normal(weight, "he_normal", gain=g, mode=mode), sigma_b2)
 
 
 def he_uniform(
@@ -84,7 +85,7 @@ def he_uniform(
 ) -> None:
     """W ~ U with variance gain^2 / fan, fan = fan_in or fan_out (He et al. 2015, eqs. 10 and 14)."""
     g = resolve_gain(gain, network.activation)
-    _fill(network, lambda weight: _uniform(weight, g**2 / _fan(weight, mode)), sigma_b2)
+    _fill(network, lambda weight: _uniform(weight, "he_uniform", gain=g, mode=mode), sigma_b2)
 
 
 def orthogonal(network: MLP, inputs: Tensor, gain: float | str = "auto", sigma_b2: float = 0.0) -> None:
@@ -170,11 +171,12 @@ def _remembered(activation: bytes, sigma_b2: float, input_norm: float, depth: in
     return critical_sigma_w2(in_float64(pickle.loads(activation)), sigma_b2, input_norm, depth)
 
 
-def _uniform(weight: Tensor, variance: float) -> Tensor:
-    bound = sqrt(3 * variance)
-    return nn.init.uniform_(weight, -bound, bound)
-
-
-def _fan(weight: Tensor, mode: str) -> int:
+def _normal(weight: Tensor, init: str, **options: Any) -> Tensor:
     fan_out, fan_in = weight.shape
-    return fan_in if mode == "fan_in" else fan_out
+    return nn.init.normal_(weight, std=sqrt(variance_of(init, fan_in, fan_out, **options)))
+
+
+def _uniform(weight: Tensor, init: str, **options: Any) -> Tensor:
+    fan_out, fan_in = weight.shape
+    bound = sqrt(3 * variance_of(init, fan_in, fan_out, **options))
+    return nn.init.uniform_(weight, -bound, bound)
