@@ -44,3 +44,23 @@ def test_the_five_lines(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert saved["layer"].tolist() == names
     assert (saved["update_ratio"] > 0).all()
     assert "'class': 'healthy'" in capsys.readouterr().out
+
+
+def test_the_examples_of_the_public_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    """docs/api.md, block by block in its order; what its comments promise is what is printed."""
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", (PROJECT / "docs/api.md").read_text(), re.DOTALL)
+    assert len(blocks) == 4
+    printed = []
+    for block in blocks:
+        exec(block, {})
+        printed.append(capsys.readouterr().out.splitlines())
+    probed, field, predicted, saved = printed
+    assert probed[:3] == ["healthy", "['0', '2', '4']", "(10, 3)"]
+    assert field[:2] == ["1.0", "critical"]
+    assert float(field[2]) > 0
+    low, high = map(float, predicted[1].split())
+    assert low < float(predicted[0]) < high < 1
+    assert predicted[2] == "True"
+    assert saved[0] == f"{list(range(10))} ['0', '2', '4']"
+    assert "None None" in saved
