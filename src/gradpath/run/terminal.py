@@ -1,22 +1,26 @@
 """The terminal: what was chosen, how it goes, what came out. In a pipe or a file: plain lines."""
 
+import io
 import logging
 import sys
 import threading
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import lightning.pytorch as pl
 from rich.console import Console
 from rich.panel import Panel
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from gradpath.model.module import GradpathModule
 from gradpath.model.network import LayerSummary
 
 Rows = Iterable[tuple[str, str]]
+# Columns that a table in a pipe may have: more than any needs.
+WIDEST = 1000
 
 
 def is_terminal() -> bool:
@@ -76,25 +80,30 @@ def shortened(rows: Sequence[tuple[str, ...]], columns: int) -> list[tuple[str, 
     return list(rows) if len(rows) <= 12 else [*rows[:5], ("...",) * columns, *rows[-5:]]
 
 
-def show_table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
-    """A table: the first column to the left, the others to the right."""
-    if not is_terminal():
-        widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-        for row in (header, *rows):
-            first, *rest = row
-            print(
-                "  "
-                + "  ".join([first.ljust(widths[0]), *(c.rjust(w) for c, w in zip(rest, widths[1:], strict=True))]).rstrip()
-            )
-        sys.stdout.flush()
-        return
+def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table: the first column to the left, the others to the right. In a pipe as wide as its cells."""
+    if is_terminal():
+        Console().print(_table(header, rows, "right"))
+    else:
+        print(*(f"  {line}" for line in table_lines(header, rows, "right")), sep="\n", flush=True)
+
+
+def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]], others: Literal["left", "right"]) -> list[str]:
+    """A table as plain lines, no cell cut. others: how the columns behind the first are justified."""
+    console = Console(width=WIDEST, color_system=None, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(_table(header, rows, others))
+    return [line.rstrip() for line in captured.get().splitlines()]
+
+
+def _table(header: Sequence[str], rows: Sequence[Sequence[str]], others: Literal["left", "right"]) -> Table:
     # Narrow enough for nine columns in a terminal of 80.
     table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 1))
     for index, name in enumerate(header):
-        table.add_column(name, justify="left" if index == 0 else "right")
+        table.add_column(Text(name), justify="left" if index == 0 else others)
     for row in rows:
-        table.add_row(*row)
-    Console().print(table)
+        table.add_row(*map(Text, row))
+    return table
 
 
 def warn(sentence: str) -> None:
