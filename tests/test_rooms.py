@@ -10,7 +10,7 @@ import pytest
 from gradpath.config.checks import PROJECT
 
 PACKAGE = PROJECT / "src/gradpath"
-LONGEST_FILE, LONGEST_FUNCTION = 320, 70
+LONGEST_FILE, LONGEST_FUNCTION, TWICE = 320, 70, 12
 
 
 def sources() -> list[Path]:
@@ -77,3 +77,16 @@ def test_no_file_and_no_function_is_too_long() -> None:
         functions = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.FunctionDef)]
         too_long += [f"{path.name}: {f.name}" for f in functions if (f.end_lineno or 0) - f.lineno >= LONGEST_FUNCTION]
     assert too_long == []
+
+
+def test_no_passage_of_more_than_twelve_lines_stands_twice() -> None:
+    seen: dict[tuple[str, ...], str] = {}
+    twice = []
+    for path in [*sources(), *sorted((PROJECT / "tests").rglob("*.py"))]:
+        lines = [line.strip() for line in path.read_text().splitlines() if line.strip()]
+        for start in range(len(lines) - TWICE):
+            passage = tuple(lines[start : start + TWICE + 1])
+            place = f"{path.relative_to(PROJECT)}: {passage[0]}"
+            if seen.setdefault(passage, place) != place:
+                twice.append((seen[passage], place))
+    assert twice == []
