@@ -1,1 +1,1 @@
-"""Predicting: pure functions of numbers, in float64."""
+"""Mean-field theory of wide networks: what the gradient must do, as pure functions in float64."""
