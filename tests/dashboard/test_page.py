@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from board import chromium, serving
+from gradpath.config.checks import PROJECT
 from synthetic import HEALTHY, VANISHING, content, write
 
 INJECTION = '<img src=x onerror="window.broken = 1">'
@@ -255,6 +256,17 @@ def test_what_has_no_number_has_its_own_colour_and_legend(tab: Tab) -> None:
 def test_the_filter_finds_a_run(tab: Tab) -> None:
     tab.frame.get_by_placeholder("Filter").fill("SIG moid")
     assert [box.get_attribute("data-run") for box in tab.frame.locator("#runs input").all()] == ["sigmoid"]
+
+
+def test_every_module_loads(browser: Any, server: str) -> None:
+    tab = Tab(browser, server)
+    modules = {path.name for path in (PROJECT / "src/gradpath/dashboard/static").glob("*.js")}
+    entries = "() => performance.getEntriesByType('resource').map(entry => entry.name)"
+    frame = next(frame for frame in tab.page.frames if frame != tab.page.main_frame)
+    loaded = {url.rsplit("/", 1)[1] for url in frame.evaluate(entries) if url.endswith(".js") and "gradient_flow/" in url}
+    assert loaded == modules, "a module that nothing imports is dead"
+    assert tab.errors == []
+    tab.page.close()
 
 
 def test_dark_mode_is_followed(browser: Any, server: str) -> None:

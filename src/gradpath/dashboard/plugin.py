@@ -13,6 +13,7 @@ from werkzeug import wrappers
 from gradpath.dashboard.records import RecordError, Runs, read, roots, version
 
 STATIC = Path(__file__).with_name("static")
+TYPES = {".js": "text/javascript", ".css": "text/css"}
 Application = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 logger = logging.getLogger(__name__)
@@ -27,7 +28,7 @@ class GradientFlowPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     `/runs`                       200: `runs`, the newest first, and the `folders` that are searched
     `/record?run=..&quantity=..`  200: see `records.read`; 404: no such run; 422: a file that cannot be read
-    `/index.js`, `/style.css`     the page
+    `/index.js`, `/style.css`, .. 200: the page, one route for each file of `static`
     """
 
     plugin_name = "gradient_flow"
@@ -37,8 +38,7 @@ class GradientFlowPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def get_plugin_apps(self) -> dict[str, Application]:
         return {
-            "/index.js": _answering(lambda request: _file("index.js"), "text/javascript"),
-            "/style.css": _answering(lambda request: _file("style.css"), "text/css"),
+            **_pages(),
             "/runs": _answering(self._runs, "application/json"),
             "/record": _answering(self._record, "application/json"),
         }
@@ -62,8 +62,13 @@ class GradientFlowPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return read(path, version(path), request.args.get("quantity", "delta"))
 
 
-def _file(name: str) -> str:
-    return (STATIC / name).read_text(encoding="utf-8")
+def _pages() -> dict[str, Application]:
+    """A route for each file of `static`. The folder is listed once, so no path of a request reaches the disk."""
+    return {f"/{path.name}": _page(path) for path in STATIC.iterdir() if path.suffix in TYPES}
+
+
+def _page(path: Path) -> Application:
+    return _answering(lambda request: path.read_text(encoding="utf-8"), TYPES[path.suffix])
 
 
 def _answering(answer: Callable[[wrappers.Request], str], content_type: str) -> Application:

@@ -1,0 +1,82 @@
+// @ts-check
+// A scale places values on a line (`place`), names what cannot be placed (`special`), and colours the rest.
+
+import { DIVERGING, SEQUENTIAL } from "./colours.js";
+import { decimal, power, ticks } from "./numbers.js";
+
+/** @typedef {"ratio" | "log" | "signed" | "fraction" | "correlation" | "linear"} ScaleKind */
+/** @typedef {import("./colours.js").Special} Special */
+
+/**
+ * @typedef {object} Scale
+ * @property {ScaleKind} kind
+ * @property {boolean} log whether `low`, `high` and `place` are decimal logarithms
+ * @property {number} low
+ * @property {number} high
+ * @property {(value: number) => Special | null} special
+ * @property {(value: number) => number} place
+ * @property {readonly string[]} colours from `low` to `high`
+ */
+
+const FLOOR = 1e-45; // Below it, the logarithm is drawn as if the value were this.
+
+/**
+ * A scale that holds every value.
+ * @param {ScaleKind} kind
+ * @param {Iterable<number>} values
+ * @returns {Scale}
+ */
+export function makeScale(kind, values) {
+  const log = kind === "ratio" || kind === "log";
+  /** @type {Scale["special"]} */
+  const special = (value) => {
+    if (Number.isNaN(value) || (log && value < 0)) return "missing";
+    if (!Number.isFinite(value)) return "infinite";
+    return log && value === 0 ? "zero" : null;
+  };
+  /** @type {Scale["place"]} */
+  const place = (value) => (log ? Math.log10(Math.max(value, FLOOR)) : value);
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) {
+    if (special(value) !== null) continue;
+    const placed = place(value);
+    if (placed < low) low = placed;
+    if (placed > high) high = placed;
+  }
+  if (low > high) [low, high] = log ? [-1, 1] : [0, 1];
+  if (kind === "fraction") [low, high] = [0, 1];
+  if (kind === "correlation") [low, high] = [-1, 1];
+  if (kind === "linear" && low >= 0) low = 0;
+  const least = log ? 1 : 1e-9; // No scale is shorter than a decade: noise is not a story.
+  if (high - low < least) [low, high] = [(low + high - least) / 2, (low + high + least) / 2];
+  return { kind, log, low, high, special, place, colours: SEQUENTIAL };
+}
+
+/**
+ * The scale for colours, where 1 (or, on a linear scale, 0) has to be the middle.
+ * @param {Scale} scale
+ * @returns {Scale}
+ */
+export function centred(scale) {
+  if (!["ratio", "signed", "correlation"].includes(scale.kind)) return scale;
+  const reach = Math.max(-scale.low, scale.high, scale.log ? 1 : 0);
+  return { ...scale, low: -reach, high: reach, colours: DIVERGING };
+}
+
+/**
+ * About `count` places on a scale, and what to write there.
+ * @param {Scale} scale
+ * @param {number} count
+ * @returns {[at: number, label: string][]}
+ */
+export function scaleTicks(scale, count) {
+  const { low, high } = scale;
+  if (!scale.log) return ticks(low, high, count).map((at) => [at, decimal(Number(at.toPrecision(6)))]);
+  const decades = ticks(low, high, count, 1);
+  if (decades.length > 2) return decades.map((at) => [at, Math.abs(at) < 3 ? decimal(10 ** at) : power(at)]);
+  const between = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, index) => Math.floor(low) + index);
+  return between
+    .flatMap((decade) => [1, 2, 5].map((factor) => factor * 10 ** decade))
+    .filter((value) => Math.log10(value) >= low && Math.log10(value) <= high)
+    .map((value) => [Math.log10(value), decimal(value)]);
+}

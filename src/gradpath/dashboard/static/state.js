@@ -1,0 +1,69 @@
+// @ts-check
+// What the page knows and what is chosen on it. `state` changes, then `draw` (for the slider, `drawSteps`) shows it.
+
+import { RUN_COLOURS } from "./colours.js";
+
+/** @typedef {{class: string | null, ratio: number, rate_per_layer: number}} Judgement ratios are NaN where there is none */
+/** @typedef {Record<"kind" | "cause" | "layer" | "message" | "remedy", string | null>} Finding */
+/** @typedef {Judgement & {end: Judgement | null, findings: Finding[], deviation: string | null}} Verdict */
+
+/**
+ * One quantity of one run: T steps of L layers.
+ * @typedef {object} FlowRecord
+ * @property {string[]} layers (L,)
+ * @property {number[]} steps (T,)
+ * @property {number} recorded the number of steps in the file, of which T are sent
+ * @property {string[]} quantities
+ * @property {number[][] | null} values (T, L)
+ * @property {number[] | null} theory (L,)
+ * @property {number[][] | null} theory_band (2, L)
+ * @property {number[][] | null} seeds_band (2, L)
+ * @property {Verdict | null} verdict
+ */
+
+/** @typedef {{name: string, version: string}} Run */
+
+/**
+ * A selected run. `slot` is the index of its colour; `key` tells which version and quantity is loaded.
+ * @typedef {{slot: number, key: string | null, record: FlowRecord | null, error: string | null}} Entry
+ */
+
+export const MOST_RUNS = RUN_COLOURS.length;
+
+/**
+ * `runs` is null until the first answer, and lists the newest first. A `step` of null follows the newest step.
+ * @type {{
+ *   runs: Run[] | null, folders: string[], selected: Map<string, Entry>,
+ *   quantity: string, relative: boolean, step: number | null, filter: string,
+ * }}
+ */
+export const state = {
+  runs: null,
+  folders: [],
+  selected: new Map(),
+  quantity: "delta",
+  relative: true,
+  step: null,
+  filter: "",
+};
+
+/**
+ * Selects a run and gives it the first free colour.
+ * @param {string} name
+ */
+export function select(name) {
+  const taken = new Set([...state.selected.values()].map((entry) => entry.slot));
+  const slot = RUN_COLOURS.findIndex((_, index) => !taken.has(index));
+  state.selected.set(name, { slot, key: null, record: null, error: null });
+}
+
+/**
+ * A run's name without the folders that all runs share.
+ * @param {string} name
+ */
+export function brief(name) {
+  const folders = (state.runs ?? []).map((run) => run.name.split("/").slice(0, -1));
+  const different = folders[0]?.findIndex((folder, depth) => folders.some((other) => other[depth] !== folder)) ?? 0;
+  const shared = folders.length < 2 ? 0 : different < 0 ? folders[0].length : different;
+  return name.split("/").slice(shared).join("/");
+}
