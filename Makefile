@@ -27,6 +27,9 @@ check: $(READY) ## format, lint and types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@if command -v npm >/dev/null; then npm ci --silent --no-audit --no-fund && npm run --silent check; \
+	elif [ -n "$$GRADPATH_REQUIRE_NPM" ]; then echo "npm is missing: the dashboard's JavaScript is not checked"; exit 1; \
+	else echo "npm is missing: the dashboard's JavaScript is not checked"; fi
 
 bench: $(READY) ## what a step costs, against a plain loop and the stock pipeline
 	$(BIN)/python scripts/benchmark.py
