@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from gradpath.config.launch import one_line_errors
-from gradpath.config.run_folders import find_run
+from gradpath.config.run_names import find_run
 from gradpath.errors import ConfigError
 
 HELP = ("-h", "--help")

@@ -15,8 +15,8 @@ from gradpath.config.launch import launch, undisturbed
 def main(job: Job) -> None:
     # Heavy imports wait until the command line has been found right.
     with undisturbed():
-        from gradpath.run.look import look
         from gradpath.run.train import run_job
+        from gradpath.run.without_training import look
 
     run_job(job, partial(look, place=job.number))
 

@@ -6,7 +6,7 @@ import pytest
 from torch import nn
 
 from gradpath.config import targets
-from gradpath.config.moved import with_current_targets
+from gradpath.config.renamed_targets import with_current_targets
 from gradpath.errors import ConfigError
 
 ALLOWED = ["torch.", "torchmetrics.", "gradpath."]

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gradpath.config.run_folders import RESULT
+from gradpath.config.run_names import RESULT
 from gradpath.errors import ConfigError
 from gradpath.studies import trainings
 from gradpath.studies.chapter import tuning

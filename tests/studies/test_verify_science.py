@@ -15,7 +15,7 @@ from torch import nn
 
 from gradpath.config.checks import PROJECT
 from gradpath.data import xor
-from gradpath.flow import shapes, watch
+from gradpath.flow import hooks, saturation
 from gradpath.model import initialization
 from gradpath.model.network import Block
 from gradpath.model.objective import Objective
@@ -79,21 +79,21 @@ def batch_norm_with_a_large_eps(patch: Patch) -> None:
 
 
 def delta_of_the_mean(patch: Patch) -> None:
-    right = watch.Meter.add
-    patch.setattr(watch.Meter, "add", lambda self, grad, use: right(self, grad.mean(0).expand_as(grad), use))
+    right = hooks.Meter.add
+    patch.setattr(hooks.Meter, "add", lambda self, grad, use: right(self, grad.mean(0).expand_as(grad), use))
 
 
 def delta_of_the_next_layer(patch: Patch) -> None:
-    right = watch.Watch._on_delta
+    right = hooks.Watch._on_delta
 
-    def shifted(self: watch.Watch, meter: watch.Meter, *rest: object) -> None:
+    def shifted(self: hooks.Watch, meter: hooks.Meter, *rest: object) -> None:
         right(self, self.meters[self.meters.index(meter) - 1], *rest)
 
-    patch.setattr(watch.Watch, "_on_delta", shifted)
+    patch.setattr(hooks.Watch, "_on_delta", shifted)
 
 
 def saturation_from_90_percent(patch: Patch) -> None:
-    patch.setattr(shapes, "SATURATED", 0.1)
+    patch.setattr(saturation, "SATURATED", 0.1)
 
 
 def gauss_hermite(patch: Patch) -> None:

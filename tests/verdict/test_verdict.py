@@ -13,7 +13,7 @@ from gradpath.model.network import MLP
 from gradpath.model.objective import Objective, Task
 from gradpath.run.build import build_run
 from gradpath.verdict.anatomy import anatomy
-from gradpath.verdict.reading import read, slope_of, student_t
+from gradpath.verdict.gradient_class import read, slope_of, student_t
 from gradpath.verdict.verdict import verdict
 
 

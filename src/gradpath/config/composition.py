@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from gradpath.config.checks import PROJECT
 from gradpath.config.overrides import check_job, parse
-from gradpath.config.run_folders import run_name
+from gradpath.config.run_names import run_name
 from gradpath.errors import ConfigError
 
 CONF = PROJECT / "conf"

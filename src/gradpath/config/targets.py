@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gradpath.activations import Function
 from gradpath.config.checks import PROJECT
-from gradpath.config.moved import current
+from gradpath.config.renamed_targets import current
 from gradpath.errors import ConfigError, nearest
 
 T = TypeVar("T")

@@ -11,14 +11,14 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 from torch.utils.hooks import RemovableHandle
 
+from gradpath.flow.dead_units import Silence
 from gradpath.flow.gradients import GradientSquares
-from gradpath.flow.ledger import SEEN, SHARED, Ledger, Step
+from gradpath.flow.hooks import Meter, Watch
 from gradpath.flow.norms import Scalar, gather, square_sum, square_sums
 from gradpath.flow.profile import rows_are_equal, scales_of
+from gradpath.flow.quantities import SEEN, SHARED, Ledger, Step
 from gradpath.flow.record import Record
-from gradpath.flow.silence import Silence
 from gradpath.flow.spectrum import cosines, ranks
-from gradpath.flow.watch import Meter, Watch
 from gradpath.flow.wrappers import anything_compiled, is_compiled, unwrapped
 
 

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from gradpath.data.batch import Batch
+from gradpath.flow.hooks import Activations, Watch
 from gradpath.flow.norms import Scalar, gather, square_sums
 from gradpath.flow.spectrum import cosine, undisturbed
-from gradpath.flow.watch import Activations, Watch
 from gradpath.model.network import MLP, layer_name, variance
 from gradpath.model.objective import Objective
 

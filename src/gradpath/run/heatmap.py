@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from gradpath.flow.record import Record
-from gradpath.verdict.reading import EXPLODING, VANISHING
+from gradpath.verdict.gradient_class import EXPLODING, VANISHING
 
 # Columns of the picture; more steps are thinned out.
 COLUMNS = 400

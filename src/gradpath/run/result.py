@@ -15,7 +15,7 @@ import torch
 
 from gradpath import __version__
 from gradpath.config.checks import PROJECT
-from gradpath.config.run_folders import RESULT
+from gradpath.config.run_names import RESULT
 from gradpath.files import write_text
 
 

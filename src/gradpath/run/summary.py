@@ -15,7 +15,7 @@ from gradpath.run import terminal
 from gradpath.theory.outlook import Outlook
 from gradpath.theory.prediction import LayerPrediction, Prediction
 from gradpath.verdict.at_start import STANDARD_SCALE
-from gradpath.verdict.reading import Reading, read
+from gradpath.verdict.gradient_class import Reading, read
 from gradpath.verdict.verdict import Verdict
 
 # Shown in the start panel only when they are not the usual ones.

@@ -13,7 +13,7 @@ import lightning.pytorch as pl
 
 from gradpath.config.checks import check, check_resumed, risks
 from gradpath.config.job import Job
-from gradpath.config.run_folders import RESULT, read_config
+from gradpath.config.run_names import RESULT, read_config
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError, RunFailed
 from gradpath.files import relative
@@ -24,9 +24,9 @@ from gradpath.model.network import count_parameters
 from gradpath.run import guard, terminal
 from gradpath.run.build import build_run, build_trainer
 from gradpath.run.checkpoint import LAST, load_checkpoint
+from gradpath.run.final_verdict import judge
 from gradpath.run.folder import start_folder
 from gradpath.run.inspection import how_to_inspect, inspect
-from gradpath.run.judge import judge
 from gradpath.run.metrics import collect
 from gradpath.run.result import command, new_result, write_result
 from gradpath.run.seeding import seed_everything

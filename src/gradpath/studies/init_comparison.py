@@ -8,7 +8,7 @@ from typing import Any
 
 from gradpath.studies.outlook_check import TRAINED
 from gradpath.studies.trainings import ONE_EPOCH, train_all
-from gradpath.verdict.reading import EXPLODING, VANISHING
+from gradpath.verdict.gradient_class import EXPLODING, VANISHING
 
 WIDTH, DEPTHS, SEEDS = 100, (10, 20, 50), (0, 1)
 INITS = (

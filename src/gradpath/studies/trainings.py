@@ -20,7 +20,7 @@ from yaml import YAMLError
 
 from gradpath.config.checks import PROJECT
 from gradpath.config.composition import compose
-from gradpath.config.run_folders import RESULT, read_config
+from gradpath.config.run_names import RESULT, read_config
 from gradpath.errors import ConfigError
 from gradpath.files import relative, write_text
 from gradpath.run.checkpoint import LAST

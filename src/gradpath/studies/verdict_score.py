@@ -17,7 +17,7 @@ import torch
 from gradpath.flow.profile import LayerFlow
 from gradpath.studies.networks import deep, drawn
 from gradpath.verdict.anatomy import anatomy
-from gradpath.verdict.reading import EXPLODING, VANISHING
+from gradpath.verdict.gradient_class import EXPLODING, VANISHING
 from gradpath.verdict.verdict import Verdict, verdict
 
 SEEDS, JUDGED_SEED = range(5), 100

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from gradpath.activations import Function
-from gradpath.flow.shapes import is_activation
+from gradpath.flow.saturation import is_activation
 from gradpath.theory.quadrature import in_float64
 
 NORMS = {nn.modules.batchnorm._BatchNorm: "BatchNorm", nn.LayerNorm: "LayerNorm", nn.RMSNorm: "RMSNorm"}

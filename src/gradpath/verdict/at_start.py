@@ -11,7 +11,8 @@ from gradpath.theory import layers
 from gradpath.theory.lengths import average_path
 from gradpath.theory.mean_field import critical_sigma_w2
 from gradpath.verdict.anatomy import Anatomy
-from gradpath.verdict.finding import MOST, RELU, RELU_AND_HE, Finding, Remedy, critical, critical_without_norm, shallower
+from gradpath.verdict.findings import MOST, Finding
+from gradpath.verdict.remedies import RELU, RELU_AND_HE, Remedy, critical, critical_without_norm, shallower
 
 # The largest sigma_w^2 of the standard schemes, tanh's gain squared and He's among them; beyond, the activation is at fault.
 STANDARD_SCALE = 4.0

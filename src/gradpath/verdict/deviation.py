@@ -7,7 +7,7 @@ from math import exp, isfinite
 import numpy as np
 
 from gradpath.theory.prediction import Prediction
-from gradpath.verdict.reading import step_weights
+from gradpath.verdict.gradient_class import step_weights
 
 # A band this wide, as a logarithm, says nothing: theory to first order in 1 / n has broken down.
 LARGEST = 2.0

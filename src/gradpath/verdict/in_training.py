@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from gradpath.verdict.divergence import Divergence
-from gradpath.verdict.finding import MOST, ONE_HIDDEN_LAYER, Finding, Remedy, learning_rate
+from gradpath.verdict.findings import MOST, Finding
+from gradpath.verdict.remedies import ONE_HIDDEN_LAYER, Remedy, learning_rate
 
 # A loss stands still when it fell by less than STILL since the first quarter of the run (by then the last bias has found the
 # classes' frequencies), and by less than LEARNT in all: one that has been learnt stands still too. Fewer steps tell nothing.

@@ -10,7 +10,7 @@ from torch import nn
 from gradpath.flow.probe import Probe
 from gradpath.flow.record import FILE, set_verdict
 from gradpath.flow.wrappers import is_distributed
-from gradpath.verdict.of_record import Layer, diagnose
+from gradpath.verdict.from_record import Layer, diagnose
 
 
 class JudgingProbe(Probe):

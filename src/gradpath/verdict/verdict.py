@@ -7,8 +7,9 @@ from typing import Any
 from gradpath.verdict.anatomy import Anatomy
 from gradpath.verdict.at_start import Layer, findings_at_start
 from gradpath.verdict.deviation import Deviation
-from gradpath.verdict.finding import Finding, Words
-from gradpath.verdict.reading import Reading, read
+from gradpath.verdict.findings import Finding
+from gradpath.verdict.gradient_class import Reading, read
+from gradpath.verdict.remedies import Words
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gradpath.flow.silence import WINDOW
+from gradpath.flow.dead_units import WINDOW
 from gradpath.model.network import MLP
 from gradpath.verdict.probing import probe
 

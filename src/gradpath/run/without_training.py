@@ -9,7 +9,7 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from gradpath.config.checks import risks
-from gradpath.config.run_folders import CONFIG, OVERRIDES, RESULT
+from gradpath.config.run_names import CONFIG, OVERRIDES, RESULT
 from gradpath.errors import ConfigError
 from gradpath.files import relative, write_text
 from gradpath.flow.record import Record

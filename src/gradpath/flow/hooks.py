@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.norms import Scalar, square_sum
-from gradpath.flow.shapes import Shape, is_activation, shape_of
+from gradpath.flow.saturation import Shape, is_activation, shape_of
 
 
 @dataclass(slots=True)

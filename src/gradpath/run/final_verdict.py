@@ -10,8 +10,8 @@ from gradpath.flow.profile import LayerFlow
 from gradpath.model.network import MLP
 from gradpath.run import guard
 from gradpath.run.saved import load_curves
+from gradpath.verdict.gradient_class import read
 from gradpath.verdict.in_training import Course, findings_in_training
-from gradpath.verdict.reading import read
 from gradpath.verdict.verdict import Verdict
 
 

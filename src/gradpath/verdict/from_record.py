@@ -11,8 +11,9 @@ from gradpath.flow.profile import LayerFlow
 from gradpath.flow.record import Record
 from gradpath.verdict.anatomy import anatomy
 from gradpath.verdict.divergence import first_not_finite
-from gradpath.verdict.finding import MOST, Finding, Remedy
-from gradpath.verdict.reading import read
+from gradpath.verdict.findings import MOST, Finding
+from gradpath.verdict.gradient_class import read
+from gradpath.verdict.remedies import Remedy
 from gradpath.verdict.verdict import verdict
 
 # A record does not know the rate.

@@ -7,8 +7,8 @@ from omegaconf import DictConfig, OmegaConf
 from yaml import YAMLError
 
 from gradpath.config.checks import PROJECT
-from gradpath.config.moved import with_current_targets
 from gradpath.config.overrides import parse, values
+from gradpath.config.renamed_targets import with_current_targets
 from gradpath.errors import ConfigError, nearest
 
 CONFIG, OVERRIDES, RESULT = "config.yaml", "overrides.yaml", "result.json"

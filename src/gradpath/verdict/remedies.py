@@ -1,10 +1,8 @@
-"""What is wrong, why, and what to change: the words in which every verdict speaks."""
+"""What to change in a sick network, in two wordings: overrides of the command line, and plain PyTorch."""
 
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from dataclasses import dataclass
+from typing import Literal
 
-# A sick network gets at most this many findings.
-MOST = 3
 # The two ways to say a remedy.
 Words = Literal["overrides", "pytorch"]
 
@@ -15,27 +13,6 @@ class Remedy:
 
     overrides: str
     pytorch: str
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that is wrong.
-
-    kind: vanishing, exploding, symmetry, saturation, correlation_collapse, dead_units, small_updates, divergence or
-        flat_loss.
-    cause: initial scale, activation, BatchNorm (or LayerNorm), depth, learning rate or symmetry.
-    layer: where it shows, or None.
-    """
-
-    kind: str
-    cause: str
-    layer: str | None
-    message: str
-    remedy: Remedy
-
-    def as_dict(self, words: Words) -> dict[str, Any]:
-        """As `result.json` and `Probe.verdict` have it, the remedy in one of its two wordings."""
-        return asdict(self) | {"remedy": getattr(self.remedy, words)}
 
 
 RELU = Remedy("activation=relu", "nn.ReLU")
