@@ -1,4 +1,4 @@
-"""The probe as a Lightning callback: measures while a run trains, keeps the record, feeds the board."""
+"""The probe as a Lightning callback: it measures while a run trains, keeps the record and feeds the board."""
 
 import time
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from gradpath.flow.record import Matrix, Record
 from gradpath.model.module import GradpathModule
 from gradpath.model.network import layer_name
 
-# The curves in TensorBoard: those that span decades as log10, and |dW| both ways.
+# The curves in TensorBoard. Quantities that span decades are drawn as log10; |dW| is drawn both ways.
 LOGARITHMIC = ("delta", "weight_grad_norm", "weight_grad_norm_clipped", "update_ratio", "activation_variance")
 LINEAR = (
     "weight_grad_norm",
@@ -28,10 +28,11 @@ LINEAR = (
     "correlation",
     "rank",
 )
-# Pictures of depth x step per run at most, and their share of a run's time: one takes 0.1 to 0.3 s. The first and the last
-# are always drawn.
+# A run draws at most PICTURES pictures of depth x step, using at most PICTURE_SHARE of its time: one takes 0.1 to 0.3 s. The
+# first and the last are always drawn.
 PICTURES, PICTURE_SHARE = 10, 0.1
-# Seconds between two savings in the middle of an epoch, for who looks on; and their share of the time at most.
+# Within an epoch the record is saved at most every SAVE_EVERY seconds, so that it can be read while the run goes on. Saving
+# takes at most SAVE_SHARE of the time.
 SAVE_EVERY, SAVE_SHARE = 2.0, 0.05
 
 
@@ -45,7 +46,11 @@ class Board(Protocol):
 
 @dataclass(frozen=True)
 class Start:
-    """What is known of a run before its first step: fixed inputs to follow, the record's lines, the verdict."""
+    """What is known about a run before its first step.
+
+    inputs: fixed inputs whose correlation is followed, or None. lines: what theory and other seeds give for step 0, see
+    `Record`. verdict: the verdict at the start, or None.
+    """
 
     inputs: Tensor | None = None
     lines: Mapping[str, Matrix] = field(default_factory=dict)
@@ -56,11 +61,11 @@ class FlowCallback(pl.Callback):
     """Measures with a `Probe` every `settings["every"]` steps.
 
     Args:
-        folder: where the record is kept, `flow.npz`, saved at the end of every epoch and now and then in between.
-        settings: the keys of a `probe` option: every, activations, correlation, rank, histograms.
-        start: what the record says of the run's start.
-        board: gets the curves, on the first process only.
-        log_every: steps between two points of a curve at least; the record has them all.
+        folder: the record is kept there in `flow.npz`, saved at the end of every epoch and now and then in between.
+        settings: the keys of a `probe` option: every, slow_every, activations, correlation, rank, histograms.
+        start: what the record says about the run's start.
+        board: receives curves, pictures and histograms, from the first process only.
+        log_every: a curve gets a point at most every `log_every` steps; the record has every measurement.
     """
 
     def __init__(self, folder: Path, settings: Mapping[str, Any], start: Start, board: Board, log_every: int) -> None:
@@ -117,7 +122,7 @@ class FlowCallback(pl.Callback):
         self._close()
 
     def state_dict(self) -> dict[str, Any]:
-        """How long each unit has been silent: a resumed run counts on."""
+        """How long each unit has been silent, so that a resumed run counts on from there."""
         return self.probe.silence.state() if self.probe else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Which units have been silent for long."""
+"""Dead units: those that have long been silent."""
 
 from collections.abc import Mapping, Sequence
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-# A unit is dead when it was zero on this many samples in a row (all of them, before so many were seen).
+# A unit is dead if it was zero on this many samples in a row (on all samples, before so many were seen).
 WINDOW = 1024
 
 
@@ -15,24 +15,24 @@ class Silence:
     """Counts, for each unit of each layer, the samples since it was last positive.
 
     Args:
-        units: of each layer. distributed: processes share the batches.
+        units: number of units of each layer. distributed: processes share the batches.
     """
 
     def __init__(self, units: Sequence[int], distributed: bool) -> None:
         self.units, self.distributed = units, distributed
-        # Of each layer that was seen: samples since each unit was last positive, samples seen.
+        # For each layer that was seen: samples since each unit was last positive, and samples seen.
         self.idle: dict[int, tuple[npt.NDArray[np.int64], int]] = {}
 
     def dead(self, peaks: Sequence[Tensor | None], samples: int, device: torch.device) -> list[float]:
         """The fraction of each layer's units that were silent for WINDOW samples; NaN where nothing has been seen.
 
         Args:
-            peaks: of each layer (units,), positive for a unit that was not zero on all of the step's samples; None where
-                nothing was seen.
-            samples: of the step, in this process.
+            peaks: for each layer (units,), positive for a unit that was not zero on all of the step's samples; None for a
+                layer that was not seen.
+            samples: number of the step's samples in this process.
         """
         sizes = [n if peak is None else len(peak) for peak, n in zip(peaks, self.units, strict=True)]
-        # -1 where this process saw nothing: another may have. One transfer for all layers.
+        # -1 marks a layer that this process did not see; another may have. All layers share one transfer.
         all_peaks = torch.cat(
             [torch.full((n,), -1.0, device=device) if p is None else p for p, n in zip(peaks, sizes, strict=True)]
         )
@@ -43,11 +43,11 @@ class Silence:
         return [self._dead(index, peak, samples) for index, peak in enumerate(parts)]
 
     def state(self) -> dict[str, tuple[Tensor, int]]:
-        """For a checkpoint."""
+        """The counts so far, for a checkpoint."""
         return {str(layer): (torch.from_numpy(idle), seen) for layer, (idle, seen) in self.idle.items()}
 
     def go_on(self, state: Mapping[str, tuple[Tensor, int]]) -> None:
-        """Counts on from a checkpoint's state."""
+        """Continues from the counts of a checkpoint."""
         self.idle = {int(layer): (idle.numpy(), seen) for layer, (idle, seen) in state.items()}
 
     def _dead(self, layer: int, peak: npt.NDArray[np.float32], samples: int) -> float:

@@ -1,4 +1,4 @@
-"""Sums of squares of the parameters' gradients in a step."""
+"""Sums of squares of the parameters' gradients in one step."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -11,13 +11,16 @@ from gradpath.flow.norms import Scalar, square_sum, square_sums
 
 
 class GradientSquares:
-    """|dW|^2 and |db|^2 of every layer, measured where they are made, while they are in the cache; a step's latest count.
+    """|dW|^2 and |db|^2 of every layer in one step.
+
+    A gradient is measured as soon as it has been made, while it is still in the cache. In a step of several backward passes
+    the last measurement counts.
 
     Args:
-        weights, biases: of the layers; None where there is none to read.
-        late: read the biases when the step is done, all at once: they are small, and unless something changes them before
-            (clipping, unscaling) that is cheaper.
-        distributed: read everything at the end of the backward pass, when DDP has averaged.
+        weights, biases: the layers' parameters; None for a layer that has none to read.
+        late: read all biases at once when the step is done. They are small, so this is cheaper; it is right only if nothing
+            changes their gradients before (clipping, unscaling).
+        distributed: read everything at the end of the backward pass, when DDP has averaged the gradients.
     """
 
     def __init__(
@@ -27,7 +30,7 @@ class GradientSquares:
         self.handles: list[RemovableHandle] = []
         self.unread: list[Scalar] = [float("nan") for _ in (*weights, *biases)]
         self.squares: list[Scalar] = self.unread.copy()
-        # Of the step before: which powers of ten are to be expected.
+        # The squares of the step before, which tell `square_sum` what magnitudes to expect.
         self.last = self.squares
 
     def attach(self) -> None:
@@ -44,14 +47,14 @@ class GradientSquares:
         self.handles = []
 
     def on_backward(self) -> None:
-        """To be called from within each backward pass."""
+        """Must be called from within each backward pass."""
         if self.distributed:
-            # DDP's own callback is queued before this one's.
+            # Queued from a callback, so that DDP's own callback, which averages, is queued before the measurement.
             queue = torch.autograd.Variable._execution_engine.queue_callback
             queue(lambda: queue(self._measure_all))
 
     def take(self) -> list[Scalar]:
-        """Those of the step that is done, weights first, NaN where there is no gradient; the next step begins."""
+        """Returns the squares of the finished step, weights first, NaN where there is no gradient; begins the next step."""
         if self.late:
             self.squares[len(self.weights) :] = square_sums([None if b is None else b.grad for b in self.biases])
         self.squares, self.last = self.unread.copy(), self.squares

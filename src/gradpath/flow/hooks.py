@@ -1,4 +1,4 @@
-"""What passes through the Linear layers of a network: gradients at the pre-activations, activations."""
+"""What passes through the Linear layers of a network: gradients at the pre-activations, and activations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,10 +15,11 @@ from gradpath.flow.saturation import Shape, is_activation, shape_of
 
 @dataclass(slots=True)
 class Activations:
-    """Sums over the outputs of a layer's activation, about phi(0), which keeps a small variance exact.
+    """Sums over the outputs of a layer's activation, taken about phi(0) so that a small variance stays exact.
 
-    peak (units,): positive for a unit that was not zero on every sample. given: the total, None where it is that of `peak`.
-    values: the latest outputs themselves, where kept.
+    given: the sum, None if it equals the sum of `peak`. squares: the sum of squares. outputs, saturated: how many outputs
+    there are, and how many of them are saturated. peak: (units,), positive for a unit that was not zero on every sample.
+    values: the latest outputs themselves, if they are kept.
     """
 
     shape: Shape
@@ -36,7 +37,7 @@ class Activations:
             squares=self.squares + later.squares,
             outputs=self.outputs + later.outputs,
             saturated=self.saturated + later.saturated,
-            # Sums and maxima of what is not negative: positive where one of them is.
+            # Peaks are never negative (sums or maxima), so their sum is positive if one of them is.
             peak=self.peak + later.peak,
         )
 
@@ -47,9 +48,9 @@ class Activations:
 
 @dataclass(slots=True)
 class Use:
-    """One call of a layer, counted once a gradient comes back to it.
+    """One call of a layer; it counts once a gradient comes back to it.
 
-    place: where its input lies in memory. shape: of its output.
+    place: address of its input in memory. shape: shape of its output.
     """
 
     place: int
@@ -58,13 +59,13 @@ class Use:
 
 
 class Meter:
-    """The sums of one layer over the backward passes since `clear`: squares of the gradients at h, samples, entries of h."""
+    """Sums for one layer over the backward passes since `clear`: squares of the gradients at h, samples, entries of h."""
 
     def __init__(self, name: str, linear: nn.Linear) -> None:
         self.name, self.linear = name, linear
-        # Of the activation behind it; stays from step to step.
+        # The shape of the activation behind the layer, kept from step to step.
         self.shape = Shape()
-        # The latest square sum, of this step or an earlier one.
+        # The latest sum of a gradient's squares, from this step or an earlier one.
         self.square: Scalar = 1.0
         self.clear()
 
@@ -79,7 +80,7 @@ class Meter:
         self.uses += 1
         self.samples += samples
         self.entries += grad.numel()
-        # The mean over the batch put 1 / samples into every gradient; taken out again.
+        # The mean over the batch put a factor of 1 / samples into every gradient; it is taken out here.
         self.square = square_sum(grad, self.square)
         self.delta += samples**2 * self.square
         seen = use.activations if use else None
@@ -91,10 +92,10 @@ class Meter:
 class Watch:
     """Hooks on every `nn.Linear` of `model`, and on the activation behind each.
 
-    A layer's activation is the first activation module called after it; where there is none (a function such as
-    `F.relu`), what the next Linear takes in. Passes without gradients (`torch.no_grad`) are not seen, and a forward pass
-    counts only once its backward pass comes. A layer used several times counts as one with all its uses' units. Checkpointed
-    parts need `use_reentrant=False`: a reentrant one is a backward pass of its own.
+    A layer's activation is the first activation module called after it. If there is none (a function such as `F.relu`), it
+    is the input of the next Linear. Passes without gradients (`torch.no_grad`) are not seen, and a forward pass counts only
+    once its backward pass comes. A layer used several times counts as one layer that has the units of all its uses.
+    Checkpointed parts need `use_reentrant=False`, because a reentrant one runs a backward pass of its own.
 
     Args:
         model: any module with Linear layers.
@@ -102,7 +103,7 @@ class Watch:
         on_backward: called once in each backward pass, by the first gradient that arrives.
 
     Raises:
-        ValueError: there is no Linear layer.
+        ValueError: there is no Linear layer, or one has no shape yet.
     """
 
     def __init__(self, model: nn.Module, keep: bool = False, on_backward: Callable[[], None] | None = None) -> None:
@@ -117,16 +118,16 @@ class Watch:
         self.activations, self.keep, self.on_backward = False, keep, on_backward
         self.last: Use | None = None
         self.activation_handles: list[RemovableHandle] = []
-        # Their gradients tell whether a step's accumulation has begun.
+        # The gradients of these tell whether a step's accumulation has begun.
         self.trained = [p for p in model.parameters() if p.requires_grad]
         self.model = model
         self.handles: list[RemovableHandle] = []
-        # In the order of their first use, those never used last; filled as they are seen.
+        # The layers used so far, in the order of their first use.
         self.order: dict[Meter, None] = {}
         self.clear()
 
     def attach(self) -> None:
-        """Starts to watch gradients; a no-op when it does already."""
+        """Starts to watch gradients; does nothing if it already watches them."""
         if not self.handles:
             self.handles = [m.linear.register_forward_hook(partial(self._on_linear, m)) for m in self.meters]
 
@@ -150,7 +151,7 @@ class Watch:
         self.clear()
 
     def clear(self) -> None:
-        """Forgets what was seen. `passes`: backward passes since."""
+        """Forgets what was seen. `passes` counts the backward passes since."""
         self.passes, self.pass_id, self.last = 0, -1, None
         for meter in self.meters:
             meter.clear()
@@ -160,7 +161,7 @@ class Watch:
         return [*self.order, *(meter for meter in self.meters if meter not in self.order)]
 
     def _on_forward(self, module: nn.Module, inputs: Any) -> None:
-        # The last layer of an earlier pass has no activation behind it.
+        # No activation of this pass belongs to the last layer of an earlier pass.
         self.last = None
 
     def _on_linear(self, meter: Meter, module: nn.Module, inputs: tuple[Tensor, ...], h: Tensor) -> Tensor | None:
@@ -170,18 +171,18 @@ class Watch:
         use = self._use(inputs[0], h) if self.activations else None
         frozen = not h.requires_grad
         if frozen:
-            # All below is frozen, and autograd would stop above this layer. A clone, so that what follows may be in place.
+            # Everything below is frozen, so autograd would stop above this layer. Cloned, as what follows may be in place.
             h = h.detach().requires_grad_().clone()
         assert h.grad_fn is not None
-        # The gradient that flows on at h, from all that uses it and as hooks of the user left it: a hook on the tensor would
-        # run before theirs, and would be called for `autograd.grad(..., h)` as well.
+        # A hook on the node sees the gradient that flows on at h: summed over all its uses, and as the user's hooks left it.
+        # A hook on the tensor would run before the user's, and would be called for `autograd.grad(..., h)` as well.
         h.grad_fn.register_prehook(partial(self._on_delta, meter, use))
         return h if frozen else None
 
     def _use(self, inputs: Tensor, h: Tensor) -> Use:
         place, last = inputs.data_ptr(), self.last
-        # No activation module since the last layer: what comes in here is its activation, unless it came in there too or is
-        # something else.
+        # If no activation module was called since the last layer, this layer's input is the last layer's activation, unless
+        # it was the last layer's input too, has another shape or has no gradient.
         follows = inputs.requires_grad and last is not None and place != last.place and inputs.shape == last.shape
         if last is not None and last.activations is None and follows:
             last.activations = _sums(inputs.detach(), Shape(), self.keep)
@@ -194,7 +195,7 @@ class Watch:
 
     def _on_delta(self, meter: Meter, use: Use | None, grads: tuple[Tensor | None, ...]) -> None:
         grad = grads[0]
-        # With gradients enabled: a derivative inside the loss (create_graph=True), whose own backward pass comes later.
+        # Gradients are enabled for a derivative inside the loss (create_graph=True); the backward pass itself comes later.
         if grad is None or torch.is_grad_enabled():
             return
         this = torch._C._current_graph_task_id()
@@ -204,7 +205,7 @@ class Watch:
 
     def _begin_pass(self, pass_id: int) -> None:
         if all(parameter.grad is None for parameter in self.trained):
-            # Gradients were thrown away: whatever had been collected belongs to no step.
+            # All gradients were thrown away, so whatever had been collected belongs to no step.
             self.clear()
         self.passes, self.pass_id = self.passes + 1, pass_id
         if self.on_backward:
@@ -216,7 +217,7 @@ def _sums(outputs: Tensor, shape: Shape, keep: bool) -> Activations:
     if rows.dtype not in (torch.float32, torch.float64):
         rows = rows.float()
     centred = rows - shape.centre if shape.centre else rows
-    # Of what is not negative the sum over samples is zero only where all are: one pass over the data for two answers.
+    # A sum of non-negative outputs is zero only if all of them are, so one pass over the data gives peak and total.
     peak = rows.sum(0) if shape.nonnegative else rows.abs().amax(0)
     given = None if shape.total_is_peak else _scalar(centred.sum())
     saturated = shape.saturated(rows)

@@ -8,27 +8,26 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-# What a norm of 0 is drawn as: below every gradient that float32 can hold.
+# A norm of 0 is drawn as this value, which is below every gradient that float32 can hold.
 LOG10_FLOOR = 1e-45
-# A float32 sum of squares between these has lost nothing that counts to underflow or overflow.
+# A float32 sum of squares between these limits has lost nothing that matters to underflow or overflow.
 TRUSTED = (1e-30, 1e30)
-# A sum below, of numbers below 1e-14, which times LIFT stay below 1e5.
+# The numbers in a sum of squares below FAINT are below 1e-14; multiplied by LIFT they stay below 1e5.
 FAINT, LIFT = 1e-28, 2.0**60
 
 Scalar = float | Tensor
 
 
 def square_sum(values: Tensor, last: Scalar = 1.0) -> Scalar:
-    """sum of v^2 of a tensor: a Python float on the CPU, elsewhere, where asking would be a sync, a 0-d
-    float64 tensor.
+    """The sum of v^2 over a tensor: a Python float on the CPU, elsewhere a 0-d float64 tensor, as reading would be a sync.
 
-    inf where an entry is NaN: in a record NaN means that nothing was measured.
+    The sum is inf if an entry is NaN, because NaN in a record means that nothing was measured.
 
-    On the CPU one BLAS dot product; another, of the values times a power of two, where float32 squares may have left their
-    range (those of a gradient near 1e-20 would be 0), and in float64 where that does not do.
+    On the CPU this is one BLAS dot product. If float32 squares may have left their range (those of a gradient near 1e-20
+    would be 0), a second one takes the values times a power of two; if that is not enough, the sum is taken in float64.
 
     Args:
-        last: the sum at an earlier step. Where it was faint the second way is tried first: squares that are subnormal
+        last: the sum at an earlier step. If it was faint, the second way is tried first, because squares that are subnormal
             numbers take ten times as long.
     """
     flat = values.reshape(-1)
@@ -53,14 +52,14 @@ def square_sum(values: Tensor, last: Scalar = 1.0) -> Scalar:
 
 
 def _lifted(flat: Tensor) -> float:
-    """The sum of squares of small numbers, taken from those a power of two higher, which changes no digit."""
+    """The sum of squares of small numbers. They are first multiplied by a power of two, which changes no digit."""
     lifted = flat * LIFT
     total: float = torch.dot(lifted, lifted).item()
     return total / LIFT**2
 
 
 def square_sums(tensors: Sequence[Tensor | None]) -> list[Scalar]:
-    """`square_sum` of each, NaN for None; on a device in one call."""
+    """`square_sum` of each tensor, NaN for None; on a device all are computed in one call."""
     chosen = [tensor.detach() for tensor in tensors if tensor is not None]
     if not chosen or chosen[0].is_cpu:
         return [float("nan") if tensor is None else square_sum(tensor) for tensor in tensors]
@@ -71,7 +70,7 @@ def square_sums(tensors: Sequence[Tensor | None]) -> list[Scalar]:
 
 
 def gather(scalars: Sequence[Scalar]) -> npt.NDArray[np.float64]:
-    """The numbers themselves, shape (len(scalars),), in one transfer where there are tensors among them."""
+    """The scalars as an array, shape (len(scalars),); tensors among them are fetched in one transfer."""
     tensors = [scalar for scalar in scalars if isinstance(scalar, Tensor)]
     if not tensors:
         return np.array(scalars, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""The probe: per layer and measured step, what the gradient, the weights and the activations did."""
+"""The probe: what gradients, weights and activations did in each layer, at each measured step."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -23,7 +23,7 @@ from gradpath.flow.wrappers import anything_compiled, is_compiled, unwrapped
 
 
 class Scaler(Protocol):
-    """What is needed of `torch.amp.GradScaler`."""
+    """The part of `torch.amp.GradScaler` that the probe needs."""
 
     def get_scale(self) -> float: ...
 
@@ -31,42 +31,46 @@ class Scaler(Protocol):
 class Probe:
     """Measures every `every`-th optimiser step of the training of `model`, whoever writes the loop.
 
-    A step begins with its first backward pass and ends with `optimizer.step()`; torch's global optimiser hooks tell. Steps
-    that are not measured cost two empty calls. On a measured step compiled modules run eagerly, because compiled code
+    A step begins with its first backward pass and ends with `optimizer.step()`; torch's global optimiser hooks tell when. A
+    step that is not measured costs two empty calls. On a measured step compiled modules run eagerly, because compiled code
     cannot be watched.
 
     Quantities, (L,) per measured step, in the order of the layers' first use:
-        delta: root mean square over samples of |dLoss_i/dh|, h the pre-activation, Loss_i the sample's own loss;
-            delta_second_moment its square, which theory speaks of (Schoenholz et al. 2016); delta_rms per entry.
-        weight_grad_norm, bias_grad_norm: |dW|, |db| of the step's loss, before clipping; weight_grad_norm_clipped after.
+        delta: root mean square over samples of |dLoss_i/dh|, where h is the pre-activation and Loss_i the sample's own loss.
+            delta_second_moment is its square, the quantity of theory (Schoenholz et al. 2016). delta_rms is the root mean
+            square per entry of h.
+        weight_grad_norm, bias_grad_norm: |dW|, |db| of the step's loss, before clipping.
+            weight_grad_norm_clipped is |dW| after clipping.
         weight_norm: |W| before the step. weight_grad_ratio: |dW| / |W|.
         update_ratio: |W_after - W_before| / |W_before|, what the optimiser really did.
-        activation_mean, activation_variance: over samples and units.
+        activation_mean, activation_variance: mean and variance over samples and units.
         saturated: fraction of activations within 3 % of half the range of a bound (|tanh| > 0.97); NaN without bounds.
         dead: fraction of units that were zero on every one of the last 1024 samples measured.
-        correlation: cosine of the pre-activations of two fixed inputs. rank: of W.
-    NaN where nothing was measured: no gradient, no activation behind the layer, weights of zero; inf where a value was not
-    finite. Of several optimisers in turn, a step is that of the first; the others' layers have no update ratio.
+        correlation: cosine between the pre-activations of two fixed inputs. rank: rank of W.
+    A value is NaN if nothing was measured (no gradient, no activation behind the layer, weights of zero), and inf if it was
+    not finite. If several optimisers step in turn, only the first one's step counts; the others' layers have no update
+    ratio.
 
     Args:
-        model: any module with `nn.Linear` layers. Its loss is taken to be a mean over the batch and, under gradient
-            accumulation, over the step's backward passes.
+        model: any module with `nn.Linear` layers. The probe assumes that its loss is a mean over the batch and, under
+            gradient accumulation, over the step's backward passes.
         every: steps from one measurement to the next.
-        slow_every: measurements from one of all else than the gradients (weights, updates, activations, ...) to the next;
-            NaN between them. Reading weights and activations costs three times what reading gradients does.
-        activations: measure them too.
-        inputs: fixed inputs, of which the first two are followed (None: no correlation).
-        rank: measure the rank of every W, a singular value decomposition each.
+        slow_every: weights, updates, activations and all else but the gradients are measured at every `slow_every`-th
+            measurement only, and are NaN at the others. Reading weights and activations costs three times what reading
+            gradients does.
+        activations: measure activations too.
+        inputs: a batch of fixed inputs; the correlation of its first two is followed (None: no correlation).
+        rank: measure the rank of every W, which takes a singular value decomposition each.
         clipping: measure |dW| after clipping as well.
         keep: hold on to activations and gradients until `on_row` returns.
         scaler: the gradient scaler of 16-bit AMP; gradients are divided by its scale.
         passes: backward passes that the loss is divided by (None: as many as a step has).
-        distributed: processes share the batches; all of them see the numbers of the whole.
+        distributed: processes share the batches; each process records the numbers of the whole batch.
         first_step: the number of the first step.
         on_row: called after each measured step.
 
     Raises:
-        ValueError: there is no Linear layer, or one that has no shape yet; every < 1; fewer than two inputs.
+        ValueError: there is no Linear layer, or one has no shape yet; every < 1; slow_every < 1; fewer than two inputs.
     """
 
     def __init__(
@@ -95,10 +99,10 @@ class Probe:
         self.distributed, self.step, self.on_row = distributed, first_step, on_row
         self.device = next(model.parameters()).device
         self.slow_every, self.slow = slow_every, False
-        # Only then: forcing eager execution slows every call down.
+        # Eager execution is forced only for a compiled model, because forcing it slows every call down.
         self.compiled = is_compiled(model)
         self.watch = Watch(self.model, keep)
-        # A weight that is computed from others (spectral norm) is no parameter, and is not read.
+        # A weight that is computed from others (spectral norm) is not a parameter and is not read.
         weights = [meter.linear.weight for meter in self.watch.meters]
         self.weights: Sequence[Tensor | None] = [w if isinstance(w, nn.Parameter) else None for w in weights]
         biases = [meter.linear.bias for meter in self.watch.meters]
@@ -107,7 +111,7 @@ class Probe:
         self.watch.on_backward = self.gradients.on_backward
         self.silence = Silence([meter.linear.out_features for meter in self.watch.meters], distributed)
         self.owned = {id(parameter) for parameter in model.parameters()}
-        # sigma_w^2, sigma_b^2 and whether all units are the same, as the probe found them.
+        # For each layer at the start: sigma_w^2, sigma_b^2, and whether all units are the same.
         self.scales: dict[Meter, tuple[float, float, bool]] = {}
         self.kept: Record | None = None
         # The meters in the order of the record's columns.
@@ -118,19 +122,19 @@ class Probe:
         self.before: list[Tensor] = []
         self.moved: set[int] = set()
         self.hooks: list[RemovableHandle] = []
-        # The optimiser in the middle of a step: one that is made of others calls theirs from its own.
+        # The optimiser in the middle of its step. One made of others (Muon) calls theirs from its own; those do not count.
         self.stepping: Optimizer | None = None
-        # Those that stepped since a step was counted: of several in turn, one step is counted.
+        # The optimisers that belong to the latest counted step: if several step in turn, one step is counted.
         self.stepped: set[int] = set()
 
     @property
     def record(self) -> Record:
-        """All that was measured so far; its columns stand in the order in which the first measured step used the layers."""
+        """Everything measured so far. Its columns are in the order in which the first measured step used the layers."""
         self._settle()
         return self.kept or Record([], self.ledger.quantities)
 
     def open(self) -> None:
-        """Begins to measure."""
+        """Starts to measure."""
         self.compiled = self.compiled or anything_compiled()
         if not self.scales:
             self.scales = {meter: scales_of(meter.linear) for meter in self.watch.meters}
@@ -151,18 +155,18 @@ class Probe:
                 torch.compiler.set_stance("default")
 
     def save(self, folder: Path) -> None:
-        """Writes the record to `folder`, made when missing."""
+        """Writes the record to `folder`, which is made if it is missing."""
         folder.mkdir(parents=True, exist_ok=True)
         self.record.save(folder)
 
     @property
     def _began(self) -> bool:
-        """A step has been measured."""
+        """Whether a step has been measured."""
         return bool(self.kept or self.ledger.steps)
 
     @property
     def measuring(self) -> bool:
-        """The coming step is measured."""
+        """Whether the coming step is measured."""
         return bool(self.watch.handles)
 
     def _ready(self) -> None:
@@ -195,7 +199,7 @@ class Probe:
                 self.before = [torch.empty(0) if weight is None else torch.empty_like(weight) for weight in self.weights]
             self.moved = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
             with torch.no_grad():
-                # Each measured while its copy is still in the cache.
+                # Each weight is squared while its copy is still in the cache.
                 self.weight_squares = [
                     float("nan") if w is None else square_sum(b.copy_(w))
                     for b, w in zip(self.before, self.weights, strict=True)
@@ -207,22 +211,22 @@ class Probe:
         self.stepping = None
         overflow = getattr(optimizer, "found_inf", None)
         if overflow is not None and bool(overflow):
-            # A fused optimiser under a gradient scaler: it was called, and left the weights alone.
+            # Under a gradient scaler a fused optimiser is called after an overflow too, but leaves the weights alone.
             self.watch.clear()
             return
         if self.measuring:
             if self.watch.passes:
                 self._finish()
             elif self._began:
-                # No backward pass since the last step: another optimiser's step of the same iteration.
+                # There was no backward pass since the last step, so this is another optimiser's step in the same iteration.
                 return
             elif not self.compiled and any(w is not None and w.grad is not None for w in self.weights):
-                # Nothing passed the hooks: the step itself may have been compiled, and is measured from the next one on.
+                # There are gradients, but none passed the hooks: the whole step may be compiled. The next one is measured.
                 self.compiled = True
                 torch.compiler.set_stance("force_eager")
             self.watch.clear()
         elif self.stepped and id(optimizer) not in self.stepped:
-            # Another optimiser's step of the same iteration.
+            # This is another optimiser's step in the same iteration.
             self.stepped.add(id(optimizer))
             return
         self.stepped = {id(optimizer)}
@@ -233,7 +237,7 @@ class Probe:
         return any(id(parameter) in self.owned for group in optimizer.param_groups for parameter in group["params"])
 
     def _finish(self) -> None:
-        """Enters a step's numbers as they are into the ledger."""
+        """Appends the raw numbers of the finished step to the ledger."""
         watch, meters, ledger = self.watch, self.watch.meters, self.ledger
         scalars = [
             *[meter.delta for meter in meters],
@@ -258,7 +262,7 @@ class Probe:
 
     @torch.no_grad()
     def _slow_numbers(self) -> list[Scalar]:
-        """What else is asked for, in the order of the ledger's names."""
+        """The numbers of weights, updates and whatever else was asked for, in the order of the ledger's names."""
         meters = self.watch.meters
         changed = [
             square_sum(before.sub_(weight)) if weight is not None and id(weight) in self.moved else float("nan")
@@ -276,10 +280,10 @@ class Probe:
         return numbers
 
     def _of_all(self, scalars: Sequence[Scalar], uses: Sequence[float]) -> tuple[list[Scalar], list[float]]:
-        """With the sums over samples added up over the processes; a layer may be used in some of them only."""
+        """Adds up the sums over samples over all processes. A layer may be used in some of the processes only."""
         numbers = gather(scalars)
         chosen = np.repeat([name in SHARED for name in self.ledger.names], len(self.weights))[: len(numbers)]
-        # Where a process has no sum, another may.
+        # Another process may have a sum that this one lacks.
         known = ~np.isnan(numbers[chosen])
         total = torch.from_numpy(np.where(known, numbers[chosen], 0.0)).to(self.device)
         most = torch.from_numpy(np.append(known.astype(np.float64), uses)).to(self.device)
@@ -290,8 +294,10 @@ class Probe:
         return list(numbers), most_uses.tolist()
 
     def _look_at_symmetry(self) -> None:
-        """Units with the same weights are told apart by their gradients, where those differ (a residual block that starts at
-        zero): looked at on the first step, for the layers in question."""
+        """Checks on the first step whether units with the same weights also get the same gradients.
+
+        If their gradients differ (a residual block that starts at zero), the units will not stay the same.
+        """
         if self._began:
             return
         for meter, weight in zip(self.watch.meters, self.weights, strict=True):
@@ -312,7 +318,7 @@ class Probe:
         self.ledger.settle(self.kept, [position[m] for m in self.columns], [m.shape.centre for m in meters])
 
     def _dead(self) -> list[float]:
-        """The fraction of each layer's units that have long been silent; NaN without an activation."""
+        """The fraction of dead units in each layer, as `Silence` counts them; NaN for a layer without an activation."""
         meters = self.watch.meters
         samples = max((m.samples * self.watch.passes // m.uses for m in meters if m.activations), default=0)
         return self.silence.dead([m.activations.peak if m.activations else None for m in meters], samples, self.device)

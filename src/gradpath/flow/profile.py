@@ -18,11 +18,11 @@ class LayerFlow:
     """One layer on one batch; None where there is nothing to measure.
 
     sigma_w2, sigma_b2: fan_in * Var(W), Var(b). q: mean square of the pre-activations h.
-    delta: root mean square over samples of |dLoss_i/dh|, Loss_i the sample's own loss.
-    weight_grad_norm, bias_grad_norm, weight_norm: |dLoss/dW|, |dLoss/db|, |W|, Loss the batch's mean.
-    activation_mean, activation_variance, saturated, dead: of the layer's activations, as `Probe` measures them; here a dead
-    unit is zero on the whole batch. correlation: cosine of h of the first two samples.
-    symmetric: all rows of W are the same, and those of its gradient, so that all units stay the same.
+    delta: root mean square over samples of |dLoss_i/dh|, where Loss_i is the sample's own loss.
+    weight_grad_norm, bias_grad_norm, weight_norm: |dLoss/dW|, |dLoss/db|, |W|, where Loss is the mean over the batch.
+    activation_mean, activation_variance, saturated, dead: the layer's activations as `Probe` measures them, except that a
+    unit is dead here if it is zero on the whole batch. correlation: cosine between h of the first two samples.
+    symmetric: all rows of W are the same, and so are all rows of its gradient; all units therefore stay the same.
     """
 
     layer: str
@@ -43,7 +43,7 @@ class LayerFlow:
 
 
 def measure(network: MLP, objective: Objective, batch: Batch) -> list[LayerFlow]:
-    """The profile of `network` as it stands, first hidden layer first. Weights, gradients and statistics are left alone."""
+    """The profile of `network` as it is, first hidden layer first. Weights, gradients and statistics stay as they are."""
     linears = network.linears
     parameters = [p for linear in linears for p in (linear.weight, linear.bias)]
     scales = [scales_of(linear) for linear in linears]
@@ -90,7 +90,7 @@ def scales_of(linear: nn.Linear) -> tuple[float, float, bool]:
 
 
 def rows_are_equal(grad: Tensor) -> bool:
-    """All rows the same, up to the rounding of float32."""
+    """Whether all rows are the same, up to the rounding of float32."""
     return bool((grad - grad[:1]).abs().max() <= 1e-4 * grad.abs().max())
 
 

@@ -1,4 +1,4 @@
-"""The quantities of a record: their names, and how they follow from the numbers that a step collects."""
+"""The quantities of a record: their names, and how they are computed from the raw numbers that a step collects."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,23 +12,25 @@ GRADIENTS = ["delta", "delta_second_moment", "delta_rms"]
 WEIGHTS = ["weight_grad_norm", "bias_grad_norm", "weight_norm", "weight_grad_ratio", "update_ratio"]
 ACTIVATIONS = ["activation_mean", "activation_variance", "saturated", "dead"]
 
-# What a step collects of every layer: always, and on those steps on which weights and activations are read as well.
-# Squares of the gradients at h, samples, entries of h; squares of dW, db, clipped dW.
+# The raw numbers that a measured step collects for every layer. Every measured step collects FAST and CLIPPED; SLOW and SEEN
+# come only from steps on which weights and activations are read as well.
+# FAST: squares of the gradients at h, samples, entries of h, squares of dW and of db. CLIPPED: squares of the clipped dW.
 FAST = ["delta", "samples", "entries", "grad", "bias"]
 CLIPPED = ["clipped"]
-# Squares of W and of its change; sums over activations about phi(0).
+# SLOW: squares of W and of its change. SEEN: sums over activations, taken about phi(0).
 SLOW = ["weight", "changed"]
 SEEN = ["total", "squares", "outputs", "saturated"]
-# Sums over samples, which processes that share a batch add up.
+# Sums over samples; processes that share a batch add them up.
 SHARED = frozenset(["delta", "samples", "entries", *SEEN])
 
 
 @dataclass(slots=True)
 class Step:
-    """The numbers of one step as they came: scalars, one after the other for all layers, of the first of `Ledger.names`.
+    """The raw numbers of one step.
 
-    passes: backward passes that the loss is divided by. scale: 1 / the gradient scaler's. uses: of each layer in a
-    pass.
+    number: the step's number. passes: backward passes that the loss is divided by. scale: 1 / the gradient scaler's scale.
+    uses: how often a pass uses each layer, (L,).
+    scalars: L numbers, one per layer, for each of `Ledger.names` in turn; a step without SLOW numbers has the first only.
     """
 
     number: int
@@ -39,14 +41,15 @@ class Step:
 
 
 class Ledger:
-    """Keeps the numbers of measured steps, and reckons with many of them at once: a step waits for no arithmetic, and for no
-    device.
+    """Keeps the raw numbers of measured steps and computes quantities for many steps at once.
+
+    A step therefore waits neither for arithmetic nor for a device.
 
     Args:
         asked: quantities beside gradients and weights: "clipped", "activations", "correlation", "rank".
     """
 
-    # Steps that wait at most; on a device each of their numbers is a small tensor.
+    # At most this many steps wait; on a device each of their numbers is a small tensor.
     MOST = 64
 
     def __init__(self, asked: Sequence[str]) -> None:
@@ -62,8 +65,8 @@ class Ledger:
         """Adds a row per step to `record` and forgets the steps.
 
         Args:
-            order: the layers' positions in `Step.scalars`, column by column.
-            centres: phi(0) of each layer's activation, (L,).
+            order: for each column of `record`, the position of its layer in `Step.scalars`.
+            centres: phi(0) of each layer's activation, (L,), in the order of `Step.scalars`.
         """
         if not self.steps:
             return
@@ -93,13 +96,17 @@ class Ledger:
 
 
 def _reckon(read: dict[str, Matrix], passes: Matrix, scale: Matrix, uses: Matrix, centres: Matrix) -> dict[str, Matrix]:
-    """Every quantity, (S, L) each, of S steps, from (S, L) each of `Ledger.names`; passes and scale (S, 1)."""
+    """Every quantity of S steps, (S, L) each.
+
+    Args:
+        read: a matrix (S, L) for each of `Ledger.names`. passes, scale: (S, 1). uses: (S, L). centres: (L,).
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         delta2 = read["delta"] * (passes * scale) ** 2
-        # A layer used several times counts as one with all its uses' units.
+        # A layer used several times counts as one layer that has the units of all its uses.
         moment = delta2 * uses / read["samples"]
         norm, weight = np.sqrt(read["grad"]) * scale, read["weight"]
-        # There is no ratio to weights of zero.
+        # A ratio to weights of zero is NaN, not infinite.
         nonzero = np.where(weight > 0, weight, np.nan)
         rows = {
             "delta": np.sqrt(moment),

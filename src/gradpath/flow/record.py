@@ -1,4 +1,4 @@
-"""The record of a run: every measured quantity as a matrix of steps x layers, kept in `flow.npz`."""
+"""The record of a run: a matrix of steps x layers for every measured quantity, kept in `flow.npz`."""
 
 import json
 from collections.abc import Mapping
@@ -15,12 +15,15 @@ Matrix = npt.NDArray[np.float64]
 
 
 class Record:
-    """Rows are appended while a run goes on and saved as a whole.
+    """Grows by a row per measured step while a run goes on, and is saved as a whole.
 
-    `flow.npz`, readable with numpy alone: `layer` (L,) names, first hidden layer first; `step` (S,) optimiser steps done
-    before the measurement; a float64 matrix (S, L) per quantity, NaN where it was not measured, inf where it was not finite;
-    `theory_<quantity>` (L,) and `theory_<quantity>_band` (2, L), what theory predicts of step 0; `seeds_<quantity>_band`
-    (2, L), lowest and highest at step 0 over networks of other seeds; `verdict`, a JSON text.
+    `flow.npz` is readable with numpy alone and holds:
+        layer: (L,), the layers' names, first hidden layer first.
+        step: (S,), optimiser steps done before the measurement.
+        <quantity>: (S, L) in float64, NaN where it was not measured, inf where it was not finite.
+        theory_<quantity>, theory_<quantity>_band: (L,) and (2, L), what theory predicts for step 0.
+        seeds_<quantity>_band: (2, L), lowest and highest value at step 0 over networks of other seeds.
+        verdict: a JSON text.
     """
 
     def __init__(self, layers: list[str], quantities: list[str]) -> None:
@@ -31,12 +34,12 @@ class Record:
         self.verdict: Mapping[str, Any] | None = None
 
     def add(self, step: int, values: Matrix) -> None:
-        """`values` (quantities, L) measured at `step`."""
+        """Appends the `values` (quantities, L) measured at `step`."""
         self.steps.append(step)
         self.rows.append(values)
 
     def row(self, index: int) -> dict[str, Matrix]:
-        """What was measured at one step, (L,) per quantity."""
+        """The values of the `index`-th measured step, (L,) per quantity."""
         return dict(zip(self.quantities, self.rows[index], strict=True))
 
     def matrix(self, quantity: str) -> Matrix:
@@ -45,7 +48,7 @@ class Record:
         return np.array([row[index] for row in self.rows]).reshape(len(self.rows), len(self.layers))
 
     def save(self, folder: Path) -> None:
-        """Writes `flow.npz` atomically; not compressed, which would take a hundred times as long."""
+        """Writes `flow.npz` atomically, uncompressed: compressing would take a hundred times as long."""
         block = np.array(self.rows).reshape(len(self.steps), len(self.quantities), len(self.layers))
         content: dict[str, npt.NDArray[Any]] = {"layer": np.array(self.layers), "step": np.array(self.steps, dtype=np.int64)}
         content |= {name: block[:, index] for index, name in enumerate(self.quantities)}
@@ -55,7 +58,7 @@ class Record:
         write_atomically(folder / FILE, lambda file: np.savez(file, **content))  # type: ignore[arg-type]
 
     def continue_from(self, folder: Path, step: int) -> None:
-        """Takes over what `folder` holds of the steps before `step`: a resumed run measures the later ones again."""
+        """Takes over the rows before `step` from the record in `folder`; a resumed run measures the later steps again."""
         if not (folder / FILE).is_file():
             return
         saved = load(folder)

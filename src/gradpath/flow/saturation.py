@@ -1,4 +1,4 @@
-"""What the probe needs to know of an activation: where it saturates, and whether it can be negative."""
+"""What the probe needs to know about an activation: where it saturates, and whether it can be negative."""
 
 from dataclasses import dataclass
 
@@ -9,13 +9,16 @@ from gradpath.model.network import ACTIVATION_MARK
 
 # Modules of torch.nn.modules.activation that mix a layer's units instead of acting on each by itself.
 NOT_ELEMENTWISE = (nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax, nn.Softmax2d, nn.Softmin, nn.GLU)
-# An output this close to a bound, in units of half the range, is saturated: |tanh| > 0.97.
+# An output is saturated if it lies this close to a bound, in units of half the range: |tanh| > 0.97.
 SATURATED = 0.03
 
 
 @dataclass(frozen=True)
 class Shape:
-    """centre: phi(0). low, high: the bounds, None where either side has none. nonnegative: phi >= 0 everywhere."""
+    """The features of an activation phi.
+
+    centre: phi(0). low, high: the bounds, both None unless phi is bounded on both sides. nonnegative: phi >= 0 everywhere.
+    """
 
     centre: float = 0.0
     low: float | None = None
@@ -24,11 +27,11 @@ class Shape:
 
     @property
     def total_is_peak(self) -> bool:
-        """The sum of all outputs about the centre is the sum of the units' sums, which tell of dead units."""
+        """Whether the units' sums, which are taken to find dead units, add up to the sum of all outputs about the centre."""
         return self.nonnegative and not self.centre
 
     def saturated(self, outputs: Tensor) -> Tensor | None:
-        """How many entries lie within 3 % of half the range of a bound, 0-d; None for an unbounded activation."""
+        """The number of entries within 3 % of half the range of a bound, a 0-d tensor; None for an unbounded activation."""
         if self.low is None or self.high is None:
             return None
         middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
@@ -38,7 +41,7 @@ class Shape:
 
 
 def is_activation(module: nn.Module) -> bool:
-    """An elementwise activation: torch's own, or one that says so with an attribute `is_activation`."""
+    """Whether a module is an elementwise activation: torch's own, or one marked by an attribute `is_activation`."""
     if getattr(module, ACTIVATION_MARK, False):
         return True
     return type(module).__module__ == "torch.nn.modules.activation" and not isinstance(module, NOT_ELEMENTWISE)
@@ -46,12 +49,15 @@ def is_activation(module: nn.Module) -> bool:
 
 @torch.no_grad()
 def shape_of(activation: nn.Module) -> Shape:
-    """Found by trying it out; that of an unbounded one where it takes only inputs of a certain shape (PReLU per unit)."""
+    """The shape of an activation, found by trying it out.
+
+    An activation that takes only inputs of a certain shape (PReLU per unit) is treated as unbounded.
+    """
     training = activation.training
     parameter = next(activation.parameters(), torch.zeros(()))
     activation.training = False
     try:
-        # `forward` itself: hooks of the user are none of our business.
+        # `forward` is called directly, so that the user's hooks do not run.
         far = activation.forward(torch.tensor([-1e6, -1e5, 0.0, 1e5, 1e6]).to(parameter)).tolist()
         lowest = activation.forward(torch.linspace(-20, 20, 4001).to(parameter)).min().item()
     except (RuntimeError, ValueError):

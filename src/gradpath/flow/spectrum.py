@@ -1,4 +1,4 @@
-"""What needs a pass or a decomposition of its own: correlations, ranks, the Jacobian's singular values."""
+"""Measurements that need a pass or a decomposition of their own: correlations, ranks, the Jacobian's singular values."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ from gradpath.flow.record import Matrix
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
-    """A forward pass in training mode after which buffers (BatchNorm's averages), generators and mode are as before."""
+    """Keeps `model` in training mode; afterwards buffers (BatchNorm's averages), generators and mode are as before."""
     was_training = {module: module.training for module in model.modules()}
     buffers = [buffer.clone() for buffer in model.buffers()]
     devices = sorted({parameter.device.index or 0 for parameter in model.parameters() if parameter.is_cuda})
@@ -29,24 +29,26 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
 
 
 def cosine(h: Tensor) -> float:
-    """The cosine of the pre-activations of a batch's first two samples, h (batch, ...), in float64."""
+    """The cosine between the pre-activations of a batch's first two samples, in float64; `h` is (batch, ...)."""
     first, second = h[0].detach().double().flatten(), h[1].detach().double().flatten()
     return float(first @ second / (first.norm() * second.norm()))
 
 
 @torch.no_grad()
 def cosines(model: nn.Module, linears: Sequence[nn.Linear], inputs: Tensor) -> list[float]:
-    """The cosine of the first two inputs at every layer, (L,): Poole et al. 2016's c, with sigma_b and mean included.
+    """The cosine between the first two inputs at every layer, (L,): c of Poole et al. 2016, with sigma_b and mean included.
+
+    NaN for a layer that is not called.
 
     Args:
-        inputs: (batch, ...) with two samples at least; BatchNorm normalises over all of them.
+        inputs: (batch, ...) with at least two samples; BatchNorm normalises over all of them.
     """
     found: dict[nn.Linear, float] = {}
     hooks = [m.register_forward_hook(lambda m, _x, h: found.__setitem__(m, cosine(h))) for m in linears]
     parameter = next(model.parameters())
     try:
         with undisturbed(model):
-            # Tokens stay whole numbers.
+            # Token ids must stay integers.
             model(inputs.to(parameter) if inputs.is_floating_point() else inputs.to(parameter.device))
     finally:
         for hook in hooks:
@@ -56,15 +58,15 @@ def cosines(model: nn.Module, linears: Sequence[nn.Linear], inputs: Tensor) -> l
 
 @torch.no_grad()
 def ranks(weights: Sequence[Tensor | None]) -> list[float]:
-    """The numerical rank of each matrix, (L,), with numpy's tolerance sigma_max * max(shape) * eps."""
+    """The numerical rank of each matrix, (L,), NaN for None, with numpy's tolerance sigma_max * max(shape) * eps."""
     return [float("nan") if w is None else float(torch.linalg.matrix_rank(w)) for w in weights]
 
 
 def jacobian_singular_values(model: nn.Module, inputs: Tensor, samples: int = 4) -> Matrix:
     """Singular values of d output_i / d input_i at each of the first `samples` inputs: (samples, min(out, in)), descending.
 
-    In training mode on the whole batch, so that BatchNorm does what it does in training (Pennington et al. 2017, eq. 1, from
-    the input to the output layer).
+    The model runs in training mode on the whole batch, so that BatchNorm does what it does in training (Pennington et al.
+    2017, eq. 1, from the input to the output layer).
     """
     parameter = next(model.parameters())
     with undisturbed(model), torch.enable_grad():

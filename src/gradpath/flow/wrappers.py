@@ -1,4 +1,4 @@
-"""What stands around a model: compiled code, processes that share its batches."""
+"""What may be wrapped around a model: `torch.compile`, and DistributedDataParallel, whose processes share the batches."""
 
 import sys
 
@@ -16,16 +16,16 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def is_compiled(model: nn.Module) -> bool:
-    """From outside, or by `module.compile()`."""
+    """Whether the model is compiled: by a wrapper around it, or by `module.compile()`."""
     return unwrapped(model) is not model or any(module._compiled_call_impl is not None for module in model.modules())
 
 
 def anything_compiled() -> bool:
-    """Dynamo has compiled something in this process: it may be what calls the model."""
+    """Whether Dynamo has compiled anything in this process; that may be the code that calls the model."""
     dynamo = sys.modules.get("torch._dynamo.utils")
     return bool(dynamo and sum(dynamo.counters["frames"].values()))
 
 
 def is_distributed(model: nn.Module) -> bool:
-    """DistributedDataParallel itself, or inside `torch.compile`'s wrapper."""
+    """Whether the model is a DistributedDataParallel, itself or inside `torch.compile`'s wrapper."""
     return isinstance(getattr(model, "_orig_mod", model), DistributedDataParallel)
