@@ -1,4 +1,4 @@
-"""What a network is made of, as far as its gradients care."""
+"""What a network is made of, as far as it matters to gradients."""
 
 from dataclasses import dataclass
 
@@ -14,11 +14,13 @@ NORMS = {nn.modules.batchnorm._BatchNorm: "BatchNorm", nn.LayerNorm: "LayerNorm"
 
 @dataclass(frozen=True)
 class Anatomy:
-    """What a network is made of, as far as its gradients care.
+    """What a network is made of, as far as it matters to gradients.
 
-    activation: of the hidden layers, in float64 on the CPU; None where no activation module was found (there is none, or it
-    is a function called in `forward`), or one that takes only inputs of a certain shape. name: its name. norm: "BatchNorm",
-    "LayerNorm", "RMSNorm" or None. after: the normalisation stands behind the activation.
+    activation: that of the hidden layers, in float64 on the CPU. It is None if no activation module was found (there is
+        none, or it is a function called in `forward`), or if it takes only inputs of a certain shape.
+    norm: "BatchNorm", "LayerNorm", "RMSNorm" or None.
+    after: whether the normalisation comes after the activation.
+    name: the activation's name.
     """
 
     activation: nn.Module | None = None
@@ -41,7 +43,7 @@ def anatomy(model: nn.Module) -> Anatomy:
 
 
 def _for_theory(activation: nn.Module) -> nn.Module | None:
-    """A copy for the integrals of theory, None where it does not take a vector of any length (PReLU per unit)."""
+    """A copy for theory's integrals; None if the activation does not take vectors of any length (PReLU per unit)."""
     copy = in_float64(activation)
     try:
         copy(torch.zeros(3, dtype=torch.float64))

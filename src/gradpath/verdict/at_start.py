@@ -1,4 +1,4 @@
-"""What is wrong with a network, why, and what to type: few words, the cause first."""
+"""Findings at the start: what is wrong with a network, why, and what to type, in few words, the cause first."""
 
 from collections.abc import Sequence
 from math import isfinite, log
@@ -14,20 +14,22 @@ from gradpath.verdict.anatomy import Anatomy
 from gradpath.verdict.findings import MOST, Finding
 from gradpath.verdict.remedies import RELU, RELU_AND_HE, Remedy, critical, critical_without_norm, shallower
 
-# The largest sigma_w^2 of the standard schemes, tanh's gain squared and He's among them; beyond, the activation is at fault.
+# No standard scheme, tanh's gain squared and He's included, draws a larger sigma_w^2. If one is needed, the activation is at
+# fault.
 STANDARD_SCALE = 4.0
-# sigma_w^2 where no critical one is known: He's.
+# He's sigma_w^2, used if no critical one is known.
 DEFAULT = 2.0
-# Two sigma_w^2 closer than this are the same. Inputs as long as these shares of the average stand for all of them.
+# Two sigma_w^2 count as one if their ratio is closer than ALIKE to 1. Inputs with LENGTHS times the average |x|^2 stand
+# for all inputs.
 ALIKE, LENGTHS = 0.03, (0.5, 1.0, 1.5)
-# Of a layer's activations; a network that trains well stays far below.
+# Largest fraction of saturated activations and of dead units in a layer; a network that trains well stays far below.
 SATURATED, DEAD = 0.6, 0.9
-# 1 - correlation of two inputs that differed by more than DIFFERENT.
+# Two inputs collapse if 1 - correlation is at least DIFFERENT in the first hidden layer and below COLLAPSED in the last.
 COLLAPSED, DIFFERENT = 1e-3, 1e-2
 
 
 class Layer(layers.Layer, Protocol):
-    """What is asked of a row of a profile, as `LayerFlow` has it."""
+    """The fields of a profile's row that findings read; `LayerFlow` has them."""
 
     @property
     def q(self) -> float: ...
@@ -44,7 +46,7 @@ class Layer(layers.Layer, Protocol):
 
 
 def findings_at_start(kind: str | None, rate: float | None, profile: Sequence[Layer], network: Anatomy) -> list[Finding]:
-    """What the initialised network suffers from, the cause first; nothing for a healthy one.
+    """What the initialised network suffers from, the cause first; an empty list for a healthy one.
 
     Args:
         kind: "vanishing", "exploding", "healthy" or None. rate: the factor of |delta| per layer towards the input.
@@ -70,7 +72,7 @@ def findings_at_start(kind: str | None, rate: float | None, profile: Sequence[La
 
 
 def _cause(kind: str, rate: float | None, hidden: Sequence[Layer], network: Anatomy) -> tuple[str, str, Remedy]:
-    """Cause, reason and remedy of a gradient that vanishes or explodes."""
+    """The cause, the reason and the remedy for a gradient that vanishes or explodes."""
     depth, width = len(hidden), hidden[-1].width
     if network.norm and kind == "exploding" and (network.norm == "BatchNorm" or network.after):
         why = f"{network.norm} over {depth} layers multiplies it at every one"
@@ -94,15 +96,16 @@ def _cause(kind: str, rate: float | None, hidden: Sequence[Layer], network: Anat
 
 
 def _drawn(hidden: Sequence[Layer]) -> float:
-    """sigma_w^2 of the network as it is."""
+    """sigma_w^2 of the network as it is, read at its middle hidden layer."""
     return hidden[len(hidden) // 2].sigma_w2
 
 
 def _needed(rate: float | None, hidden: Sequence[Layer], network: Anatomy) -> float | None:
-    """The critical sigma_w^2 of this depth, None where there is none.
+    """The critical sigma_w^2 for this depth, None if there is none.
 
-    Of an activation that cannot be seen that at which the measured rate would be 1, were phi' to stay what it is (|delta|^2
-    grows by sigma_w^2 D); He's 2 where it is more: as activations grow most slopes grow too.
+    For an activation that cannot be seen it is estimated: the sigma_w^2 at which the measured rate would be 1 if phi' stayed
+    as it is (|delta|^2 grows by sigma_w^2 D). An estimate from 2 to STANDARD_SCALE becomes He's 2, because most slopes grow
+    as activations grow.
     """
     if network.activation is None:
         estimate = _drawn(hidden) / rate**2 if rate and isfinite(rate) else 2.0
@@ -114,7 +117,7 @@ def _needed(rate: float | None, hidden: Sequence[Layer], network: Anatomy) -> fl
 
 
 def _theory_agrees(kind: str, hidden: Sequence[Layer], activation: nn.Module) -> bool:
-    """A wide network of these scales would be as sick, within a factor of 10 of the limits: it is not bad luck."""
+    """Whether a wide network of these scales would be as sick, up to a factor of 10 (then it is not bad luck)."""
     try:
         _, (ratio, *_) = average_path(activation, hidden, [share * _input_norm(hidden[0]) for share in LENGTHS])
     except (RuntimeError, OverflowError):
@@ -130,7 +133,7 @@ def _input_norm(first: Layer) -> float:
 
 
 def _trainable_depth(hidden: Sequence[Layer]) -> int:
-    """The depth at which what was measured would have stayed within a factor of 10."""
+    """The depth over which |delta| changes by a factor of 10 at the measured rate, at least 2."""
     ends = hidden[0].delta, hidden[-1].delta
     if not all(isfinite(end) and end > 0 for end in ends):
         return 2

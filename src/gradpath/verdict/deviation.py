@@ -1,4 +1,4 @@
-"""Does what is measured stray from theory further than chance would take it?"""
+"""Does a measurement differ from theory by more than chance explains?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,16 +9,16 @@ import numpy as np
 from gradpath.theory.prediction import Prediction
 from gradpath.verdict.gradient_class import step_weights
 
-# A band this wide, as a logarithm, says nothing: theory to first order in 1 / n has broken down.
+# A band whose half-width in the log of the rate exceeds this says nothing: theory to first order in 1 / n has broken down.
 LARGEST = 2.0
 
 
 @dataclass(frozen=True)
 class Deviation:
-    """Factor of |delta| per layer towards the input, measured and predicted.
+    """The factor of |delta| per layer towards the input, measured and predicted.
 
-    measured: geometric mean over the draws; lowest, highest: of them. theory: where at least 95 of 100 networks are.
-    outside: the mean is not there.
+    measured: geometric mean over the draws. lowest, highest: the extremes of the draws. draws: how many there are.
+    theory: the range that holds at least 95 of 100 networks. outside: whether the mean lies outside that range.
     """
 
     measured: float
@@ -38,7 +38,7 @@ class Deviation:
         return f"measured {_shown(self.measured)} per layer{spread}, theory {low} to {high}: {where}"
 
     def as_dict(self) -> dict[str, object]:
-        """As `result.json` has it."""
+        """The form in `result.json`."""
         return {
             "measured": self.measured,
             "seeds": [self.lowest, self.highest],
@@ -50,9 +50,13 @@ class Deviation:
 
 
 def deviation(draws: Sequence[Sequence[float]], predicted: Prediction) -> Deviation | None:
-    """Of |delta| per hidden layer, first one first, of networks drawn alike; None where there is no rate to compare.
+    """Compares networks drawn alike with theory; None if there is no rate to compare.
 
     The rate is that of a straight line through log |delta|, as in the verdict.
+
+    Args:
+        draws: |delta| per hidden layer, first layer first, for each network.
+        predicted: theory's prediction for these networks.
     """
     measured, expected = np.array(draws, dtype=np.float64), np.array([row.delta for row in predicted.layers])
     if predicted.steps is None or measured.shape[1] < 2:
@@ -62,7 +66,7 @@ def deviation(draws: Sequence[Sequence[float]], predicted: Prediction) -> Deviat
     weights = step_weights(len(expected))
     rates = [float(weights @ -np.diff(np.log(row))) for row in measured]
     center = float(weights @ -np.diff(np.log(expected)))
-    # Steps and shifts are those of |delta|^2.
+    # Steps and shifts are those of |delta|^2, hence the division by 2.
     margin = (1.96 * float(weights @ predicted.steps @ weights) ** 0.5 + float(np.abs(weights) @ predicted.shifts)) / 2
     if not all(map(isfinite, (*rates, center, margin))) or margin > LARGEST:
         return None

@@ -1,4 +1,4 @@
-"""The first NaN or Inf of a run: at which step, in which layer, of which quantity."""
+"""The first NaN or Inf of a run: its step, its layer and its quantity."""
 
 from dataclasses import dataclass
 
@@ -24,9 +24,10 @@ class Divergence:
 
 
 def first_not_finite(record: Record) -> Divergence | None:
-    """The first quantity that was not finite among what a probe measured, or None: forwards through the layers, then back.
+    """The first quantity in a probe's record that was not finite, or None.
 
-    A record holds inf for it; NaN only says that nothing was measured.
+    Within a step the search goes forwards through the layers, then back. A record holds inf for what was not finite; NaN
+    only says that nothing was measured.
     """
     order = [("weight_norm", "weight", 1), ("activation_variance", "activation", 1)]
     order += [("delta", "delta", -1), ("weight_grad_norm", "weight gradient", -1)]
@@ -45,8 +46,11 @@ def first_not_finite(record: Record) -> Divergence | None:
 
 @torch.no_grad()
 def locate(network: MLP, batch: Batch, step: int) -> Divergence:
-    """The first quantity that is not finite: weights and pre-activations in the order of the forward pass, then the loss,
-    then the gradients in the order of the backward pass."""
+    """The first quantity of a network that is not finite.
+
+    The search goes through weights, pre-activations and activations in the order of the forward pass, then through the loss
+    and the gradients in the order of the backward pass.
+    """
     names = [layer_name(i, len(network.blocks)) for i in range(len(network.blocks))]
     x = batch.inputs.flatten(1)
     for name, block, linear in zip(names, network.blocks, network.linears, strict=True):
@@ -59,7 +63,7 @@ def locate(network: MLP, batch: Batch, step: int) -> Divergence:
             return Divergence(step, name, "activation")
     for name, linear in reversed(list(zip(names, network.linears, strict=True))):
         if any(p.grad is not None and not _is_finite(p.grad) for p in linear.parameters()):
-            # The gradient of the output layer comes straight from the loss.
+            # The output layer's gradient comes straight from the loss, so the loss is named.
             return Divergence(step, name, "loss" if name == "output" else "weight gradient")
     return Divergence(step, names[-1], "loss")
 

@@ -1,4 +1,4 @@
-"""The verdict on a record: what a network suffered from, told from the numbers of its training in anybody's loop."""
+"""The verdict on a record: what a network suffered from, judged by what was measured while any loop trained it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,15 +16,15 @@ from gradpath.verdict.gradient_class import read
 from gradpath.verdict.remedies import Remedy
 from gradpath.verdict.verdict import verdict
 
-# A record does not know the rate.
+# A record does not hold the learning rate, so no number can be named.
 SMALLER_RATE = Remedy("optimizer.lr=...", "a smaller learning rate")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """What a record does not say of its layers.
+    """What a record does not say about a layer.
 
-    sigma_w2, sigma_b2, symmetric: at the start, as `profile.scales_of` has them.
+    width: number of units. sigma_w2, sigma_b2, symmetric: at the start, as `profile.scales_of` returns them.
     """
 
     width: int
@@ -34,11 +34,13 @@ class Layer:
 
 
 def diagnose(model: nn.Module, record: Record, layers: Sequence[Layer]) -> dict[str, Any]:
-    """What the first measured step says, and as `end` the last, as `Verdict.as_dict` has them, with remedies in PyTorch's
-    words; `diverged`: where NaN or Inf came first, or None.
+    """The verdict on the first measured step, with the reading of the last one as `end`.
+
+    It has the form of `Verdict.as_dict`, with remedies in PyTorch's words, and `diverged`: where NaN or Inf came first, or
+    None.
 
     Args:
-        layers: of the record's columns.
+        layers: one for each column of the record.
     """
     used = _reached(record, 0)
     found = verdict([_first(record, index, layers[index]) for index in used], anatomy(model))
@@ -54,12 +56,12 @@ def diagnose(model: nn.Module, record: Record, layers: Sequence[Layer]) -> dict[
 
 
 def _reached(record: Record, row: int) -> list[int]:
-    """The columns of the layers through which a gradient came."""
+    """The columns of the layers that a gradient reached in row `row` of the record."""
     return np.flatnonzero(~np.isnan(record.row(row)["delta"])).tolist() if record.steps else []
 
 
 def _first(record: Record, index: int, layer: Layer) -> LayerFlow:
-    """One layer at the first measured step."""
+    """One layer at the first measured step, as a profile's row."""
     row = record.row(0)
 
     def value(name: str) -> float | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-# |delta| first / last hidden layer.
+# Limits of |delta| first / last hidden layer: below VANISHING it vanishes, above EXPLODING it explodes.
 VANISHING, EXPLODING = 1e-2, 1e2
 
 
@@ -16,9 +16,10 @@ class Reading:
     """How |delta| changes over the hidden layers.
 
     kind: "vanishing" below a ratio of 1e-2, "exploding" above 1e2, else "healthy"; None with fewer than two hidden layers,
-        and where no gradient arrives even at the last one (output weights of zero, a loss of zero).
-    ratio: |delta| first / last hidden layer. rate_per_layer: the factor of |delta| per layer towards the input, from a
-    straight line through log10 |delta|. interval: its 95 % confidence interval.
+        and if no gradient arrives even at the last one (output weights of zero, a loss of zero).
+    ratio: |delta| first / last hidden layer.
+    rate_per_layer: the factor of |delta| per layer towards the input, from a straight line through log10 |delta|.
+    interval: the 95 % confidence interval of the rate.
     """
 
     kind: str | None
@@ -27,13 +28,13 @@ class Reading:
     interval: tuple[float, float] | None = None
 
     def as_dict(self) -> dict[str, Any]:
-        """As `result.json` has it."""
+        """The form in `result.json`."""
         values = asdict(self)
         return {"class": values.pop("kind"), **values}
 
 
 def read(deltas: Sequence[float]) -> Reading:
-    """The reading of |delta| per hidden layer, first one first."""
+    """The reading of |delta| per hidden layer, first layer first."""
     delta = np.array(deltas, dtype=np.float64)
     if len(delta) < 2:
         return Reading(None)
@@ -53,11 +54,11 @@ def read(deltas: Sequence[float]) -> Reading:
 
 
 def slope_of(heights: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:
-    """Least-squares slope of a line over depth, and half the width of its 95 % interval (inf with fewer than 3 points).
+    """The least-squares slope of a line over depth, and half the width of its 95 % interval (inf with fewer than 3 points).
 
-    log |delta| is a sum of independent steps, one per layer (Hanin & Nica 2019), not a line with independent errors, for
-    which the textbook's interval would be far too narrow. The slope is a weighted sum of the steps, and its variance that
-    of a step times the sum of the squared weights.
+    log |delta| is a sum of independent steps, one per layer (Hanin & Nica 2019). It is not a line with independent errors,
+    so the textbook's interval would be far too narrow. The slope is a weighted sum of the steps, so its variance is that of
+    a step times the sum of the squared weights.
     """
     steps, of_steps = np.diff(heights), step_weights(len(heights))
     slope = float(of_steps @ steps)
@@ -74,7 +75,7 @@ def step_weights(points: int) -> np.ndarray[Any, np.dtype[np.float64]]:
 
 
 def student_t(degrees: int) -> float:
-    """The 97.5 % quantile of Student's t; to 0.2 % (Abramowitz & Stegun 1964, 26.7.5, exact for 1 and 2 degrees)."""
+    """The 97.5 % quantile of Student's t, within 0.2 % (Abramowitz & Stegun 1964, 26.7.5; exact for 1 and 2 degrees)."""
     if degrees == 1:
         return tan(pi * 0.475)
     if degrees == 2:

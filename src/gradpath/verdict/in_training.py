@@ -12,14 +12,15 @@ from gradpath.verdict.divergence import Divergence
 from gradpath.verdict.findings import MOST, Finding
 from gradpath.verdict.remedies import ONE_HIDDEN_LAYER, Remedy, learning_rate
 
-# A loss stands still when it fell by less than STILL since the first quarter of the run (by then the last bias has found the
-# classes' frequencies), and by less than LEARNT in all: one that has been learnt stands still too. Fewer steps tell nothing.
+# A loss stands still if it fell by less than STILL after the first quarter of the run (by then the last bias has found the
+# classes' frequencies), and by less than LEARNT in all, because a loss that was learnt stands still too. A run of
+# fewer than ENOUGH_STEPS steps tells nothing.
 STILL, LEARNT, ENOUGH_STEPS = 0.02, 0.2, 200
 # A loss whose last quarter lies this fraction above its first quarter has diverged.
 ROSE = 0.2
 # A healthy update is near 1e-3 of the weight; outside these limits the learning rate is at fault.
 SMALL_UPDATE, LARGE_UPDATE = 1e-5, 1e-1
-# More dead units than this, and than at the start by at least GREW.
+# Units died in training if more than this fraction is dead, and at least GREW more than at the start.
 DEAD, GREW = 0.5, 0.25
 
 
@@ -27,11 +28,11 @@ DEAD, GREW = 0.5, 0.25
 class Course:
     """How a run went.
 
-    diverged: where NaN or Inf came first, or None. losses: the training loss as logged, first to last. steps: done.
-    lr: the learning rate set. eps: that of an adaptive optimiser (Adam's epsilon), or None.
-    sizes: entries of each weight matrix, (L,).
-    record: the arrays of `flow.npz`, or None. layers: names of the hidden layers. dead: fraction of each one's units that
-    are zero on a whole batch, before and after (empty where the run broke down).
+    diverged: where NaN or Inf came first, or None. losses: the training loss as logged, first to last.
+    steps: optimiser steps done. lr: the learning rate set. eps: the epsilon of an adaptive optimiser like Adam, or None.
+    sizes: number of entries of each weight matrix, (L,). record: the arrays of `flow.npz`, or None.
+    layers: names of the hidden layers. dead: for each of them the fraction of units that are zero on a whole batch, before
+    and after training (after is empty if the run broke down). readings: the reading's kind before and after training.
     """
 
     diverged: Divergence | None
@@ -47,7 +48,7 @@ class Course:
 
 
 def findings_in_training(course: Course, at_start: Sequence[Finding]) -> list[Finding]:
-    """What a run suffered from, at most three: the cause that the start showed, what became of it, then the rest."""
+    """What a run suffered from, at most three findings: the cause that the start showed, what came of it, then the rest."""
     became = [
         _divergence(course, at_start),
         _flat(course, at_start),
@@ -83,7 +84,7 @@ def _rising(course: Course, at_start: Sequence[Finding]) -> Finding | None:
 
 
 def _small_updates(course: Course, at_start: Sequence[Finding]) -> Finding | None:
-    """Adam's step is lr g / (|g| + eps): once |g| is below eps, vanishing comes back (Kingma & Ba 2014, alg. 1)."""
+    """Adam's step is lr g / (|g| + eps): once |g| is below eps, the step vanishes with g (Kingma & Ba 2014, alg. 1)."""
     record = course.record
     if course.eps is None or record is None or not len(record["step"]):
         return None
@@ -137,7 +138,7 @@ def _dying(course: Course) -> Finding | None:
 
 
 def _strayed(course: Course) -> Finding | None:
-    """A gradient that training itself has taken out of balance, before anything was learnt."""
+    """A gradient that was healthy at the start, and that training itself spoilt before anything was learnt."""
     before, after = course.readings
     if before != "healthy" or after not in ("vanishing", "exploding") or not course.losses:
         return None
@@ -148,10 +149,10 @@ def _strayed(course: Course) -> Finding | None:
 
 
 def _root(at_start: Sequence[Finding]) -> tuple[str, Remedy] | None:
-    """Cause and remedy of what the start already showed."""
+    """The cause and the remedy that the start already showed, or None."""
     return (at_start[0].cause, at_start[0].remedy) if at_start else None
 
 
 def _tamed(course: Course) -> Remedy:
-    """A learning rate that is safe: a tenth, or what is usual where that is still more."""
+    """A safe learning rate: a tenth of the present one, but at most the usual one (1e-3 for Adam and its kin, else 1e-2)."""
     return learning_rate(float(f"{min(course.lr / 10, 1e-3 if course.eps is not None else 1e-2):.1g}"))

@@ -1,4 +1,4 @@
-"""`with probe(model)`: a training loop measured while it runs, and judged when it has ended."""
+"""`with probe(model)`: measures a training loop while it runs, and judges it when it has ended."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,21 +17,21 @@ class JudgingProbe(Probe):
     """A probe that says what its record means."""
 
     def verdict(self) -> dict[str, Any]:
-        """What the record says, as `of_record.diagnose` has it."""
+        """The verdict on the record, in the form of `of_record.diagnose`."""
         record = self.record
         return diagnose(self.model, record, [Layer(m.linear.out_features, *self.scales[m]) for m in self.columns])
 
 
 @contextmanager
 def probe(model: nn.Module, folder: str | Path | None = None, **options: Any) -> Iterator[JudgingProbe]:
-    """`with probe(model) as p:` around any training loop; `p.record` holds what was measured.
+    """Measures any training loop inside `with probe(model) as p:`; `p.record` holds what was measured.
 
     Args:
-        folder: keeps the record in `flow.npz` there, readable with numpy and by TensorBoard's Gradient Flow tab.
-        options: as `Probe` takes them: `every=10`, `inputs=batch`, `scaler=scaler`.
+        folder: the record is kept there in `flow.npz`, which numpy and TensorBoard's Gradient Flow tab can read.
+        options: the arguments of `Probe`, such as `every=10`, `inputs=batch`, `scaler=scaler`.
 
     Raises:
-        ValueError: as `Probe`; the folder holds a record.
+        ValueError: as for `Probe`, or the folder holds a record already.
         OSError: the folder cannot be made.
     """
     place = None if folder is None else Path(folder)

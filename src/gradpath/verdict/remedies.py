@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 from typing import Literal
 
-# The two ways to say a remedy.
+# The two wordings of a remedy.
 Words = Literal["overrides", "pytorch"]
 
 
 @dataclass(frozen=True)
 class Remedy:
-    """One change. overrides: what to add to the command line. pytorch: the same change in a loop of one's own."""
+    """One change. overrides: what to add to the command line. pytorch: the same change in a loop of your own."""
 
     overrides: str
     pytorch: str
@@ -26,7 +26,7 @@ def critical(sigma_w2: float) -> Remedy:
 
 
 def critical_without_norm(sigma_w2: float) -> Remedy:
-    """No normalisation, whose scale has to be chosen then."""
+    """No normalisation. The scale of the weights matters then, so they are drawn at the critical one."""
     drawn = f"nn.init.normal_(W, std=({sigma_w2:.3g} / W.shape[1]) ** 0.5)"
     return Remedy("norm=none init=critical", f"no normalisation, and {drawn}")
 

@@ -14,10 +14,10 @@ from gradpath.verdict.remedies import Words
 
 @dataclass(frozen=True)
 class Verdict:
-    """What is said of a network or of its training.
+    """The judgement on a network or on its training.
 
-    start: the reading at the first step. findings: none for a healthy network, three at most, the cause first.
-    deviation: measurement beside theory, None where they cannot be compared. end: the reading at the last step, or None.
+    start: the reading at the first step. findings: three at most, the cause first; none for a healthy network.
+    deviation: measurement compared with theory, None if they cannot be compared. end: the reading at the last step, or None.
     """
 
     start: Reading
@@ -26,7 +26,7 @@ class Verdict:
     end: Reading | None = None
 
     def as_dict(self, words: Words = "overrides") -> dict[str, Any]:
-        """As `result.json` has it: `class`, `ratio`, `rate_per_layer` and `interval` of the start, `findings`, `deviation`
+        """The form in `result.json`: `class`, `ratio`, `rate_per_layer` and `interval` of the start, `findings`, `deviation`
         and `end`."""
         return {
             **self.start.as_dict(),
@@ -37,7 +37,7 @@ class Verdict:
 
 
 def verdict(profile: Sequence[Layer], anatomy: Anatomy, deviation: Deviation | None = None) -> Verdict:
-    """What a profile at the start says.
+    """The verdict on a profile measured at the start.
 
     Args:
         profile: a row per layer, first hidden layer first, the output layer last.
