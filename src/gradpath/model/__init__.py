@@ -1,1 +1,1 @@
-"""The network and all that trains it: initialisation, objective, optimisers, schedules, the LightningModule."""
+"""The network and everything that trains it: initialisation, objective, optimisers, schedules, the LightningModule."""

@@ -1,7 +1,7 @@
 """Every initialisation, one short function each: `scheme(network, inputs, **options)` sets W and b in place.
 
-`inputs` is a batch of the run's data, (batch, in_features), for the schemes that look at it. The function that an
-`init` option names with `_target_` has this signature, a user's own too. sigma_w^2 = fan_in * Var(W).
+`inputs` is a batch of the run's data, (batch, in_features), for the schemes that look at it. Every function that an `init`
+option names with `_target_` has this signature, including a user's own. sigma_w^2 = fan_in * Var(W).
 """
 
 import pickle
@@ -95,9 +95,9 @@ def orthogonal(network: MLP, inputs: Tensor, gain: float | str = "auto", sigma_b
 
 
 def critical(network: MLP, inputs: Tensor, sigma_b2: float = 0.0) -> None:
-    """W ~ N(0, sigma_w^2 / fan_in) with the sigma_w^2 for which theory predicts no net growth of |delta| over the depth.
+    """W ~ N(0, sigma_w^2 / fan_in) with the sigma_w^2 at which theory predicts no net growth of |delta| over the depth.
 
-    The length map starts at the mean square of `inputs`. 1 where there is no hidden layer to balance.
+    The length map starts at the mean square of `inputs`. sigma_w^2 is 1 if there is no hidden layer to balance.
 
     Raises:
         ConfigError: no scale balances this activation.
@@ -116,8 +116,8 @@ def critical(network: MLP, inputs: Tensor, sigma_b2: float = 0.0) -> None:
 def lsuv(network: MLP, inputs: Tensor, tolerance: float = 0.1, max_passes: int = 10, sigma_b2: float = 0.0) -> None:
     """Layer-sequential unit variance (Mishkin & Matas 2016, algorithm 1).
 
-    Orthonormal W, then, layer by layer, W divided by the standard deviation of the layer's output on `inputs` until
-    |Var - 1| < tolerance, at most `max_passes` times.
+    W is drawn orthonormal. Then, layer by layer, W is divided by the standard deviation of the layer's output on `inputs`
+    until |Var - 1| < tolerance, at most `max_passes` times.
     """
     _fill(network, nn.init.orthogonal_, sigma_b2)
     x = inputs.flatten(1)
@@ -132,10 +132,13 @@ def lsuv(network: MLP, inputs: Tensor, tolerance: float = 0.1, max_passes: int =
 
 
 def resolve_gain(gain: float | str, activation: nn.Module | None) -> float:
-    """`gain` itself, or for "auto" the activation's: PyTorch's where it has one, else 1 / sqrt(V(1)).
+    """`gain` itself, or for "auto" the activation's gain: PyTorch's if it has one, else 1 / sqrt(V(1)).
 
     1 / sqrt(V(1)) keeps the second moment of a layer fed with unit-variance pre-activations (He et al. 2015 for any phi);
     for ReLU and LeakyReLU the two agree.
+
+    Raises:
+        ConfigError: the activation's second moment is not a positive number.
     """
     if not isinstance(gain, str):
         return float(gain)
@@ -158,9 +161,9 @@ def _fill(network: MLP, weight_: Callable[[Tensor], object], sigma_b2: float) ->
 
 
 def _critical_sigma_w2(activation: nn.Module, sigma_b2: float, input_norm: float, depth: int) -> float:
-    """Remembered, for networks that are drawn again with another seed: it takes up to a second."""
+    """The critical sigma_w^2. It takes up to a second, so it is remembered for networks drawn again with another seed."""
     try:
-        # Two activations are the same when they are the same in writing.
+        # Two activations are the same if they are pickled to the same bytes.
         return _remembered(pickle.dumps(activation), sigma_b2, input_norm, depth)
     except (pickle.PicklingError, AttributeError, TypeError):
         return critical_sigma_w2(in_float64(activation), sigma_b2, input_norm, depth)

@@ -23,9 +23,9 @@ MakeSchedule = Callable[[Optimizer, int], LRScheduler]
 class GradpathModule(pl.LightningModule):
     """Trains `network` on `objective`.
 
-    Logs train/loss, train/accuracy and lr every `trainer.log_every_n_steps` steps (means over the steps since they were
-    last logged), train/loss_epoch and train/accuracy_epoch, and val/ and test/ loss and accuracy; for regression mae in the
-    place of accuracy.
+    Every `trainer.log_every_n_steps` steps it logs lr, train/loss and train/accuracy (means over the steps since they were
+    last logged). It also logs train/loss_epoch and train/accuracy_epoch, and loss and accuracy under val/ and test/. For
+    regression mae takes the place of accuracy.
 
     Args:
         make_optimizer: parameters -> optimiser.
@@ -48,7 +48,7 @@ class GradpathModule(pl.LightningModule):
         self.logged_step = 0
 
     def forward(self, x: Tensor) -> Tensor:
-        # The data are float32; with precision=64-true, say, the network is not.
+        # The data are float32; the network may not be (precision=64-true).
         outputs: Tensor = self.network(x.to(self.dtype))
         return outputs
 
@@ -57,7 +57,7 @@ class GradpathModule(pl.LightningModule):
         outputs = self(inputs)
         loss = self.objective.loss(outputs, targets)
         self.last_loss = loss.detach()
-        # Kept as they are, on the device: `_flush` reckons with all of them at once when they are logged.
+        # Kept raw, on the device; `_flush` computes the means from all of them at once when they are logged.
         self.window.append((self.last_loss, outputs.detach(), targets))
         return loss
 
@@ -76,7 +76,7 @@ class GradpathModule(pl.LightningModule):
         self.epoch_sums.clear()
 
     def epoch_means(self) -> dict[str, Tensor]:
-        """train/loss and train/accuracy of the epoch so far; a collective call, which every process makes."""
+        """train/loss and train/accuracy of the epoch so far. This is a collective call, which every process must make."""
         if self.window:
             self._flush()
         total = torch.stack(self.epoch_sums).sum(0)
@@ -97,7 +97,7 @@ class GradpathModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # Plain tensors, which load as weights only. An activation may be random (RReLU, dropout).
+        # An activation may be random (RReLU, dropout). The states are plain tensors, which load with weights_only=True.
         checkpoint["rng_state"] = torch.get_rng_state()
         checkpoint["cuda_rng_state"] = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
 
@@ -119,9 +119,9 @@ class GradpathModule(pl.LightningModule):
         self.log(metric_name, metric, on_step=False, on_epoch=True)
 
     def _flush(self) -> Tensor:
-        """Mean loss and score (2,) since the last flush over all processes; adds them to the epoch's sums."""
+        """The mean loss and score (2,) over all processes since the last flush; their sums are added to the epoch's."""
         losses, outputs, targets = zip(*self.window, strict=True)
-        # Counted in float32 at least: bfloat16 cannot tell 6400 samples from 6416.
+        # Samples are counted in float32 at least: bfloat16 cannot tell 6400 of them from 6416.
         loss = torch.stack(losses).to(torch.promote_types(losses[0].dtype, torch.float32))
         sizes = loss.new_tensor([len(batch) for batch in targets])
         score = self.objective.score(torch.cat(outputs), torch.cat(targets))

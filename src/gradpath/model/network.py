@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 Placement = str  # "none", "before" or "after" the activation
-# By this attribute the probe knows an activation that is none of torch's own: a user's class, the identity.
+# The probe recognises by this attribute an activation that torch does not list as one: a user's class, the identity.
 ACTIVATION_MARK = "is_activation"
 
 
@@ -51,7 +51,7 @@ class MLP(nn.Module):
         hidden: widths of the hidden layers, first to last; empty for a linear model.
         out_features: outputs per sample (logits, or the regressed values).
         activation: makes a fresh activation module.
-        norm: makes a normalisation module for a width, or None.
+        norm: makes a normalisation module for a given width; None for no normalisation.
         placement: where the normalisation stands: "none", "before" or "after" the activation.
         output: applied to the last layer's values; `nn.Identity()` leaves logits.
 
@@ -90,7 +90,7 @@ class MLP(nn.Module):
         return self.blocks[0].get_submodule("activation") if len(self.blocks) > 1 else None
 
     def summary(self) -> list[LayerSummary]:
-        """One row per linear layer, its normalisation's parameters counted in."""
+        """One row per linear layer; its parameters include those of its normalisation."""
         return [
             LayerSummary(
                 name=layer_name(index, len(self.blocks)),

@@ -28,9 +28,10 @@ CLASS_LOSSES = (nn.CrossEntropyLoss, nn.NLLLoss)
 
 @dataclass(frozen=True)
 class Objective:
-    """A loss on the network's outputs for a task; targets as the data has them.
+    """A loss on the network's outputs for a task.
 
-    Targets: class indices (batch,) for the two classification tasks, (batch, outputs) or (batch,) for regression.
+    Targets are as the data has them: class indices (batch,) for the two classification tasks, (batch, outputs) or (batch,)
+    for regression.
     """
 
     task: Task
@@ -64,11 +65,11 @@ class Objective:
 
     @property
     def _boundary(self) -> float:
-        # Logits are cut at 0; a squared error fits the class number itself.
+        # Logits are cut at 0. A squared error fits the class number itself, which is cut at 0.5.
         return 0.0 if isinstance(self.criterion, nn.BCEWithLogitsLoss) else 0.5
 
     def matched(self, outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """What the criterion takes: classes as they are, or numbers in the shape of the outputs."""
+        """Outputs and targets as the criterion takes them: classes as they are, or numbers in the shape of the outputs."""
         if isinstance(self.criterion, CLASS_LOSSES):
             return outputs, targets
         if self.task == Task.MULTICLASS:
@@ -85,7 +86,7 @@ def build_objective(task: str, outputs: int, criterion: nn.Module | None, tasks:
         output: what the network applies to its last layer ("none", "sigmoid", "softmax").
 
     Raises:
-        ConfigError: the loss does not fit the task, or applies `output` a second time.
+        ConfigError: the loss does not fit the task or applies `output` a second time, or `output` is softmax of one value.
     """
     kind = Task(task)
     if criterion is None:

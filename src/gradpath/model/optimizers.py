@@ -66,7 +66,7 @@ class Muon(Optimizer):
         self._share_groups()
 
     def _share_groups(self) -> None:
-        """One list of groups and one of states: a schedule or a device move on this object reaches the parts."""
+        """Shares the parts' groups and states, so that a schedule or a device move on this object reaches the parts."""
         self.param_groups = list(chain.from_iterable(part.param_groups for part in self.parts))
         self.state.clear()
         for part in self.parts:

@@ -1,4 +1,4 @@
-"""Theory's prediction for a network of ours as it was drawn."""
+"""Theory's prediction for one of our networks as it was drawn."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -14,8 +14,9 @@ from gradpath.theory.quadrature import in_float64
 def predict_network(network: MLP, layers: Sequence[Layer], inputs: Tensor) -> Prediction | None:
     """`predict` for a network as drawn: `layers` in order of depth, the output layer last; (batch, features) inputs.
 
-    None without hidden layers, and where theory has nothing to say: equal weights, another normalisation, weights of zero
-    before a normalisation, an activation that takes no vector of any length (PReLU per unit).
+    None without hidden layers, and for networks that theory does not cover: equal weights, a normalisation other than
+    BatchNorm and LayerNorm, weights of zero before a normalisation, an activation that does not take vectors of any length
+    (PReLU per unit).
     """
     equal = any(bool(w.min() == w.max() != 0) for w in (linear.weight for linear in network.linears) if w.numel() > 1)
     norm = _norm_of(network)
@@ -28,7 +29,7 @@ def predict_network(network: MLP, layers: Sequence[Layer], inputs: Tensor) -> Pr
 
 
 def _norm_of(network: MLP) -> Norm | None:
-    """The normalisation of the hidden layers, None where there is none that theory knows."""
+    """The normalisation of the hidden layers, None if there is none that theory knows."""
     kinds: dict[type[nn.Module], Literal["batch", "layer"]] = {nn.BatchNorm1d: "batch", nn.LayerNorm: "layer"}
     parts = dict(network.blocks[0].named_children())
     placements: tuple[Literal["before", "after"], ...] = ("before", "after")

@@ -8,7 +8,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 
 def constant(optimizer: Optimizer, total_steps: int) -> LambdaLR:
-    """The optimiser's learning rate throughout."""
+    """The optimiser's learning rate, unchanged throughout."""
     return LambdaLR(optimizer, lambda step: 1.0)
 
 
@@ -20,7 +20,7 @@ def cosine(optimizer: Optimizer, total_steps: int, floor: float = 0.0) -> Lambda
 def one_cycle(optimizer: Optimizer, total_steps: int, warmup: float = 0.3) -> LambdaLR:
     """Up along half a cosine from lr / 25 to lr, then down to lr / 250,000 (Smith & Topin 2018).
 
-    torch's OneCycleLR would also change the momentum and take the peak from its own argument; here `optimizer.lr` is it.
+    torch's OneCycleLR would also change the momentum and take its peak from an argument. Here `optimizer.lr` is the peak.
     """
     rise = max(1, round(warmup * total_steps))
 
@@ -33,7 +33,7 @@ def one_cycle(optimizer: Optimizer, total_steps: int, warmup: float = 0.3) -> La
 
 
 def step(optimizer: Optimizer, total_steps: int, gamma: float = 0.1, drops: int = 2) -> LambdaLR:
-    """lr * gamma^k after k of `drops` equally spaced moments."""
+    """lr * gamma^k after the first k of `drops` equally spaced drops."""
     return LambdaLR(optimizer, lambda now: gamma ** min(drops, now * (drops + 1) // max(1, total_steps)))
 
 
@@ -45,5 +45,5 @@ def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup: float = 0.1, f
 
 
 def _half_cosine(total_steps: int, floor: float) -> Callable[[int], float]:
-    # Past the end the rate stays at its floor. (A run resumed with more epochs has a later end, and a new curve.)
+    # Past the end the rate stays at its floor. (A run resumed with more epochs has a later end, so it gets a new curve.)
     return lambda now: floor + (1 - floor) * (1 + cos(pi * min(now / max(1, total_steps), 1.0))) / 2
