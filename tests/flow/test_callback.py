@@ -1,4 +1,4 @@
-"""What the probe records, against a training loop written out."""
+"""What the probe records in a run, compared with a training loop written out by hand."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ EXACT = ("trainer.precision=64-true", "probe=standard", "probe.slow_every=1")
 
 
 def loop(steps: int, *overrides: str, clip: float | None = None, parts: int = 1) -> list[dict[str, Any]]:
-    """Every quantity per step, from a plain float64 loop over the run's batches in which `parts` make a step."""
+    """Every quantity per step, from a plain float64 loop over the run's batches, in which a step takes `parts` batches."""
     config, choices = compose(*OVERRIDES, *overrides)
     seed_everything(0)
     data, network, objective, module = build_run(config, choices)
@@ -76,12 +76,12 @@ def test_nothing_reaches_the_weights_of_zeros(run_here) -> None:
     _, folder = run_here(*OVERRIDES, "init=zeros", "probe.every=1")
     saved = record.load(folder)
     assert (saved["weight_grad_norm"] == 0).all()
-    # There is no ratio to zero weights.
+    # A ratio to weights of zero is not defined.
     assert np.isnan(saved["update_ratio"]).all()
 
 
 def test_everything_at_once(run_here) -> None:
-    """probe=full: every quantity, histograms and pictures in TensorBoard, the Jacobian in the result."""
+    """probe=full records every quantity, puts histograms and pictures into TensorBoard, and the Jacobian into the result."""
     result, folder = run_here(*OVERRIDES, "probe=full", "probe.every=3")
     saved = record.load(folder)
     assert saved["step"].tolist() == [0, 3, 6]
@@ -96,14 +96,14 @@ def test_everything_at_once(run_here) -> None:
     board = EventAccumulator(str(folder))
     board.Reload()
     assert set(board.Tags()["images"]) == {"gradient_flow"}
-    # The first and the last: a run of a second does not spend another one on pictures.
+    # Only the first and the last are drawn: a run of a second does not spend another one on pictures.
     assert [image.step for image in board.Images("gradient_flow")] == [3, 9]
     names = {f"{kind}/{layer}" for kind in ("activation", "weight_grad") for layer in ("hidden_01", "hidden_02")}
     assert set(board.Tags()["histograms"]) == names | {"weight_grad/output"}
 
 
 def test_the_record_can_be_read_while_the_run_goes_on(run_here, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Saved in the middle of an epoch too, and each time whole."""
+    """The record is saved in the middle of an epoch too, and each time as a whole."""
     saves: list[int] = []
     monkeypatch.setattr(callback, "SAVE_EVERY", 0.0)
     whole = record.Record.save

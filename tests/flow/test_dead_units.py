@@ -1,4 +1,4 @@
-"""Dead units, by the samples since they last spoke."""
+"""Dead units, counted by the samples since they were last active."""
 
 import pytest
 import torch
@@ -9,7 +9,7 @@ from gradpath.verdict.probing import probe
 
 
 def test_dead_units_are_silent_for_a_whole_window() -> None:
-    """A unit that last spoke WINDOW samples ago is dead, one that spoke a sample later is not."""
+    """A unit is dead once it has been zero on WINDOW samples in a row, and not a batch earlier."""
     network = MLP(1, [3], 1).double()
     with torch.no_grad():
         network.linears[0].weight.copy_(torch.tensor([[1.0], [-1.0], [0.0]]))
@@ -22,5 +22,5 @@ def test_dead_units_are_silent_for_a_whole_window() -> None:
             network(sign * torch.ones(size, 1, dtype=torch.float64)).mean().backward()
             optimizer.step()
             shares.append(p.record.row(-1)["dead"][0])
-    # The third unit never speaks; the second has been silent for four batches at the sixth step.
+    # The third unit is never active; the second has been silent for four batches at the sixth step.
     assert shares == pytest.approx([2 / 3, 1 / 3, 1 / 3, 1 / 3, 1 / 3, 2 / 3, 1 / 3])

@@ -13,7 +13,7 @@ SIZES = [0.0, 1e-44, 1e-38, 1e-30, 3e-22, 1e-19, 2e-16, 1e-14, 1e-3, 1.0, 1e14, 
 @pytest.mark.parametrize("last", [1.0, 0.0, 1e-40, math.inf, math.nan])
 @pytest.mark.parametrize("size", SIZES)
 def test_square_sum_of_any_size(size: float, last: float) -> None:
-    """Whatever the sum was before: the hint may cost time, never digits."""
+    """The hint `last` may be anything: a wrong one may cost time, but never digits."""
     values = (torch.randn(1000, generator=torch.Generator().manual_seed(0)) * 0.3 * size).clamp(-3.4e38, 3.4e38)
     expected = math.fsum(v * v for v in values.double().tolist())
     assert square_sum(values, last) == pytest.approx(expected, rel=1e-5, abs=0)
@@ -22,7 +22,7 @@ def test_square_sum_of_any_size(size: float, last: float) -> None:
 @pytest.mark.parametrize("last", [1.0, 1e-40])
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_square_sum_of_what_is_not_finite(bad: float, last: float) -> None:
-    """inf: in a record NaN would mean that nothing was measured."""
+    """The sum is inf, because NaN in a record would mean that nothing was measured."""
     assert square_sum(torch.tensor([1e-20, bad]), last) == math.inf
 
 

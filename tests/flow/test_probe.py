@@ -1,4 +1,4 @@
-"""The probe against float64 computations written out here: autograd on a forward pass of its own, finite differences."""
+"""The probe against independent float64 computations: autograd on a separate forward pass, and finite differences."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,7 +17,7 @@ from gradpath.verdict.probing import probe
 from oracle import by_hand
 from probing import Shared, batches, check, measured, steps_of, twice
 
-# |phi| beyond which a bounded activation counts as saturated, written out.
+# Outputs below the first or above the second limit count as saturated.
 LIMITS = {"tanh": (-0.97, 0.97), "erf": (-0.97, 0.97), "hardtanh": (-0.97, 0.97), "sigmoid": (0.015, 0.985)}
 
 
@@ -47,7 +47,7 @@ def test_every_quantity_equals_its_definition(activation: str, norm: str) -> Non
 
 @pytest.mark.parametrize("norm", ["none", "batch_before", "batch_after"])
 def test_delta_equals_finite_differences(norm: str) -> None:
-    """The loss bumped at one pre-activation of one sample: the definition of delta, without autograd."""
+    """Delta by its definition, without autograd: one pre-activation of one sample is bumped, and the loss compared."""
     torch.manual_seed(0)
     network = network_of("tanh", norm, [4, 3]).double()
     (x, y), *_ = batches(1)
@@ -102,7 +102,7 @@ def test_compiled_networks_are_watched() -> None:
 
 
 def test_automatic_mixed_precision_is_unscaled() -> None:
-    """bfloat16 has 8 bits: 2 % at the end of a chain; the scaler's 65536 is not in it."""
+    """The scaler's factor of 65536 is taken out. bfloat16 has 8 bits, which leaves 2 % of error at the end of a chain."""
     steps = [[batch] for batch in batches(2, size=64)]
     (ours, ours_opt), (theirs, _) = twice(lambda: network_of("tanh", "none", [32, 32]).double())
     expected = by_hand(ours, steps[0], ours_opt)
@@ -129,7 +129,7 @@ def test_automatic_mixed_precision_is_unscaled() -> None:
 
 
 def test_tiny_and_huge_gradients_in_float32() -> None:
-    """1e-25 squared is beyond float32: the sum is taken again in float64."""
+    """1e-25 squared is beyond float32, so the sum is taken again in float64."""
     network = nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2))
     x = torch.randn(6, 4)
     for scale in (1e-25, 1e25):
@@ -162,7 +162,7 @@ def test_correlation_rank_and_the_untouched_statistics() -> None:
         x = block(x)
     assert p.record.row(0)["correlation"] == pytest.approx(cosines, rel=1e-9)
     assert p.record.row(0)["rank"].tolist() == [np.linalg.matrix_rank(w.weight.detach().numpy()) for w in twin.linears]
-    # Seen by BatchNorm: the step's own batch and nothing else.
+    # BatchNorm saw the step's own batch and nothing else.
     fresh = network_of("relu", "batch_before", [7, 6]).double()
     fresh.load_state_dict(
         {k: v for k, v in twin.state_dict().items() if "running" not in k and "tracked" not in k}, strict=False
@@ -231,7 +231,7 @@ def test_the_first_value_that_is_not_finite(break_: Callable[[MLP], object], lay
 
 
 def test_a_gradient_that_breaks_on_its_way_back() -> None:
-    """sqrt has an infinite slope at 0: the forward pass is fine, the gradient behind it is not."""
+    """sqrt has an infinite slope at 0, so the forward pass is finite and the gradient behind it is not."""
 
     model = nn.ModuleDict({"first": nn.Linear(3, 4), "second": nn.Linear(4, 4), "third": nn.Linear(4, 2)})
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
@@ -276,7 +276,7 @@ def test_frozen_layers_are_measured_and_stay() -> None:
     torch.manual_seed(0)
     free, frozen = (network_of("relu", "none", [7, 6]).double() for _ in range(2))
     frozen.load_state_dict(free.state_dict())
-    # In place, as `nn.ReLU(inplace=True)` is: the tensor that leaves the frozen layer is overwritten.
+    # In-place activations (`nn.ReLU(inplace=True)`) overwrite the tensor that leaves the frozen layer.
     for block in frozen.blocks[:-1]:
         block.activation.inplace = True
     frozen.linears[0].requires_grad_(False)
@@ -311,7 +311,7 @@ def test_a_layer_used_twice() -> None:
     )
     assert np.isnan(row["bias_grad_norm"][0])
     assert np.isnan(row["delta"][2])
-    # Functional activations: what the next layer takes in; of both uses together.
+    # A functional activation is the input of the next layer; both uses are taken together.
     inside = torch.cat([F.relu(h1), F.relu(h2)]).detach()
     assert row["activation_mean"][0] == pytest.approx(inside.mean().item())
     assert row["activation_variance"][0] == pytest.approx(inside.var(correction=0).item())

@@ -1,4 +1,4 @@
-"""The probe in loops and on modules of every kind: what is counted, and what must not be."""
+"""The probe in loops and on modules of every kind: what it must count, and what it must not."""
 
 import re
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from probing import Shared, batches, check, steps_of, twice
 
 
 def test_only_what_belongs_to_the_step_is_counted() -> None:
-    """Passes without gradients, without a backward, or whose gradients were thrown away, leave no trace."""
+    """A pass leaves no trace if it has no gradients or no backward pass, or if its gradients were thrown away."""
     (first, second), (ours, ours_opt), (theirs, theirs_opt) = (
         batches(2),
         *twice(lambda: network_of("relu", "none", [7, 6]).double()),
@@ -36,7 +36,7 @@ def test_only_what_belongs_to_the_step_is_counted() -> None:
         theirs(first[0])
         F.cross_entropy(theirs(second[0]), second[1]).backward()
         theirs(first[0])
-        # Another model's optimiser is another model's business.
+        # An optimiser of another model must not count.
         other = nn.Linear(2, 2)
         torch.optim.SGD(other.parameters(), lr=0.1).step()
         theirs_opt.step()
@@ -57,7 +57,7 @@ def test_columns_keep_their_names_when_the_record_is_read_early() -> None:
 
 
 def test_layers_that_are_never_called_have_no_say() -> None:
-    """`out_proj` of torch's attention is a Linear whose weight is used, and which is never called."""
+    """`out_proj` of torch's attention is a Linear that is never called; only its weight is used."""
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
     model = nn.Sequential(nn.Embedding(11, 8), nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), nn.Linear(8, 3))
@@ -155,7 +155,7 @@ def test_modules_with_peculiar_weights_and_activations(tmp_path: Path) -> None:
 
 
 def test_weights_of_zero_that_do_not_stay_equal() -> None:
-    """A residual branch that starts at zero, as in ReZero: healthy."""
+    """A residual branch that starts at zero, as in ReZero, is healthy."""
 
     class Residual(nn.Module):
         def __init__(self) -> None:
@@ -174,7 +174,7 @@ def test_weights_of_zero_that_do_not_stay_equal() -> None:
 
 
 class Stop(torch.autograd.Function):
-    """The identity; sends no gradient back."""
+    """The identity, which sends no gradient back."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -198,7 +198,7 @@ def test_no_gradient_at_all_comes_back() -> None:
 @pytest.mark.parametrize("inplace", [False, True])
 @pytest.mark.parametrize("early", [False, True])
 def test_hooks_of_the_user_see_what_they_would_without_a_probe(inplace: bool, early: bool) -> None:
-    """On a layer's output: set before ours (in a forward hook) or after it, before and after a change in place, removed."""
+    """Hooks on a layer's output: set before ours (in a forward hook) or after, around a change in place, or removed."""
 
     def seen(measured: bool) -> tuple[list[Tensor], Probe | None]:
         torch.manual_seed(0)
@@ -225,14 +225,14 @@ def test_hooks_of_the_user_see_what_they_would_without_a_probe(inplace: bool, ea
     with_probe, p = seen(True)
     assert len(without) == len(with_probe) == 2 * (2 + early)
     assert all(torch.equal(a, b) for a, b in zip(without, with_probe, strict=True))
-    # The last of a step is that at the pre-activation itself.
+    # The last gradient seen in a step is the one at the pre-activation itself.
     at_h = 4 * without[-1].double()
     assert p is not None
     assert p.record.row(1)["delta"][0] == pytest.approx(at_h.square().sum(1).mean().sqrt().item())
 
 
 def test_delta_is_the_gradient_that_flows_on() -> None:
-    """After hooks of the user have changed it; that of the outputs, asked for as well, is no backward pass."""
+    """Delta is read after the user's hooks; a separate `autograd.grad` at the outputs is not counted as a backward pass."""
     torch.manual_seed(0)
     network = nn.ModuleList([nn.Linear(3, 5), nn.Linear(5, 2)])
     seen: list[Tensor] = []
@@ -253,7 +253,7 @@ def test_delta_is_the_gradient_that_flows_on() -> None:
 
 
 def test_another_input_is_no_activation() -> None:
-    """A layer used for two inputs in turn, with functions as activations."""
+    """One layer is used for two inputs in turn, with functions as activations."""
     network = nn.ModuleList([nn.Linear(3, 3), nn.Linear(6, 1)])
     with probe(network) as p:
         pair = [F.relu(network[0](torch.full((size, 3), 2.0)))[:2] for size in (2, 4)]

@@ -1,4 +1,4 @@
-"""The probe where two processes share the batches."""
+"""The probe in two processes that share the batches."""
 
 import socket
 from pathlib import Path
@@ -44,7 +44,7 @@ def test_two_processes_see_what_one_sees(tmp_path: Path) -> None:
 
 
 class Experts(nn.Module):
-    """Two layers, of which every process uses its own."""
+    """Two experts; each process uses its own one only."""
 
     def __init__(self) -> None:
         super().__init__()

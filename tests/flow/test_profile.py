@@ -23,7 +23,7 @@ def test_delta_is_the_gradient_of_each_samples_own_loss() -> None:
     rows = measure(network, OBJECTIVE, batch)
     moments = torch.zeros(3, dtype=torch.float64)
     for x, y in zip(*batch, strict=True):
-        # h^l as leaves: the forward pass once more, layer by layer, for one sample.
+        # The forward pass of one sample is done again, layer by layer, with every h^l as a leaf.
         h, a = [], x
         for index, linear in enumerate(network.linears):
             h.append((linear.weight @ a + linear.bias).detach().requires_grad_())
@@ -73,7 +73,7 @@ def test_activations_and_correlations() -> None:
     assert [row.symmetric for row in rows] == [False, True, False]
     with torch.no_grad():
         network.linears[2].weight.normal_()
-    # The next layer's weights tell the units apart, and they will not stay the same.
+    # Now the next layer's weights tell the units apart, so they will not stay the same.
     assert not measure(network, OBJECTIVE, batch)[1].symmetric
     assert rows[-1].activation_mean is None
 

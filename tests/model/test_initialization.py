@@ -42,14 +42,14 @@ def drawn(scheme: str, activation: type[nn.Module] = nn.ReLU, **options: object)
 def test_variance(scheme: str, options: dict[str, object], variance) -> None:
     for linear in drawn(scheme, **options).linears:
         n, m = linear.weight.shape
-        # 60,000 weights and more: the sample variance is within 1 % of the true one, 4 % is many deviations off.
+        # With 60,000 weights and more the sample variance is within 1 % of the true one; 4 % is many deviations off.
         assert linear.weight.var().item() == pytest.approx(variance(m, n), rel=0.04)
         assert abs(linear.weight.mean().item()) < 4 * sqrt(variance(m, n) / (m * n))
 
 
 @pytest.mark.parametrize(("scale", "sigma_w2"), [(1.0, 1.6521), (2.0, None)])
 def test_critical_knows_the_depth_and_the_inputs(scale: float, sigma_w2: float | None) -> None:
-    """Tanh at depth 20 (mean input norm 1: sigma_w^2 = 1.6521); larger inputs saturate it and ask for more."""
+    """Tanh at depth 20 needs sigma_w^2 = 1.6521 for inputs of mean square 1; larger inputs saturate it and need more."""
     torch.manual_seed(0)
     network = MLP(300, [300] * 20, 10, nn.Tanh)
     inputs = torch.randn(4000, 300)
@@ -134,7 +134,7 @@ def test_gain_as_a_number_is_that_number() -> None:
 @pytest.mark.parametrize("shape", [(784, 512), (3, 70), (256, 10), (100, 100), (1, 5)], ids=str)
 @pytest.mark.parametrize("gain", [1.0, 5 / 3, 2**0.5, 0.3])
 def test_the_same_bits_as_torchs_own_initialisers(shape: tuple[int, int], gain: float) -> None:
-    """Of the schemes that torch.nn.init has too."""
+    """For the schemes that torch.nn.init has too."""
     fan_in, fan_out = shape
     torchs = {
         "xavier_normal": lambda w: nn.init.xavier_normal_(w, gain),

@@ -40,7 +40,7 @@ def test_gradients_equal_finite_differences(activation: str, norm: str) -> None:
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("norm", NORMS)
 def test_forward_follows_the_formula(activation: str, norm: str) -> None:
-    """norm before: phi(norm(Wx + b)); after: norm(phi(Wx + b)); written out with the network's own weights."""
+    """phi(norm(Wx + b)) with the norm before, norm(phi(Wx + b)) after; written out with the network's own weights."""
     torch.manual_seed(0)
     network = network_of(activation, norm, [7]).double()
     x = torch.randn(8, 5, dtype=torch.float64)

@@ -1,4 +1,4 @@
-"""Losses and metrics against torch, pairings that are wrong, and what the network may apply."""
+"""Losses and metrics against torch; losses that do not fit the data or the network's output are refused."""
 
 import pytest
 import torch

@@ -17,7 +17,7 @@ TARGET = torch.tensor([[0.4, 0.3], [-0.2, 0.1]], dtype=torch.float64)
 
 
 def gradient(w: Tensor) -> Tensor:
-    """Of sum (w - target)^4 / 4."""
+    """The gradient of sum (w - target)^4 / 4."""
     return (w - TARGET) ** 3
 
 
@@ -151,7 +151,7 @@ def test_a_schedule_reaches_both_parts_of_muon() -> None:
 
 
 def test_half_precision_takes_no_fused_optimizer() -> None:
-    """Lightning leaves a fused optimiser's gradients scaled; measured and clipped they would be 65536 times too large."""
+    """Lightning leaves a fused optimiser's gradients scaled, so they would be measured and clipped 65536 times too large."""
     config, _ = compose("optimizer=adam")
     parameters = [nn.Parameter(START.clone())]
     for precision, fused in (("32-true", True), ("bf16-mixed", True), ("16-mixed", False)):

@@ -1,4 +1,4 @@
-"""Inside or outside of theory's band: networks as drawn, and networks that are not what theory takes them for."""
+"""Networks as drawn lie inside theory's band; networks that break its assumptions lie outside."""
 
 import numpy as np
 import pytest
@@ -49,7 +49,7 @@ def test_networks_as_drawn_are_inside(phi: type[nn.Module]) -> None:
 
 
 def test_weights_that_are_not_independent_are_outside() -> None:
-    """The same entries, sorted along every row: sigma_w^2 is the same, and theory is wrong."""
+    """The entries of every row are sorted: sigma_w^2 stays the same, but theory is wrong."""
     made = networks(5, nn.Tanh)
     with torch.no_grad():
         for network in made:

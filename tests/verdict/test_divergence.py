@@ -71,10 +71,10 @@ def test_a_run_that_diverges_stops_and_says_where(run_here) -> None:
     where = json.loads((folder / "divergence.json").read_text())
     assert where["quantity"] in ("pre-activation", "loss", "weight gradient", "weight")
     assert str(where["step"]) in result["error"]
-    # The record shows the explosion as what it was, not as a gradient of zero.
+    # The record shows the explosion, not a gradient of zero.
     last = record.load(folder)["weight_grad_norm"][-1]
     assert not np.isfinite(last).all()
-    # The last weights are those of before the accident.
+    # The last checkpoint holds the weights from before the divergence.
     state = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
     assert all(torch.isfinite(value).all() for value in state.values())
     saved = json.loads((folder / "result.json").read_text())

@@ -1,4 +1,4 @@
-"""What a run suffered from: real runs that fail in each way, and the remedy tried on them."""
+"""What a run suffered from: real runs fail in each way, and the remedy is tried on them."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ def finding_of(result: dict[str, Any], kind: str) -> dict[str, Any]:
         ("dead_units", "learning rate", ("data=xor_noisy", "optimizer.lr=1", "probe=standard",
                                          "model.hidden=[64,64]",
                                          "trainer.max_epochs=5", "trainer.accelerator=cpu")),
-        # From 3e-5 to 1e-10 of the gradient is left with every seed, thread count and instruction set that was tried.
+        # Between 3e-5 and 1e-10 of the gradient was left with every seed, thread count and instruction set tried.
         ("vanishing", "learning rate", ("data.limit=6000", "optimizer=sgd", "optimizer.lr=1", "activation=tanh",
                                         "init=critical", "model=deep", "model.depth=20", "model.width=64",
                                         "trainer.max_epochs=1", "trainer.accelerator=cpu", "trainer.log_every_n_steps=1")),

@@ -1,4 +1,4 @@
-"""The verdict: the fitted line against simulation and SciPy, the findings against networks that have what they name."""
+"""The verdict: the fitted line against simulation and SciPy, the findings on networks that have the fault they name."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ from gradpath.verdict.verdict import verdict
 
 
 def judged(line: str, seed: int = 0) -> dict[str, object]:
-    """The verdict on the network of a command line, as a run starts with."""
+    """The verdict with which a run of this command line starts."""
     config, choices = compose(*line.split(), f"seed={seed}")
     torch.manual_seed(seed)
     data, network, objective, _ = build_run(config, choices)
@@ -45,9 +45,9 @@ def test_the_reading(deltas: tuple[float, ...], kind: str, ratio: float, rate: f
 def test_the_reading_at_the_edges() -> None:
     assert read([1.0]).kind is None
     assert read([0.0, 1.0]).kind == "vanishing"
-    # Output weights of zero, or a loss of zero: nothing arrives that could vanish.
+    # With output weights or a loss of zero nothing arrives that could vanish.
     assert read([0.0, 0.0]).kind is None
-    # A block that passes nothing on, beside which the gradient goes.
+    # One block passes nothing on; the gradient goes around it.
     assert (read([0.5, 0.0, 0.4]).kind, read([0.5, 0.0, 0.4]).ratio) == ("healthy", 1.25)
     assert read([float("inf"), 1.0]).kind == "exploding"
     assert read([1.0, float("nan")]).kind == "exploding"
@@ -63,7 +63,7 @@ def test_the_line_is_least_squares() -> None:
 
 @pytest.mark.parametrize("depth", [3, 5, 20])
 def test_the_interval_covers_the_rate_of_independent_steps(depth: int) -> None:
-    """95 % of 4000 random walks, whose steps are what layers do to log |delta|."""
+    """The interval covers 95 % of 4000 random walks, whose steps stand for what layers do to log |delta|."""
     generator = np.random.default_rng(0)
     covered = 0
     for _ in range(4000):
@@ -78,7 +78,7 @@ def test_students_t() -> None:
 
 
 def test_the_weight_gradient_hides_what_delta_shows() -> None:
-    """ReLU, PyTorch's default weights, zero bias, 10 hidden layers of 256: |dW| looks flat while |delta| vanishes."""
+    """|dW| looks flat while |delta| vanishes: 10 hidden layers of 256, ReLU, PyTorch's default weights, zero bias."""
     ratios = []
     for seed in range(3):
         torch.manual_seed(seed)
@@ -115,7 +115,7 @@ SICK = [
 
 @pytest.mark.parametrize(("line", "kind", "cause"), SICK, ids=[line for line, *_ in SICK])
 def test_a_sick_network_and_its_remedy(line: str, kind: str, cause: str) -> None:
-    """Named for what it is, in three findings at most; after the remedy there is none."""
+    """The fault is named in three findings at most; after the remedy there are none."""
     findings = judged(line)["findings"]
     assert (findings[0]["kind"], findings[0]["cause"]) == (kind, cause)
     assert 1 <= len(findings) <= 3
