@@ -1,4 +1,4 @@
-"""The step-0 profile against autograd sample by sample, and its reading."""
+"""The step-0 profile against autograd, sample by sample and layer by layer."""
 
 import pytest
 import torch

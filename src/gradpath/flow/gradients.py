@@ -19,7 +19,7 @@ class GradientSquares:
     Args:
         weights, biases: the layers' parameters; None for a layer that has none to read.
         late: read all biases at once when the step is done. They are small, so this is cheaper; it is right only if nothing
-            changes their gradients before (clipping, unscaling).
+            changes their gradients earlier (clipping, unscaling).
         distributed: read everything at the end of the backward pass, when DDP has averaged the gradients.
     """
 
@@ -49,7 +49,7 @@ class GradientSquares:
     def on_backward(self) -> None:
         """Must be called from within each backward pass."""
         if self.distributed:
-            # Queued from a callback, so that DDP's own callback, which averages, is queued before the measurement.
+            # Queued from within a callback, the measurement comes after DDP's own callback, which averages the gradients.
             queue = torch.autograd.Variable._execution_engine.queue_callback
             queue(lambda: queue(self._measure_all))
 

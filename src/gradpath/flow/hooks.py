@@ -171,7 +171,8 @@ class Watch:
         use = self._use(inputs[0], h) if self.activations else None
         frozen = not h.requires_grad
         if frozen:
-            # Everything below is frozen, so autograd would stop above this layer. Cloned, as what follows may be in place.
+            # Everything below is frozen, so autograd would stop above this layer. What is returned is a clone, because the
+            # next operation may change it in place.
             h = h.detach().requires_grad_().clone()
         assert h.grad_fn is not None
         # A hook on the node sees the gradient that flows on at h: summed over all its uses, and as the user's hooks left it.

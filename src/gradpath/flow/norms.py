@@ -19,9 +19,10 @@ Scalar = float | Tensor
 
 
 def square_sum(values: Tensor, last: Scalar = 1.0) -> Scalar:
-    """The sum of v^2 over a tensor: a Python float on the CPU, elsewhere a 0-d float64 tensor, as reading would be a sync.
+    """The sum of v^2 over a tensor.
 
-    The sum is inf if an entry is NaN, because NaN in a record means that nothing was measured.
+    On the CPU it is a Python float; elsewhere, where reading it would be a sync, it is a 0-d float64 tensor. It is inf if an
+    entry is NaN, because NaN in a record means that nothing was measured.
 
     On the CPU this is one BLAS dot product. If float32 squares may have left their range (those of a gradient near 1e-20
     would be 0), a second one takes the values times a power of two; if that is not enough, the sum is taken in float64.

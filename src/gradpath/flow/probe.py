@@ -55,12 +55,12 @@ class Probe:
         model: any module with `nn.Linear` layers. The probe assumes that its loss is a mean over the batch and, under
             gradient accumulation, over the step's backward passes.
         every: steps from one measurement to the next.
-        slow_every: weights, updates, activations and all else but the gradients are measured at every `slow_every`-th
-            measurement only, and are NaN at the others. Reading weights and activations costs three times what reading
+        slow_every: everything but the gradients (weights, updates, activations, ...) is measured at every `slow_every`-th
+            measurement only, and is NaN at the others. Reading weights and activations costs three times what reading
             gradients does.
         activations: measure activations too.
         inputs: a batch of fixed inputs; the correlation of its first two is followed (None: no correlation).
-        rank: measure the rank of every W, which takes a singular value decomposition each.
+        rank: measure the rank of every W, at the cost of one singular value decomposition each.
         clipping: measure |dW| after clipping as well.
         keep: hold on to activations and gradients until `on_row` returns.
         scaler: the gradient scaler of 16-bit AMP; gradients are divided by its scale.
@@ -122,7 +122,7 @@ class Probe:
         self.before: list[Tensor] = []
         self.moved: set[int] = set()
         self.hooks: list[RemovableHandle] = []
-        # The optimiser in the middle of its step. One made of others (Muon) calls theirs from its own; those do not count.
+        # The optimiser in the middle of its step. One made of others (Muon) steps them inside its own; those do not count.
         self.stepping: Optimizer | None = None
         # The optimisers that belong to the latest counted step: if several step in turn, one step is counted.
         self.stepped: set[int] = set()

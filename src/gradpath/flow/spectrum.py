@@ -12,7 +12,7 @@ from gradpath.flow.record import Matrix
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Keeps `model` in training mode; afterwards buffers (BatchNorm's averages), generators and mode are as before."""
+    """Keeps `model` in training mode for a block, then restores buffers (BatchNorm's averages), generators and mode."""
     was_training = {module: module.training for module in model.modules()}
     buffers = [buffer.clone() for buffer in model.buffers()]
     devices = sorted({parameter.device.index or 0 for parameter in model.parameters() if parameter.is_cuda})

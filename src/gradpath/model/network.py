@@ -47,7 +47,7 @@ class MLP(nn.Module):
     """A fully connected network with `len(hidden)` hidden layers and a linear output layer.
 
     Args:
-        in_features: inputs per sample; further dimensions of a batch are flattened into it.
+        in_features: inputs per sample; all dimensions of a batch after the first are flattened into one.
         hidden: widths of the hidden layers, first to last; empty for a linear model.
         out_features: outputs per sample (logits, or the regressed values).
         activation: makes a fresh activation module.

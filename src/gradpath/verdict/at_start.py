@@ -117,7 +117,10 @@ def _needed(rate: float | None, hidden: Sequence[Layer], network: Anatomy) -> fl
 
 
 def _theory_agrees(kind: str, hidden: Sequence[Layer], activation: nn.Module) -> bool:
-    """Whether a wide network of these scales would be as sick, up to a factor of 10 (then it is not bad luck)."""
+    """Whether a wide network of these scales would be as sick, within a factor of 10 of the limits.
+
+    If so, the failure is not bad luck.
+    """
     try:
         _, (ratio, *_) = average_path(activation, hidden, [share * _input_norm(hidden[0]) for share in LENGTHS])
     except (RuntimeError, OverflowError):
