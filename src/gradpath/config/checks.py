@@ -1,6 +1,6 @@
-"""A configuration held against the schema, and the combinations that are impossible or risky.
+"""Checks a configuration against the schema, and for combinations that are impossible or risky.
 
-Nothing here imports torch: a mistake answers at once.
+Nothing here imports torch, so a mistake is reported at once.
 """
 
 import types
@@ -17,7 +17,8 @@ PROJECT = Path(__file__).resolve().parents[3]
 def check(config: Mapping[str, Any]) -> None:
     """Raises ConfigError for the first wrong type, value out of range, forbidden target or impossible combination.
 
-    `config` is the whole configuration, resolved, as plain dicts and lists.
+    Args:
+        config: the whole configuration, resolved, as plain dicts and lists.
     """
     _check_fields(Root, {key: value for key, value in config.items() if key not in GROUPS}, "")
     for group, schema in GROUPS.items():
@@ -29,11 +30,11 @@ def check(config: Mapping[str, Any]) -> None:
 
 
 def risks(config: Mapping[str, Any], choices: Mapping[str, str], task: str, scale: bool = True) -> list[str]:
-    """Legal but risky combinations, one sentence each, with what to do instead.
+    """One sentence for each legal but risky combination, with what to do instead.
 
     Args:
-        task: the data's.
-        scale: speak of the initial scale too (theory may have a better remedy for this very network).
+        task: the task of the data: "regression", "binary" or "multiclass".
+        scale: whether to warn of the initial scale too. (Theory may have a better remedy for this very network.)
     """
     activation, init, hidden = choices["activation"], choices["init"], config["model"]["hidden"]
     norm, output = config["norm"]["placement"], config["model"]["output"]
@@ -66,7 +67,7 @@ def risks(config: Mapping[str, Any], choices: Mapping[str, str], task: str, scal
 
 
 def check_model(option: str, hidden: list[int]) -> None:
-    """Raises ConfigError for hidden layers, typed or an experiment's, in a model that has another number of them."""
+    """Raises ConfigError if `hidden`, typed or set by an experiment, has more or fewer layers than the model allows."""
     layers = {"perceptron": 0, "two_layer": 1}.get(option)
     if layers is not None and len(hidden) != layers:
         has = "has no hidden layer" if layers == 0 else "has one hidden layer"
@@ -75,13 +76,16 @@ def check_model(option: str, hidden: list[int]) -> None:
 
 
 def check_sharing(batch_size: int, processes: int) -> None:
-    """Raises ConfigError when the processes cannot take equal shares of a batch."""
+    """Raises ConfigError if a batch cannot be split into equal shares, one per process."""
     if batch_size % processes:
         raise ConfigError(f"data.batch_size={batch_size}: must be a multiple of the {processes} processes that share it.")
 
 
 def check_resumed(saved: Mapping[str, Any], config: Mapping[str, Any]) -> None:
-    """Raises ConfigError when `config` would make a continued run another one than `saved` began."""
+    """Raises ConfigError if a continued run would differ from the one that `saved` began.
+
+    Only `trainer.*`, `data.epochs`, `fail_on_divergence` and `resume` may change.
+    """
     before = dict(leaves(saved))
     for key, value in leaves(config):
         free = key.startswith("trainer.") or key in ("resume", "fail_on_divergence", "data.epochs")
@@ -90,7 +94,7 @@ def check_resumed(saved: Mapping[str, Any], config: Mapping[str, Any]) -> None:
 
 
 def leaves(config: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Every key of a nested configuration as a dotted path with its value; lists and null are values."""
+    """Yields each key of a nested configuration as a dotted path, with its value. Lists and null are values."""
     for key, value in config.items():
         if isinstance(value, Mapping):
             yield from leaves(value, f"{prefix}{key}.")

@@ -1,4 +1,4 @@
-"""The configuration composed by Hydra from conf/: for the command line, and as a function call."""
+"""Hydra composes the configuration from conf/, for the command line and for a function call."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,10 +22,10 @@ CONF = PROJECT / "conf"
 
 
 def compose(*overrides: str) -> tuple[dict[str, Any], dict[str, str]]:
-    """The checked configuration and the chosen options for these overrides: `compose("activation=gelu")`.
+    """The checked configuration and the chosen options for overrides such as `compose("activation=gelu")`.
 
     Raises:
-        ConfigError: a wrong input.
+        ConfigError: an override is wrong.
     """
     parsed = parse(overrides)
     for override in parsed:

@@ -1,4 +1,4 @@
-"""One job of a command line: what a recipe is given."""
+"""One job of a command line."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,8 +8,14 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Job:
-    """config: the whole configuration, resolved, as plain dicts and lists. choices: the option of every group. folder: where
-    everything is written. overrides: what was typed. number: its place in a sweep, from 0; None for a run by itself."""
+    """What a recipe is given.
+
+    config: the whole configuration, resolved, as plain dicts and lists.
+    choices: the option of every group.
+    folder: everything is written here.
+    overrides: what was typed.
+    number: the job's place in a sweep, from 0; None for a single run.
+    """
 
     config: Mapping[str, Any]
     choices: Mapping[str, str]

@@ -1,4 +1,4 @@
-"""The command line: Hydra's, with every mistake answered in one line before anything is loaded or written."""
+"""Hydra's command line. Every mistake is answered in one line, before anything is loaded or written."""
 
 import os
 import signal
@@ -28,9 +28,10 @@ def launch(task: Callable[[Job], Any], logs: str = "logs") -> None:
     """Runs `task` on the job that the command line describes, or on every job of a sweep.
 
     Args:
-        logs: the folder of the project below which runs/ and sweeps/ are kept.
+        logs: a folder of the project; runs/ and sweeps/ are kept in it.
 
-    Wrong input: one line on stderr, exit code 2, nothing written. A failed run: one line, exit code 1.
+    A wrong input prints one line on stderr, exits with code 2 and writes nothing. A failed run prints one line and exits
+    with code 1.
     """
     with one_line_errors():
         sys.argv[1:] = resume_arguments(sys.argv[1:])
@@ -59,7 +60,10 @@ def launch(task: Callable[[Job], Any], logs: str = "logs") -> None:
 
 
 def single_job(found: Composition) -> Job:
-    """The job of a command line that is no sweep. Hydra's own runner would make its folder before anything is built."""
+    """The job of a command line that is not a sweep.
+
+    Hydra's own runner is not used: it would make the run's folder before anything is built.
+    """
     folder = Path(found.node.hydra.run.dir).absolute()
     standing = next(place for place in (folder, *folder.parents) if place.exists())
     if not standing.is_dir():
@@ -69,8 +73,8 @@ def single_job(found: Composition) -> Job:
 
 
 def sweep(task: Callable[[Job], Any]) -> list[RunFailed]:
-    """Every job of a sweep by Hydra's launcher (or what --help and its kin print); gives back the failures."""
-    # Makes Hydra hand exceptions on, where it would print its own account of them.
+    """Hydra's launcher runs every job of a sweep, or prints what --help and the like ask for. Returns the failures."""
+    # With this, Hydra re-raises exceptions instead of printing its own report of them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     ended: list[RunFailed] = []
 
@@ -82,11 +86,11 @@ def sweep(task: Callable[[Job], Any]) -> list[RunFailed]:
         try:
             task(Job(plain(config, resolve=True), choices, folder, list(hydra.overrides.task), hydra.job.num))
         except RunFailed as error:
-            # Kept for the end: raised here, Hydra would print its own account, and only the first of a sweep.
+            # Reported at the end. Raised here, it would make Hydra print its own report, of a sweep's first failure only.
             ended.append(error)
         except KeyboardInterrupt:
             with suppress(OSError):
-                # Hydra makes a job's folder first; nothing was begun in an empty one.
+                # Hydra makes the job's folder first. An empty folder means that nothing had begun.
                 folder.rmdir()
             raise
 
@@ -95,7 +99,7 @@ def sweep(task: Callable[[Job], Any]) -> list[RunFailed]:
 
 
 def without_arguments(doc: str | None, task: Callable[[], None]) -> None:
-    """A script that takes no arguments: --help prints `doc`, anything else is a wrong input."""
+    """Runs `task` for a script without arguments. --help prints `doc`; any other argument is a wrong input."""
     if {"-h", "--help"} & set(sys.argv[1:]):
         print(doc)
         return
@@ -107,7 +111,7 @@ def without_arguments(doc: str | None, task: Callable[[], None]) -> None:
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Ctrl-C waits for the end of the block: a library that is half imported answers it with errors of its own."""
+    """Delays Ctrl-C until the end of the block. A half-imported library would answer it with errors of its own."""
     asked: list[int] = []
     before = signal.signal(signal.SIGINT, lambda number, _: asked.append(number))
     try:
@@ -123,10 +127,10 @@ def one_line_errors() -> Iterator[None]:
     """Turns the errors that a user can cause into one line on stderr and an exit code."""
     try:
         yield
-        # What is still held back would otherwise fail after the last handler.
+        # Buffered output must fail here; later, no handler would catch the error.
         sys.stdout.flush()
     except BrokenPipeError:
-        # `| head` has read enough, as other commands take it.
+        # The reader (`| head`, say) has read enough. Exit as other commands do.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except (ConfigError, HydraException, OmegaConfBaseException) as error:
@@ -144,5 +148,5 @@ def fail(message: str, code: int = 2) -> NoReturn:
 
 
 def wrong_option(message: str) -> NoReturn:
-    """In the place of argparse's `error`, which prints the usage first."""
+    """Replaces argparse's `error`, which would print the usage first."""
     fail(f"{message}; python train.py --help lists the options.")

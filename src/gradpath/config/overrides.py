@@ -1,4 +1,4 @@
-"""What was typed on the command line, checked before Hydra, torch or the disk see it."""
+"""Checks what was typed on the command line, before torch is imported or anything is written."""
 
 import difflib
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ from gradpath.errors import ConfigError, alternatives, nearest
 
 
 def parse(overrides: Iterable[str]) -> list[Override]:
-    """Hydra's grammar; raises ConfigError for what does not fit it."""
+    """Parses overrides by Hydra's grammar. Raises ConfigError for a text that does not fit it."""
     overrides = list(overrides)
     for text in overrides:
         if "=" not in text and not text.startswith("~"):
@@ -40,8 +40,12 @@ def parse(overrides: Iterable[str]) -> list[Override]:
 
 @dataclass(frozen=True)
 class Composition:
-    """A job's configuration, checked. node: with Hydra's part, unresolved. config: without it, resolved, plain dicts and
-    lists. choices: the option of every group."""
+    """A job's configuration, checked.
+
+    node: the configuration with Hydra's part, unresolved.
+    config: the configuration without Hydra's part, resolved, as plain dicts and lists.
+    choices: the option of every group.
+    """
 
     node: DictConfig
     config: dict[str, Any]
@@ -49,10 +53,10 @@ class Composition:
 
 
 def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Composition | None:
-    """The one job that was typed, or None for a sweep, of which each value of each key is checked once.
+    """The job that was typed, or None for a sweep. In a sweep, each value of each key is checked once.
 
     Raises:
-        ConfigError: the first mistake.
+        ConfigError: for the first mistake.
     """
     for override in overrides:
         if multirun and override.key_or_group == "hydra.run.dir":
@@ -76,13 +80,13 @@ def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -
 
 
 def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
-    """One job's configuration, composed once: options first, then the keys that were typed, as Hydra applies them.
+    """Composes and checks one job's configuration: options first, then the keys that were typed, as Hydra does.
 
-    Known keys are those of the chosen option files: neither an experiment nor the command line brings a key of one option
-    into another. (What an experiment's options have without it takes a second composition.)
+    A key is known if a chosen option file has it. Neither an experiment nor the command line can bring a key of one option
+    into another. One composition is enough; with an experiment a second one finds the keys that its options have without it.
 
     Raises:
-        ConfigError: the first mistake.
+        ConfigError: for the first mistake.
     """
     for override in overrides:
         _check_name(override, loader)
@@ -125,14 +129,14 @@ def plain(config: DictConfig, resolve: bool) -> dict[str, Any]:
 
 
 def values(override: Override) -> list[str]:
-    """The value as typed, or each value of a sweep."""
+    """The value as typed, in a list; for a sweep, all its values."""
     if override.is_discrete_sweep():
         return list(override.sweep_string_iterator())
     return [override.get_value_element_as_str()]
 
 
 def _choosing(overrides: list[Override], loader: ConfigLoader) -> list[Override]:
-    """Those that choose options or are Hydra's own: what can be composed before any key is looked at."""
+    """The overrides that choose options or are Hydra's own. They can be composed before any key is looked at."""
     groups = loader.list_groups("")
     return [o for o in overrides if o.key_or_group in groups or _is_hydras(o)]
 
@@ -162,7 +166,7 @@ def _check_name(override: Override, loader: ConfigLoader) -> None:
 
 
 def _jobs(overrides: list[Override]) -> Iterator[list[Override]]:
-    """Jobs in which each value of each swept key stands once, the other keys at their first value."""
+    """Jobs that try each value of each swept key once, with the other keys at their first value."""
     first = {o.key_or_group: f"{o.get_key_element()}={values(o)[0]}" for o in overrides}
     yield parse(first.values())
     for override in overrides:
@@ -186,7 +190,7 @@ def _check_key(override: Override, known: dict[str, Any], choices: dict[str, str
 
 
 def _nearest_key(key: str, known: dict[str, Any], loader: ConfigLoader) -> str:
-    """A sentence with the closest key of the group: of the chosen option, or of another one."""
+    """A sentence that names the closest key of the group, in the chosen option or in another one."""
     group, _, typed = key.partition(".")
     homes: dict[str, list[str]] = {}
     for option in loader.get_group_options(group):
@@ -202,7 +206,7 @@ def _nearest_key(key: str, known: dict[str, Any], loader: ConfigLoader) -> str:
 
 
 def _check_kind(key: str, value: Any, default: Any) -> None:
-    """A key that the schema does not name is a user's own: its value must be of the kind that the file has."""
+    """Checks a key that the schema does not name: it is a user's own, and must keep the type of the file's value."""
     *groups, name = key.split(".")
     schema = GROUPS[groups[0]] if groups else Root
     if name in schema.__annotations__ or "${" in str(default):
@@ -233,5 +237,5 @@ def _load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
 
 
 def _line(override: Override) -> str:
-    """As it was typed."""
+    """The override as it was typed."""
     return override.input_line or f"{override.get_key_element()}={override.get_value_element_as_str()}"

@@ -1,4 +1,4 @@
-"""Where modules that option files name have gone, so that a user's file and a saved run go on to mean the same."""
+"""New names of modules that have moved. A user's option file and a saved run may still have the old names."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ MOVED = {
 
 
 def current(name: str) -> str:
-    """Today's name of a target."""
+    """The current name of a target."""
     old = next((prefix for prefix in MOVED if name.startswith(prefix)), None)
     return name if old is None else MOVED[old] + name.removeprefix(old)
 
 
 def with_current_targets(node: Any) -> Any:
-    """A saved configuration, every `_target_` in it by today's name."""
+    """A saved configuration with every `_target_` under its current name."""
     if not isinstance(node, dict):
         return node
     return {k: current(v) if k == "_target_" and isinstance(v, str) else with_current_targets(v) for k, v in node.items()}

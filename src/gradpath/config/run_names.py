@@ -1,4 +1,4 @@
-"""Runs on disk: how their folders are named, and how one is found again."""
+"""Names the folders of runs on disk, and finds them again."""
 
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,13 @@ CONFIG, OVERRIDES, RESULT = "config.yaml", "overrides.yaml", "result.json"
 
 
 def run_name(config: DictConfig, defaults: dict[str, str]) -> str:
-    """What was typed that differs from the default, and the seed: `gelu-he_uniform-lr0.01-s0`.
+    """Names a run by what was typed and differs from the default, and by its seed: `gelu-he_uniform-lr0.01-s0`.
 
     Args:
         config: the composed configuration with Hydra's part.
         defaults: the default option of every group.
     """
-    # In a sweep the default is one value among others, and its name tells the runs apart.
+    # In a sweep the default is one value among others; its name is needed to tell the runs apart.
     sweep = "MULTIRUN" in str(config.hydra.mode)
     parts = []
     for override in parse(config.hydra.overrides.task):
@@ -32,15 +32,15 @@ def run_name(config: DictConfig, defaults: dict[str, str]) -> str:
         elif key not in ("seed", "resume"):
             parts.append(key.rsplit(".", 1)[-1] + value)
     name = "-".join([*(parts or ["default"]), f"s{config.seed}"])
-    # A folder's name: the commas of a list become x, other punctuation goes.
+    # To be a folder's name: the commas of a list become x, other punctuation is removed.
     return "".join(c for c in name.replace(",", "x") if c.isalnum() or c in "-_.")[:120]
 
 
 def resume_arguments(argv: list[str]) -> list[str]:
-    """Puts what a run was started with, and its folder, in the place of `resume=FOLDER`.
+    """Replaces `resume=FOLDER` by the overrides that the run was started with, and by its folder.
 
     Raises:
-        ConfigError: there is no such run.
+        ConfigError: there is no such run, or its list of overrides is damaged.
     """
     wanted = [argument.removeprefix("resume=") for argument in argv if argument.startswith("resume=")]
     if not wanted or wanted[-1] in ("", "null"):
@@ -56,10 +56,10 @@ def resume_arguments(argv: list[str]) -> list[str]:
     if not isinstance(saved, list) or not all(isinstance(text, str) for text in saved):
         raise ConfigError(f"{folder / OVERRIDES}: damaged; it should be the list of what was typed to start the run.")
     rest = [argument for argument in argv if not argument.startswith("resume=")]
-    # The parser of the command line wants options before overrides.
+    # The command line's parser expects options before overrides.
     typed = [argument for argument in rest if "=" in argument and not argument.startswith("-")]
     options = [argument for argument in rest if argument not in typed]
-    # Quoted: a folder's name may hold characters that mean something in Hydra's grammar.
+    # The quotes protect characters in a folder's name that mean something in Hydra's grammar.
     return [*options, *saved, *typed, f"hydra.run.dir='{folder}'", f"resume='{folder}'", "hydra.mode=RUN"]
 
 
@@ -71,19 +71,20 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def find_run(name: str, key: str, stopped: bool = False) -> Path:
-    """The folder of a run: a path, or `last` for the one of train.py that was started last.
+    """Finds the folder of a run.
 
     Args:
-        key: what was typed in front of the name, for messages.
-        stopped: look for `last` among those that have not come to their end.
+        name: a path, or `last` for the run of train.py that was started last.
+        key: what was typed in front of the name, for error messages.
+        stopped: `last` means the last run that has not come to its end.
 
     Raises:
-        ConfigError: there is none; names the nearest.
+        ConfigError: there is no such run. The message names the nearest path.
     """
     known = sorted((PROJECT / "logs").rglob(OVERRIDES), key=lambda path: path.stat().st_mtime)
     if name == "last":
         logs = PROJECT / "logs"
-        # Those of studies belong to their study; a run of train.py may lie anywhere else.
+        # The runs below studies/ belong to a study. A run of train.py may lie anywhere else.
         runs = [path.parent for path in known if path.relative_to(logs).parts[0] != "studies"]
         open_ends = [run for run in runs if not (run / RESULT).is_file()]
         if stopped and runs and not open_ends:

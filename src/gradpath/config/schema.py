@@ -1,7 +1,7 @@
-"""The schema of conf/: which keys there are, with their types and ranges.
+"""The schema of conf/: its keys, their types and their ranges.
 
-Every YAML file of conf/ is checked against these dataclasses. A key that none of them names belongs to a user's own option
-file; its type is that of the file's value.
+Every YAML file in conf/ is checked against these dataclasses. A key that no dataclass names belongs to a user's own option
+file. Its type is the type of the value in that file.
 """
 
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from gradpath.errors import alternatives
 
 @dataclass(frozen=True)
 class Limits:
-    """Bounds of a number (or of each number in a list) and the words a string may be."""
+    """Bounds of a number (or of each number in a list), and the words that a string may be."""
 
     gt: float | None = None
     ge: float | None = None
@@ -22,14 +22,14 @@ class Limits:
     words: tuple[str, ...] = ()
 
     def broken_by(self, value: object) -> str | None:
-        """What `value` had to be, or None when it keeps the limits."""
+        """A phrase that says what `value` must be, or None if it is within the limits."""
         if isinstance(value, str):
             return None if not self.words or value in self.words else f"must be {alternatives(self.words)}"
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
         if isinf(value):
             return "must be a finite number"
-        # Asked so that NaN, which compares false with everything, breaks every limit.
+        # `not value > limit`, because NaN compares false with everything and must break every limit.
         if self.gt is not None and not value > self.gt:
             return f"must be greater than {self.gt:g}"
         if self.ge is not None and not value >= self.ge:
@@ -169,7 +169,7 @@ class Trainer:
     deterministic: bool
 
 
-# In the order of a run's story: what is learnt, by what, how. Run names follow it.
+# In the order of a run's story: what is learnt, by what, how. The terminal lists the choices in this order.
 GROUPS: dict[str, type] = {
     "data": Data,
     "model": Model,

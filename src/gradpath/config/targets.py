@@ -1,4 +1,4 @@
-"""From `_target_` in an option file to the object it names."""
+"""Looks up the object that `_target_` in an option file names."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -21,12 +21,12 @@ def resolve(key: str, node: Mapping[str, Any], allowed: Sequence[str]) -> Callab
     """The class or function that `node["_target_"]` names, with the node's other keys bound.
 
     Args:
-        key: the node's place in the configuration, for messages.
-        allowed: the prefixes that a target, and the module it is defined in, may have. A module that merely imports
-            `os` does not make `os.system` a target.
+        key: the node's place in the configuration, for error messages.
+        allowed: prefixes, one of which must begin the target's name and the name of the module that defines it. A module
+            that merely imports `os` does not make `os.system` a target.
 
     Raises:
-        ConfigError: no such name, or one outside `allowed`.
+        ConfigError: the name does not exist, or is outside `allowed`.
     """
     name = current(str(node["_target_"]))
     found = _locate(key, name)
@@ -37,7 +37,7 @@ def resolve(key: str, node: Mapping[str, Any], allowed: Sequence[str]) -> Callab
 
 
 def make(key: str, kind: type[T], build: Callable[..., Any], *arguments: Any) -> T:
-    """`build(*arguments)`; raises ConfigError when it does not take these keys or does not give a `kind`."""
+    """Returns `build(*arguments)`. Raises ConfigError if `build` rejects its keys or does not return a `kind`."""
     try:
         built = build(*arguments)
     except ConfigError:
@@ -50,7 +50,7 @@ def make(key: str, kind: type[T], build: Callable[..., Any], *arguments: Any) ->
 
 
 def activation(node: Mapping[str, Any], allowed: Sequence[str]) -> Callable[[], nn.Module]:
-    """A maker of activation modules, from a module class or from a function on tensors."""
+    """A function that makes activation modules. The target is a module class or a function on tensors."""
     build = resolve("activation", node, allowed)
     if isinstance(build.func, type):  # type: ignore[attr-defined]
         make("activation", nn.Module, build)
@@ -60,7 +60,7 @@ def activation(node: Mapping[str, Any], allowed: Sequence[str]) -> Callable[[], 
 
 
 def activation_named(option: str) -> nn.Module:
-    """The activation that an option of the `activation` group makes.
+    """Makes the activation of an option in the `activation` group.
 
     Raises:
         ConfigError: there is no such option.
@@ -75,7 +75,7 @@ def activation_named(option: str) -> nn.Module:
 
 
 def _locate(key: str, name: str) -> Any:
-    """The longest importable module of a dotted name, then attributes."""
+    """Imports the longest prefix of a dotted name that is a module; looks up the rest as attributes."""
     parts = name.split(".")
     for cut in range(len(parts) - 1, 0, -1):
         try:
