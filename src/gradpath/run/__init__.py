@@ -1,1 +1,1 @@
-"""The recipes: train a run, look at one without training, evaluate one; and what they leave in its folder."""
+"""The recipes (train a run, look at a network without training it, evaluate a run), and what a run leaves in its folder."""

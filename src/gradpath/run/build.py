@@ -1,4 +1,4 @@
-"""From the configuration to real objects: data, network, objective, module, trainer."""
+"""Builds the objects that a configuration describes: data, network, objective, module, trainer."""
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
@@ -38,13 +38,13 @@ OUTPUTS: dict[str, Callable[[], nn.Module]] = {
 
 
 def build_data(node: Node, seed: int, allowed: list[str]) -> MemoryDataModule:
-    """The data module; `epochs` is the trainer's business."""
+    """Builds the data module. It does not use the key `epochs`; the trainer does."""
     build = targets.resolve("data", {key: value for key, value in node.items() if key != "epochs"}, allowed)
     return targets.make("data", MemoryDataModule, partial(build, seed=seed))
 
 
 def build_network(model: Node, activation: Node, norm: Node, data: MemoryDataModule, allowed: list[str]) -> MLP:
-    """The untrained network for this data, not yet initialised by an `init` scheme."""
+    """Builds the network for this data. No `init` scheme has initialised it yet."""
     layer = targets.resolve("norm.layer", norm["layer"], allowed) if norm["layer"] else None
     make_activation = targets.activation(activation, allowed)
     try:
@@ -65,21 +65,22 @@ def build_network(model: Node, activation: Node, norm: Node, data: MemoryDataMod
 
 
 def initialize(network: MLP, node: Node, data: MemoryDataModule, allowed: list[str]) -> None:
-    """Runs the `init` scheme, with up to 1024 training samples for those that look at data."""
+    """Runs the `init` scheme. A scheme that looks at data gets up to 1024 training samples."""
     targets.make("init", type(None), partial(targets.resolve("init", node, allowed), network, data.sample(1024).inputs))
 
 
 def build_loss(node: Node, data: MemoryDataModule, output: str, allowed: list[str]) -> Objective:
-    """The objective for the data's task; the loss of the configuration, or the task's own."""
+    """Builds the objective for the data's task, with the configured loss or, if there is none, the task's own."""
     plain = {key: value for key, value in node.items() if key != "tasks"}
     criterion = targets.make("loss", nn.Module, targets.resolve("loss", plain, allowed)) if node["_target_"] else None
     return build_objective(data.task, data.outputs, criterion, node["tasks"], output)
 
 
 def build_optimizer(node: Node, precision: str, allowed: list[str]) -> MakeOptimizer:
-    """parameters -> optimiser, tried out on one parameter so that a wrong key is found now."""
+    """A function parameters -> optimiser. It is tried on one parameter here, so that a wrong key is found now."""
     if precision == "16-mixed" and "fused" in node:
-        # A fused optimiser takes the gradient scaler's factor into its own step: gradients would be measured scaled.
+        # A fused optimiser divides by the gradient scaler's factor inside its step. The gradients that are measured before
+        # that would still be scaled.
         node = {**node, "fused": False}
     build = targets.resolve("optimizer", node, allowed)
     targets.make("optimizer", Optimizer, build, [nn.Parameter(nn.Linear(1, 1).weight.detach())])
@@ -87,12 +88,12 @@ def build_optimizer(node: Node, precision: str, allowed: list[str]) -> MakeOptim
 
 
 def divides_by_size(node: Node, allowed: list[str]) -> bool:
-    """Whether the optimiser divides gradients by their size: what does needs an eps."""
+    """Whether the optimiser divides gradients by their size. Every optimiser that does has an `eps`."""
     return "eps" in signature(targets.resolve("optimizer", node, allowed)).parameters
 
 
 def build_schedule(node: Node, allowed: list[str]) -> MakeSchedule:
-    """(optimiser, total steps) -> schedule, tried out likewise."""
+    """A function (optimiser, total steps) -> schedule. It is tried on one parameter here, as the optimiser is."""
     build = targets.resolve("schedule", node, allowed)
     probe = targets.resolve("optimizer", {"_target_": "torch.optim.SGD", "lr": 1.0}, ["torch."])
     targets.make("schedule", LRScheduler, build, probe([nn.Parameter(nn.Linear(1, 1).weight.detach())]), 10)
@@ -100,10 +101,11 @@ def build_schedule(node: Node, allowed: list[str]) -> MakeSchedule:
 
 
 def build_run(config: Node, choices: Mapping[str, str]) -> tuple[MemoryDataModule, MLP, Objective, GradpathModule]:
-    """Data, initialised network, objective and the module that trains them. Seed before calling; writes nothing.
+    """Builds data, initialised network, objective and the module that trains them. Writes nothing; seed before the call.
 
     Raises:
-        ConfigError: what the configuration alone could not tell: data that are not there, a loss that does not fit them.
+        ConfigError: a mistake that the configuration alone does not show: the data are missing, say, or the loss does not
+            fit them.
     """
     allowed = config["allowed_targets"]
     data = build_data(config["data"], config["seed"], allowed)
@@ -118,7 +120,7 @@ def build_run(config: Node, choices: Mapping[str, str]) -> tuple[MemoryDataModul
 
 
 def redrawn(config: Node, data: MemoryDataModule, count: int) -> Iterator[MLP]:
-    """`count` networks that `config` describes, with the seeds that follow its own; torch's generator is left alone."""
+    """Draws `count` networks that `config` describes, with the seeds after its own. Torch's generator is not changed."""
     allowed = config["allowed_targets"]
     for seed in range(config["seed"] + 1, config["seed"] + 1 + count):
         with torch.random.fork_rng(devices=[]):
@@ -129,7 +131,10 @@ def redrawn(config: Node, data: MemoryDataModule, count: int) -> Iterator[MLP]:
 
 
 def _hyperparameters(config: Node, choices: Mapping[str, str]) -> dict[str, str | int | float]:
-    """What tells runs apart, for the HParams tab and the checkpoint: plain words and numbers, which load as weights only."""
+    """The settings that tell runs apart, for the HParams tab and the checkpoint.
+
+    They are plain words and numbers, so that the checkpoint can be loaded with `weights_only`.
+    """
     scientific = {group: option for group, option in choices.items() if group not in ("probe", "trainer")}
     depth = len(config["model"]["hidden"])
     return {**scientific, "seed": config["seed"], "lr": config["optimizer"]["lr"], "depth": depth}
@@ -138,21 +143,21 @@ def _hyperparameters(config: Node, choices: Mapping[str, str]) -> dict[str, str 
 def build_trainer(
     config: Node, folder: Path, metric: str, resume_step: int | None = None, start: Start | None = None
 ) -> pl.Trainer:
-    """The trainer with its loggers and callbacks; writes nothing.
+    """Builds the trainer with its loggers and callbacks. Writes nothing.
 
     Args:
-        metric: what is judged beside the loss, "accuracy" or "mae".
-        resume_step: the optimiser steps that a continued run has behind it; None for a fresh one.
-        start: what is known of the run before its first step, for the probe's record.
+        metric: the metric beside the loss, "accuracy" or "mae".
+        resume_step: the optimiser steps that a continued run has already made; None for a fresh run.
+        start: what is known about the run before its first step, for the probe's record.
 
     Raises:
-        ConfigError: a device that is not there, or an impossible setting.
+        ConfigError: a device is missing, or a setting is impossible.
     """
     evaluated = [f"{stage}/{name}" for stage in ("val", "test") for name in ("loss", metric)]
     trained = [f"train/{name}{suffix}" for suffix in ("", "_epoch") for name in ("loss", metric)]
     board = RunLogger(folder, evaluated, resume_step)
     scalars = MetricsFile(folder, ["lr", *trained, *evaluated], resume_step)
-    # The probe before the guard, which takes the gradients of a diverged step away.
+    # The probe comes before the guard, which removes the gradients of a diverged step.
     log_every = config["trainer"]["log_every_n_steps"]
     measures = config["probe"]["every"]
     callbacks: list[pl.Callback] = [
@@ -167,10 +172,10 @@ def build_trainer(
         default_root_dir=folder,
         logger=[board, scalars],
         callbacks=callbacks,
-        # Two processes then normalise as one does; torch has it for GPUs only.
+        # With this, two processes normalise as one does. Torch can do it on GPUs only.
         sync_batchnorm=torch.cuda.is_available() and config["trainer"]["accelerator"] != "cpu",
         num_sanity_val_steps=0,
-        # The data module places its own samplers, in one process or many.
+        # The data module sets its own samplers, for one process or many.
         use_distributed_sampler=False,
     )
     check_sharing(config["data"].get("batch_size", trainer.world_size), trainer.world_size)
@@ -178,7 +183,7 @@ def build_trainer(
 
 
 def new_trainer(**settings: Any) -> pl.Trainer:
-    """A trainer without Lightning's own terminal output; raises ConfigError for what cannot be."""
+    """Makes a trainer without Lightning's own terminal output. Raises ConfigError for impossible settings."""
     try:
         return pl.Trainer(**settings, enable_progress_bar=False, enable_model_summary=False)
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
@@ -186,9 +191,9 @@ def new_trainer(**settings: Any) -> pl.Trainer:
 
 
 def _checkpoints(folder: Path, metric: str) -> list[pl.Callback]:
-    """The best epoch by validation, and every epoch's end under one name.
+    """Saves the best epoch by validation as one file, and the end of every epoch as another, overwritten each time.
 
-    Two callbacks: with `save_last` Lightning writes the last one only when it is also the best.
+    This takes two callbacks: with `save_last`, Lightning writes the last epoch only if it is also the best.
     """
     higher = metric == "accuracy"
     best = ModelCheckpoint(

@@ -1,4 +1,4 @@
-"""Checkpoints: where a run keeps them, and reading one back with weights only."""
+"""Where a run keeps its checkpoints, and how one is read back (with `weights_only`)."""
 
 from pathlib import Path
 from typing import Any
@@ -13,15 +13,16 @@ BEST, LAST = Path("checkpoints/best.ckpt"), Path("checkpoints/last.ckpt")
 
 
 def load_checkpoint(path: Path, network: MLP) -> dict[str, Any]:
-    """A checkpoint that fits `network`.
+    """Reads a checkpoint and checks that it fits `network`.
 
     Raises:
-        ConfigError: the file is missing or damaged, or its network differs from `network`; says in which layer.
+        ConfigError: the file is missing or damaged, or its network differs from `network`. The message names the first
+            layer that differs.
     """
     try:
         checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         saved = network_state(checkpoint)
-    # Damage shows itself as any of a dozen types of exception, from zipfile's to pickle's.
+    # A damaged file can raise a dozen types of exception, from zipfile's to pickle's.
     except Exception as error:
         raise ConfigError(f"{path}: not a readable checkpoint ({type(error).__name__}).") from None
     expected = network.state_dict()

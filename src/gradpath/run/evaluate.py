@@ -1,4 +1,4 @@
-"""A saved run: its network as it ended, and its test metrics computed again."""
+"""Restores the network that a saved run ended with, and computes its test metrics again."""
 
 import tempfile
 from pathlib import Path
@@ -15,10 +15,10 @@ from gradpath.run.terminal import quiet
 
 
 def restored(folder: Path) -> tuple[MemoryDataModule, MLP, Objective, GradpathModule]:
-    """A run's data, and its network with the weights that it ended with.
+    """A run's data, and its network with the weights that the run ended with.
 
     Raises:
-        ConfigError: no readable checkpoint, or data that are not there.
+        ConfigError: the checkpoint cannot be read, or the data are missing.
     """
     config = read_config(folder)
     seed_everything(config["seed"])
@@ -28,7 +28,9 @@ def restored(folder: Path) -> tuple[MemoryDataModule, MLP, Objective, GradpathMo
 
 
 def evaluate(folder: Path) -> dict[str, float]:
-    """test/loss and test/accuracy (or test/mae) of the weights that the run ended with, on one device of its kind.
+    """Computes test/loss and test/accuracy (or test/mae) of the weights that the run ended with.
+
+    The test runs on one device, of the kind that the run used.
 
     Raises:
         ConfigError: as `restored`.

@@ -1,4 +1,4 @@
-"""The verdict on a whole run, from what it left in its folder."""
+"""Gives the verdict on a whole run, from what the run left in its folder."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -23,13 +23,13 @@ def judge(
     network: MLP,
     optimizer: Mapping[str, Any],
 ) -> Verdict:
-    """The verdict on the start, with the findings of the whole run and, as `end`, the reading of the profile it ended with.
+    """Extends the verdict on the start: adds the findings of the whole run, and the reading of its last profile as `end`.
 
-    Kept in the run's record too.
+    The verdict is also written into the run's record.
 
     Args:
         at_start: the verdict on the start.
-        start, end: the profiles; `end` is None where the run broke down.
+        start, end: the profiles at the start and at the end; `end` is None if the run diverged.
         optimizer: the keys of the `optimizer` option.
     """
     rows = load_curves(folder)
@@ -40,7 +40,7 @@ def judge(
         losses=_losses(rows),
         steps=max((int(row["step"]) for row in rows), default=0),
         lr=optimizer["lr"],
-        # Adam and its kin; Muon's own eps belongs to another part of it.
+        # Only for Adam and its relatives, which have betas. Muon's eps is used in another part of that optimiser.
         eps=optimizer.get("eps") if "betas" in optimizer else None,
         sizes=[linear.weight.numel() for linear in network.linears],
         record=record.load(folder) if recorded else None,
@@ -55,7 +55,7 @@ def judge(
 
 
 def _losses(rows: Sequence[Mapping[str, float]]) -> list[float]:
-    """The training loss as logged; of a run too short to log it twice, its epochs' means and the last validation's."""
+    """The logged training losses. If there are fewer than two: the means of the epochs, and the last validation loss."""
     logged = [row["train/loss"] for row in rows if "train/loss" in row]
     if len(logged) > 1:
         return logged

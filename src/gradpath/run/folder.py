@@ -1,4 +1,4 @@
-"""A run's folder: taken for one run, and begun with what the run is made of."""
+"""Takes a folder for a run, and writes into it what the run is made of."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,7 +14,7 @@ from gradpath.run.metrics import MetricsFile
 
 
 def start_folder(folder: Path, config: Mapping[str, Any], overrides: list[str], trainer: pl.Trainer) -> None:
-    """Makes the folder and writes what the run is made of, so that it can be resumed from its first second on."""
+    """Makes the folder and writes what the run is made of. From then on the run can be resumed."""
     folder.mkdir(parents=True, exist_ok=True)
     if not config["resume"]:
         take(folder)
@@ -28,7 +28,7 @@ def start_folder(folder: Path, config: Mapping[str, Any], overrides: list[str], 
 
 
 def take(folder: Path) -> None:
-    """Takes a folder for one run. Raises ConfigError when a run is there, or has begun there this very moment."""
+    """Takes a folder for one run. Raises ConfigError if a run is there, even one that began at this very moment."""
     try:
         (folder / OVERRIDES).touch(exist_ok=False)
     except FileExistsError:

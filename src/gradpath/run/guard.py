@@ -1,4 +1,4 @@
-"""The guard that ends a run at its first NaN or Inf and writes down where it came."""
+"""The guard stops a run at its first NaN or Inf and records where it appeared."""
 
 import json
 from dataclasses import asdict
@@ -22,13 +22,14 @@ FILE = "divergence.json"
 class DivergenceGuard(pl.Callback):
     """Stops a run after its first NaN or Inf and writes `divergence.json`.
 
-    On a CPU in one process a look costs nothing: every step is looked at, and the weights stay as they were before the
-    accident. Elsewhere a look makes the host wait for the device: the device itself notes the first bad step, the host
-    looks every `every` steps and at the end of the epoch, and the layer is the first that is not finite by then.
+    In a single process on a CPU a check costs nothing: every step is checked, and the weights stay as they were before the
+    bad step. Elsewhere a check makes the host wait for the device. There, the device itself notes the first bad step, and
+    the host checks every `every` steps and at the end of the epoch. The reported layer is the first that is not finite at
+    that check.
 
     Args:
-        folder: where `divergence.json` is written.
-        every: optimiser steps between two looks.
+        folder: `divergence.json` is written here.
+        every: optimiser steps between two checks.
     """
 
     def __init__(self, folder: Path, every: int) -> None:
@@ -36,7 +37,7 @@ class DivergenceGuard(pl.Callback):
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self.alone_on_cpu = trainer.world_size == 1 and trainer.strategy.root_device.type == "cpu"
-        # A gradient scaler's overflow is its own business: it skips that step and goes on with a smaller scale.
+        # A gradient scaler handles overflow itself: it skips the step and goes on with a smaller scale.
         self.scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
         self.first_bad = torch.full((), -1, device=trainer.strategy.root_device)
         if trainer.is_global_zero:
@@ -53,7 +54,7 @@ class DivergenceGuard(pl.Callback):
         if self.alone_on_cpu:
             if not isfinite(value.item()):
                 self._stop(trainer, pl_module.network, trainer.global_step)
-                # Without gradients the coming step leaves the weights alone.
+                # Without gradients the next optimiser step leaves the weights unchanged.
                 optimizer.zero_grad(set_to_none=True)
             return
         fine = torch.isfinite(value) | (self.first_bad >= 0)
@@ -79,13 +80,13 @@ class DivergenceGuard(pl.Callback):
 
 
 def load(folder: Path) -> Divergence | None:
-    """What the guard found in this run, or None."""
+    """The divergence that the guard found in this run, or None."""
     path = folder / FILE
     return Divergence(**json.loads(path.read_text())) if path.is_file() else None
 
 
 def _probe_value(network: nn.Module) -> Tensor:
-    """A number that is not finite once a gradient is: the sum of the first, hence last computed, bias gradient."""
+    """A number that is not finite once a gradient is not: the sum of the first bias gradient, which is computed last."""
     for parameter in network.parameters():
         if parameter.grad is not None and parameter.ndim == 1:
             return parameter.grad.sum()

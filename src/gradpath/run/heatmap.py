@@ -1,4 +1,4 @@
-"""The depth-by-step picture: how large the gradient was in each layer while a run trained."""
+"""Draws depth against step: how large the gradient was in each layer while a run trained."""
 
 import numpy as np
 from matplotlib.colors import LogNorm
@@ -8,14 +8,15 @@ from matplotlib.ticker import MaxNLocator
 from gradpath.flow.record import Record
 from gradpath.verdict.gradient_class import EXPLODING, VANISHING
 
-# Columns of the picture; more steps are thinned out.
+# The picture has at most this many columns; of more steps, evenly spaced ones are drawn.
 COLUMNS = 400
 
 
 def heatmap(record: Record) -> Figure:
-    """|delta| of every hidden layer over the steps, relative to the last hidden layer, beside its profile over depth.
+    """Draws |delta| of every hidden layer over the steps, relative to the last hidden layer, beside its profile over depth.
 
-    Blue where the gradient has shrunk on its way to the input, red where it has grown, white where it is the same.
+    A layer is blue where the gradient has shrunk on its way to the input, red where it has grown, and white where it is the
+    same.
     """
     index = record.quantities.index("delta")
     kept = np.unique(np.linspace(0, len(record.steps) - 1, min(len(record.steps), COLUMNS)).astype(int))
@@ -43,7 +44,7 @@ def heatmap(record: Record) -> Figure:
         )
     predicted = record.lines.get("theory_delta", np.zeros(len(layers)))[: len(layers)]
     if 0 < predicted[-1] < np.inf:
-        # The mean-field line, and where at least 95 of 100 networks start.
+        # The line of mean-field theory, and the band in which at least 95 of 100 networks start.
         low, high = record.lines["theory_delta_band"][:, : len(layers)] / predicted[-1]
         right.fill_betweenx(layers, low, high, color="tab:orange", alpha=0.25, linewidth=0)
         right.plot(predicted / predicted[-1], layers, "--", color="tab:orange", label="theory")

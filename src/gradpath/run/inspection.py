@@ -1,4 +1,4 @@
-"""What a network is before it trains: measured, predicted and read."""
+"""Inspects a network before it trains: measures it, predicts it and gives a verdict."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -22,18 +22,19 @@ from gradpath.verdict.anatomy import anatomy
 from gradpath.verdict.deviation import deviation
 from gradpath.verdict.verdict import Verdict, verdict
 
-# Training samples on which a network is measured.
+# A network is measured on this many training samples.
 SAMPLE = 256
-# Networks of other seeds that are drawn for the spread, up to so many parameters.
+# For the spread, OTHERS more networks are drawn with other seeds, if the network has at most SMALL parameters.
 OTHERS, SMALL = 4, 6_000_000
 
 
 @dataclass(frozen=True)
 class Inspection:
-    """The batch looked at, and what it showed.
+    """The results of an inspection, and the batch that they were measured on.
 
-    draws: |delta| of this network and of others drawn alike, relative to the last hidden layer, (draws, hidden layers).
-    jacobian: singular values of the input-output Jacobian at four samples, (4, min(out, in)), where asked for.
+    draws: |delta| relative to the last hidden layer, (draws, hidden layers). The first row is this network; the others
+        were drawn in the same way with other seeds.
+    jacobian: singular values of the input-output Jacobian at four samples, (4, min(out, in)); None if not asked for.
     """
 
     batch: Batch
@@ -46,7 +47,10 @@ class Inspection:
 
     @property
     def lines(self) -> dict[str, Matrix]:
-        """Lines for the record: theory's, and the band over the draws, which meets this network at the last hidden layer."""
+        """Lines for the record: theory's, and the band over the draws.
+
+        The band is scaled to meet this network's |delta| at the last hidden layer.
+        """
         named = {f"theory_{name}": values for name, values in lines(self.theory, self.profile).items()}
         if len(self.draws) > 1 and self.draws.shape[1]:
             anchored = np.stack([self.draws.min(0), self.draws.max(0)]) * self.profile[-2].delta
@@ -54,7 +58,7 @@ class Inspection:
         return named
 
     def as_dict(self) -> dict[str, Any]:
-        """Its part of `result.json`."""
+        """The inspection's part of `result.json`."""
         return {
             "verdict": self.verdict.as_dict(),
             "outlook": self.outlook and self.outlook.as_dict(),
@@ -74,12 +78,12 @@ def inspect(
     critical_sigma_b2: float = 0.0,
     jacobian: bool = False,
 ) -> Inspection:
-    """Measures `network` as it stands, predicts it and reads it; nothing is changed.
+    """Measures `network` as it is, predicts it and gives a verdict. Changes nothing.
 
     Args:
-        others: networks drawn alike with other seeds, for the spread of what is measured.
-        adaptive: the optimiser to come divides gradients by their size, as Adam does.
-        critical_sigma_b2: of the biases that `init=critical` would draw in its place.
+        others: networks drawn in the same way with other seeds. They show how far a measurement varies with the seed.
+        adaptive: whether the run's optimiser divides gradients by their size, as Adam does.
+        critical_sigma_b2: sigma_b^2 of the biases that `init=critical` would draw instead.
     """
     batch = data.sample(SAMPLE)
     profile = measure(network, objective, batch)
@@ -94,7 +98,7 @@ def inspect(
 def _outlook(
     network: MLP, profile: Sequence[LayerFlow], batch: Batch, adaptive: bool, critical_sigma_b2: float
 ) -> Outlook | None:
-    """None with a normalisation, for whose networks there is no such depth."""
+    """The outlook, or None with a normalisation: theory knows no depth limit for such networks."""
     if network.normalized or network.activation is None:
         return None
     input_norm = batch.inputs.double().square().mean().item()
@@ -102,7 +106,10 @@ def _outlook(
 
 
 def how_to_inspect(config: Mapping[str, Any], network: MLP, data: MemoryDataModule) -> dict[str, Any]:
-    """The further arguments of `inspect` that a configuration means. No other seeds where the user would have to wait."""
+    """The optional arguments of `inspect` that follow from a configuration.
+
+    A large network gets no other seeds, because the user would have to wait for them.
+    """
     others = OTHERS if count_parameters(network) <= SMALL and config["model"]["hidden"] else 0
     return {
         "others": redrawn(config, data, others),
@@ -113,7 +120,7 @@ def how_to_inspect(config: Mapping[str, Any], network: MLP, data: MemoryDataModu
 
 
 def _relative(draws: Sequence[Sequence[float]]) -> Matrix:
-    """To the last hidden layer; NaN where nothing arrives there."""
+    """Divides each draw by its value at the last hidden layer. The result is NaN if no gradient arrives there."""
     deltas = np.array(draws, dtype=np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):
         relative_: Matrix = deltas / deltas[:, -1:]

@@ -8,17 +8,17 @@ import lightning.pytorch as pl
 
 
 class StopBetweenBatches(pl.Callback):
-    """Makes Ctrl-C wait for the end of the batch at hand; a second one does not wait.
+    """Makes Ctrl-C wait for the end of the current batch. A second Ctrl-C does not wait.
 
-    Python raises KeyboardInterrupt wherever it happens to be, also where a lock has just been taken: that of TensorBoard's
-    queue would never be opened again, and closing the event file would wait for it forever.
+    Python raises KeyboardInterrupt wherever it happens to be, even just after a lock was taken. The lock of TensorBoard's
+    queue would then never be released, and closing the event file would wait for it forever.
     """
 
     def __init__(self) -> None:
         self.asked = False
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        # Who ignores Ctrl-C, or answers it in a way of their own, goes on doing so; other threads cannot have handlers.
+        # A program that ignores Ctrl-C, or has its own handler, keeps that. Only the main thread can set handlers.
         main = threading.current_thread() is threading.main_thread()
         if main and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, self._ask)

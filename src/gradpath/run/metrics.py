@@ -13,12 +13,12 @@ from gradpath.run.saved import CURVES, load_curves
 
 
 class MetricsFile(Logger):
-    """Appends a row for each call of `log_metrics`; a cell is empty where that moment has no such value.
+    """Appends a row for each call of `log_metrics`. A cell is empty if its value was not logged at that moment.
 
     Args:
         folder: the run's folder.
-        columns: the metrics' names; others are left to TensorBoard.
-        resume_step: rows of an interrupted run past this step are dropped, and those of its test; None for a fresh run.
+        columns: the metrics' names; other metrics go to TensorBoard only.
+        resume_step: `start` drops an interrupted run's rows past this step, and its test rows. None for a fresh run.
     """
 
     def __init__(self, folder: Path, columns: list[str], resume_step: int | None = None) -> None:
@@ -36,13 +36,13 @@ class MetricsFile(Logger):
 
     @rank_zero_only
     def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
-        """Nothing: config.yaml has them."""
+        """Does nothing: config.yaml has the hyperparameters."""
 
     @rank_zero_only
     def start(self) -> None:
-        """Writes the header, and the rows that are kept of an interrupted run."""
+        """Writes the header, and the rows of an interrupted run that are kept."""
         before = [] if self.resume_step is None else load_curves(self.path.parent)
-        # A finished run that goes on will be tested again.
+        # If a finished run is continued, it will be tested again.
         kept = [row for row in before if row["step"] <= (self.resume_step or 0) and "test/loss" not in row]
         lines = [",".join(self.columns), *(",".join(_cell(row.get(c)) for c in self.columns) for row in kept)]
         write_text(self.path, "\n".join(lines) + "\n")
@@ -57,9 +57,9 @@ class MetricsFile(Logger):
 
 
 def collect(folder: Path) -> dict[str, float | int]:
-    """The contract's metrics, all of the weights that the run ended with, and which epochs were the best and the last.
+    """The metrics of `result.json`: those of the weights that the run ended with, and its best and last epoch.
 
-    Epochs count from 0. Best is the highest val/accuracy, or the lowest val/loss where there is no accuracy.
+    Epochs count from 0. The best epoch has the highest val/accuracy, or the lowest val/loss if there is no accuracy.
     """
     rows = load_curves(folder)
     found: dict[str, float | int] = {}

@@ -1,4 +1,4 @@
-"""`result.json`: what every other tool reads of a run."""
+"""`result.json`, which every other tool reads to learn about a run."""
 
 import json
 import math
@@ -32,7 +32,7 @@ def new_result(
     durations: Mapping[str, float],
     device: str,
 ) -> dict[str, Any]:
-    """The whole contract, as far as it is known before training; `found` is what an inspection gives."""
+    """All keys of `result.json`, filled as far as they are known before training. `found` comes from an inspection."""
     return {
         "status": "ok",
         "error": None,
@@ -49,7 +49,7 @@ def new_result(
 
 
 def environment(device: str) -> dict[str, Any]:
-    """Versions, device, threads, and the git commit with whether the tree was clean."""
+    """Versions, device, threads, the git commit, and whether the git tree was clean."""
     return {
         "gradpath": __version__,
         "python": platform.python_version(),

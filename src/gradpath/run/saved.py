@@ -1,4 +1,4 @@
-"""Reading back what a run left in its folder; neither Lightning, Hydra nor torch is needed for it."""
+"""Reads back what a run left in its folder. This needs neither Lightning nor Hydra nor torch."""
 
 import csv
 import json
@@ -18,13 +18,15 @@ CONFIG, RESULT, CURVES = "config.yaml", "result.json", "metrics.csv"
 
 @dataclass(frozen=True)
 class SavedRun:
-    """A run, as `load_run` reads it. Tables are pandas data frames where pandas is installed, else numpy arrays.
+    """A run, as `load_run` reads it. Tables are pandas data frames if pandas is installed, else numpy arrays.
 
-    config: the resolved configuration. result: the content of `result.json`; None for a run that has not come to its end,
-    and for a probe in a loop of one's own. (JSON knows no infinities: they are the texts "inf", "-inf" and "nan" there.)
-    curves: loss, accuracy and learning rate, a row per logged moment: a frame, or column -> (rows,), NaN where the moment
-    has no such value.
-    layers: L names, first hidden layer first. steps: (S,), the measured optimiser steps.
+    config: the resolved configuration; None for a probe in a loop of one's own.
+    result: the content of `result.json`; None for a run that has not come to its end, and for a probe in a loop of one's
+        own. JSON has no NaN and no infinities; there they are the texts "nan", "inf" and "-inf".
+    curves: loss, accuracy and learning rate, one row per logged moment. Either a frame or column -> (rows,). A value that
+        was not logged at that moment is NaN.
+    layers: L names, first hidden layer first.
+    steps: (S,), the optimiser steps that were measured.
     flow: quantity -> (S, L), a frame of steps x layers or an array; empty with `probe=none`.
     """
 
@@ -38,11 +40,11 @@ class SavedRun:
 
 
 def load_run(folder: str | Path) -> SavedRun:
-    """What a run of train.py, of scripts/probe.py, or a probe with `folder=` left in its folder.
+    """Reads the folder of a run of train.py or scripts/probe.py, or of a probe that was given `folder=`.
 
     Raises:
         FileNotFoundError: the folder holds no run.
-        ValueError: one of its files is damaged; says which.
+        ValueError: a file is damaged. The message says which.
     """
     place = Path(folder).expanduser()
     if not any((place / name).is_file() for name in (CONFIG, RESULT, record.FILE)):
@@ -65,23 +67,23 @@ def load_run(folder: str | Path) -> SavedRun:
 
 
 def load_curves(folder: Path) -> list[dict[str, float]]:
-    """The rows of a run's `metrics.csv`, empty cells left out."""
+    """The rows of a run's `metrics.csv`, without the empty cells."""
     path = folder / CURVES
     if not path.is_file():
         return []
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
-    # A killed run may leave its last row half written.
+    # A killed run may leave a half-written last row.
     return [{k: float(v) for k, v in row.items() if v} for row in rows if None not in row.values() and row["step"]]
 
 
 def _readable(path: Path, read: Any) -> Any:
-    """The file's content, None where there is no such file."""
+    """The file's content, or None if there is no such file."""
     if not path.is_file():
         return None
     try:
         return read(path)
-    # Damage shows itself as any of a dozen types of exception, from zipfile's to yaml's.
+    # A damaged file can raise a dozen types of exception, from zipfile's to yaml's.
     except Exception as error:
         raise ValueError(f"load_run: {path}: damaged ({type(error).__name__})") from None
 
@@ -99,7 +101,7 @@ def _frame(matrix: record.Matrix, steps: Sequence[int], layers: Sequence[str]) -
 
 
 def _pandas() -> Any:
-    """The module, or None where it is not installed."""
+    """The pandas module, or None if it is not installed."""
     try:
         return import_module("pandas")
     except ImportError:

@@ -22,19 +22,19 @@ from gradpath.verdict.verdict import Verdict
 USUAL = {"loss": "auto", "norm": "none", "probe": "light", "trainer": "auto"}
 
 
-# The groups that a look without training depends on.
+# A look without training depends on these groups only.
 LOOKED_AT = ("data", "model", "activation", "init", "norm", "loss", "experiment")
-# Of the table over the layers; phi is the activation. seeds, band: how far |delta| / last lies off, as a factor, in
-# networks of other seeds and in 95 of 100 by theory.
+# Columns of the table over the layers; phi is the activation. "seeds" and "band" are factors: how far |delta| / last
+# varies in networks of other seeds, and in 95 of 100 networks according to theory.
 HEADER = ("layer", "|delta|", "/ last", "seeds", "theory", "band", "|dW|", "std phi", "sat.", "dead")
-# A grid's columns and their widths; `is`: inside or outside of what theory allows.
+# A grid's columns and their widths. "is" says whether the measurement is inside or outside of what theory allows.
 LOOK = {"gradient": 11, "measured": 8, "theory": 8, "is": 8, "training": 15}
 
 
 def show_start(
     seed: int, choices: Mapping[str, str], network: MLP, batch_size: int, folder: Path, trainer: pl.Trainer
 ) -> None:
-    """What was chosen, on which device, how large."""
+    """Shows what was chosen, the device, and the size of the network and of the training."""
     shown = [f"{group}={option}" for group, option in choices.items() if USUAL.get(group) != option]
     epochs = "1 epoch" if trainer.max_epochs == 1 else f"{trainer.max_epochs} epochs"
     processes = f", {trainer.world_size} processes" if trainer.world_size > 1 else ""
@@ -52,7 +52,7 @@ def show_start(
 
 
 def show_look(seed: int, choices: Mapping[str, str], parameters: int, folder: Path) -> None:
-    """What was chosen, for a look without training."""
+    """Shows what was chosen for a look without training."""
     shown = [f"{group}={option}" for group, option in choices.items() if group in LOOKED_AT and USUAL.get(group) != option]
     terminal.show(
         f"gradpath at step 0, seed {seed}",
@@ -63,8 +63,11 @@ def show_look(seed: int, choices: Mapping[str, str], parameters: int, folder: Pa
 def show_look_line(
     place: int, verdict: Verdict, theory: Prediction | None, ahead: Outlook | None, overrides: Sequence[str]
 ) -> None:
-    """One look among many, below a heading if it is the first: class, |delta| first / last hidden layer as measured and as
-    predicted, whether the rates agree, whether theory says that it trains, what was typed."""
+    """Prints one line for one look among many. The first gets a heading.
+
+    The line gives the class, |delta| first / last hidden layer as measured and as predicted, whether the rates agree,
+    whether the network trains according to theory, and what was typed.
+    """
     reading, deviation = verdict.start, verdict.deviation
     cells = [reading.kind or "too shallow", _shown(reading.ratio), _shown(theory.layers[0].delta if theory else None)]
     cells.append("" if deviation is None else "outside" if deviation.outside else "inside")
@@ -83,7 +86,7 @@ def _shown(ratio: float | None) -> str:
 
 
 def show_result(result: Mapping[str, Any], folder: Path) -> None:
-    """Metrics, and where to look next."""
+    """Shows the metrics, and where to look next."""
     metrics = result["metrics"]
     rows = [(name, f"{value:.4f}") for name, value in metrics.items() if isinstance(value, float)]
     if "best_epoch" in metrics:
@@ -99,7 +102,7 @@ def show_result(result: Mapping[str, Any], folder: Path) -> None:
 
 
 def show_warnings(risks: Sequence[str], ahead: Outlook | None, choices: Mapping[str, str]) -> None:
-    """What is risky, and what theory says will not train."""
+    """Warns of risky choices, and of a network that will not train according to theory."""
     for sentence in risks:
         terminal.warn(sentence)
     if ahead is None or ahead.trains:
@@ -126,13 +129,13 @@ def show_verdict(
     theory: Prediction | None = None,
     draws: Draws | None = None,
 ) -> None:
-    """The gradient's way through depth: a table over the layers, what it amounts to, and what to do about it.
+    """Shows how the gradient travels through depth: a table over the layers, the verdict, and what to do about it.
 
     Args:
-        when: "start" or "end", whose reading is shown.
-        profile: the table's rows, None to leave it out.
-        theory: what a wide network would do, a row per hidden layer.
-        draws: |delta| relative to the last hidden layer of networks of several seeds, (draws, hidden layers).
+        when: "start" or "end"; the reading at that time is shown.
+        profile: the table's rows; None leaves the table out.
+        theory: what a wide network would do, one row per hidden layer.
+        draws: |delta| in networks of several seeds, relative to the last hidden layer, (draws, hidden layers).
     """
     reading = verdict.start if when == "start" else verdict.end
     predicted = theory.layers if theory else []
@@ -183,7 +186,7 @@ def _cells(row: LayerFlow, spread: str, predicted: LayerPrediction | None, profi
 
 
 def _factor(low: float | None, high: float | None) -> str:
-    """Half the way from low to high, as a factor."""
+    """Half the range from low to high, as a factor: `x1.25` reaches from the geometric middle to either end."""
     if low is None or high is None or not 0 < low < high < inf:
         return ""
     factor = sqrt(high / low)

@@ -1,4 +1,4 @@
-"""TensorBoard: one event file per run, a chart of all layers, a row in the HParams tab."""
+"""Writes for TensorBoard: one event file per run, a chart of all layers, a row in the HParams tab."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from torch.utils.tensorboard.summary import hparams
 from gradpath.flow.record import Record
 from gradpath.run.heatmap import heatmap
 
-# One chart per family: title, and the tags it draws together.
+# One chart per family of tags: its title, and the tags that it draws together.
 LAYOUT = {
     "Gradient flow": {
         "log10 |delta| of every layer": ["Multiline", ["delta_log10/.*"]],
@@ -29,12 +29,14 @@ LAYOUT = {
 
 
 class RunLogger(TensorBoardLogger):
-    """Lightning's logger with the event file in the run's folder itself, several values per record, no hparams.yaml.
+    """Lightning's TensorBoard logger, changed in three ways.
+
+    The event file lies in the run's folder itself, a record holds several values, and there is no hparams.yaml.
 
     Args:
         folder: the run's folder.
-        metrics: the names that the HParams tab shows beside the choices.
-        resume_step: hide what an interrupted run wrote past this step; None for a fresh run.
+        metrics: the HParams tab shows these metrics beside the choices.
+        resume_step: TensorBoard hides what an interrupted run wrote past this step. None for a fresh run.
     """
 
     def __init__(self, folder: Path, metrics: list[str], resume_step: int | None = None) -> None:
@@ -44,7 +46,7 @@ class RunLogger(TensorBoardLogger):
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
-        """Writes the HParams row and the chart layout, once; Lightning calls this at the start of every stage."""
+        """Writes the HParams row and the chart layout once, although Lightning calls this at the start of every stage."""
         if self.metrics is None:
             return
         self.experiment.add_custom_scalars(LAYOUT)
@@ -55,32 +57,32 @@ class RunLogger(TensorBoardLogger):
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        # One record instead of one per value: 11 us for ten values, where add_scalar takes 60 us each. The epoch, which
-        # Lightning adds, would be TensorBoard's first chart.
+        # One record for all values takes 11 us for ten of them; add_scalar takes 60 us for each. Lightning adds the epoch,
+        # which would be TensorBoard's first chart.
         values = [Summary.Value(tag=tag, simple_value=float(value)) for tag, value in metrics.items() if tag != "epoch"]
         self.experiment._get_file_writer().add_summary(Summary(value=values), step)
 
     @rank_zero_only
     def log_histogram(self, tag: str, values: Tensor, step: int) -> None:
-        """The distribution of a tensor's entries."""
+        """Writes the distribution of a tensor's entries."""
         self.experiment.add_histogram(tag, values.detach().float(), step)
 
     @rank_zero_only
     def log_heatmap(self, record: Record, step: int) -> None:
-        """A picture of the record so far; TensorBoard's slider goes through the steps."""
+        """Writes a picture of the record so far. TensorBoard's slider goes through the steps."""
         self.experiment.add_figure("gradient_flow", heatmap(record), step)
 
     def save(self) -> None:
-        """Nothing: config.yaml already tells what hparams.yaml would."""
+        """Does nothing: config.yaml already holds what hparams.yaml would."""
 
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Flushes and leaves the file open: the test's values belong in the same one."""
+        """Flushes the file but leaves it open, because the test writes into it too."""
         if self._experiment is not None:
             self._experiment.flush()
 
     def end_fit(self) -> None:
-        """What follows adds to what training wrote, also where training was in another process with a file of its own."""
+        """Makes later values add to what training wrote, even if training had its own process and its own file."""
         self._kwargs["purge_step"] = None
         self.metrics = None
 

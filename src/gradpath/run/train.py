@@ -1,4 +1,4 @@
-"""The recipe of a run."""
+"""Trains a run, from its configuration to its result."""
 
 import signal
 import time
@@ -38,17 +38,18 @@ Recipe = Callable[[Config, Mapping[str, str], Path, list[str]], dict[str, Any]]
 
 
 def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: list[str]) -> dict[str, Any]:
-    """One run, from the configuration to `result.json`, whose content is returned.
+    """Trains and tests one run, and writes its folder. Returns the content of `result.json`.
 
     Args:
         config: the whole configuration, checked and resolved, as plain dicts and lists.
         choices: the option of every group.
-        folder: where everything is written.
-        overrides: what was typed, for `resume`.
+        folder: everything is written here.
+        overrides: what was typed; `resume` needs it.
 
     Raises:
-        ConfigError: a wrong input; nothing has been written.
-        RunFailed: an exception during training, recorded as `failed`, or NaN with `fail_on_divergence`.
+        ConfigError: an input is wrong. Nothing has been written.
+        RunFailed: training raised an exception, which is recorded as `failed`; or the run met NaN or Inf and
+            `fail_on_divergence` is set.
     """
     clock = Clock()
     terminal.quiet()
@@ -77,7 +78,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
             result |= fit_and_test(trainer, module, data, folder, resumes, clock)
         finally:
             close_loggers(trainer)
-        # Of the weights that the run ended with; NaN would tell nothing.
+        # The profile of the weights that the run ended with. After a divergence it would be NaN and say nothing.
         profile_end = None if result["error"] else measure(network, objective, found.batch)
         result["profile_end"] = profile_end and [asdict(row) for row in profile_end]
         verdict = judge(folder, found.verdict, found.profile, profile_end, network, config["optimizer"])
@@ -92,7 +93,10 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
 def fit_and_test(
     trainer: pl.Trainer, module: GradpathModule, data: MemoryDataModule, folder: Path, resumes: bool, clock: "Clock"
 ) -> dict[str, Any]:
-    """Trains and, unless NaN ended it, tests what it ended with: what becomes known of `status`, `error` and `metrics`."""
+    """Trains, then tests the final weights unless the run diverged. Returns what is then known of the result.
+
+    The keys are `metrics` and, after a divergence, `status` and `error`.
+    """
     with clock("fit"):
         trainer.fit(module, data, ckpt_path=folder / LAST if resumes else None, weights_only=True)
     found = guard.load(folder)
@@ -108,15 +112,16 @@ def fit_and_test(
 
 @contextmanager
 def recorded(result: dict[str, Any], folder: Path) -> Iterator[None]:
-    """Writes `result.json` however its block ends, unless the user ended it: then the run can be resumed.
+    """Writes `result.json` however its block ends, unless the user stopped it. A stopped run can be resumed.
 
     Raises:
-        RunFailed: for any exception in the block, with the traceback in `result.json`.
+        RunFailed: the block raised an exception. Its traceback is in `result.json`.
+        SystemExit: the user stopped the run; the code is 130 after Ctrl-C and 143 after SIGTERM.
     """
     try:
         yield
     except SystemExit as stopped:
-        # Lightning's answer to Ctrl-C (code 1) and to SIGTERM (no code, which would read as success).
+        # Lightning exits with code 1 after Ctrl-C, and without a code, which would mean success, after SIGTERM.
         terminal.warn(f"stopped; to continue: python train.py resume={relative(folder)}")
         raise SystemExit(128 + (signal.SIGINT if stopped.code else signal.SIGTERM)) from None
     except Exception as error:
@@ -128,14 +133,15 @@ def recorded(result: dict[str, Any], folder: Path) -> Iterator[None]:
 
 
 def run_job(job: Job, recipe: Recipe = run) -> None:
-    """One job of a command line. In a sweep a wrong input is recorded, and the others go on.
+    """Runs one job of a command line. In a sweep, a wrong input is recorded and the other jobs go on.
 
     Raises:
-        ConfigError, RunFailed: as `run`.
+        ConfigError: an input is wrong, and the job is not part of a sweep.
+        RunFailed: as `run`; in a sweep, also for a wrong input.
     """
     try:
         if job.number is not None:
-            # A sweep was checked value by value, not in every combination.
+            # Each value of a sweep has been checked, but not every combination.
             check(job.config)
         recipe(job.config, job.choices, job.folder, job.overrides)
     except ConfigError as error:

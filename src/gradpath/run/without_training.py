@@ -1,4 +1,4 @@
-"""A look at a network without training it: all that `scripts/probe.py` does."""
+"""Looks at a network without training it. This is all that `scripts/probe.py` does."""
 
 import time
 from collections.abc import Mapping
@@ -25,14 +25,17 @@ from gradpath.run.summary import show_look, show_look_line, show_verdict, show_w
 def look(
     config: Mapping[str, Any], choices: Mapping[str, str], folder: Path, overrides: list[str], place: int | None = None
 ) -> dict[str, Any]:
-    """Step 0 of a run and no more: its `result.json`, whose content is returned, `config.yaml`, and a record of one row.
+    """Does step 0 of a run and no more. Returns the content of `result.json`.
+
+    Writes `result.json`, `config.yaml` and a record of one row.
 
     Args:
         config, choices, folder, overrides: as for a run.
-        place: among many looks, from 0: say it in one line, below a heading. None: in full.
+        place: the place among many looks, from 0: one line is printed, below a heading before the first. None: everything
+            is printed.
 
     Raises:
-        ConfigError: a wrong input, or a folder that holds a run already; nothing has been written.
+        ConfigError: an input is wrong, or the folder holds a run already. Nothing has been written.
     """
     if config["resume"]:
         raise ConfigError(f"resume={config['resume']}: there is nothing to resume without training.")
@@ -60,7 +63,7 @@ def look(
 
 
 def _record(found: Inspection) -> Record:
-    """One row, for the Gradient Flow tab."""
+    """A record of one row, for the Gradient Flow tab."""
     names = ["delta", "weight_grad_norm", "bias_grad_norm", "weight_norm"]
     names += ["activation_mean", "activation_variance", "saturated", "dead", "correlation"]
     record = Record([row.layer for row in found.profile], names)
