@@ -33,13 +33,13 @@ def test_any_network(command) -> None:
     assert done.returncode == 0, done.stderr
     assert "dL/dn2 (8x3)" in done.stdout
     assert "= (g - mean(g) - u2 mean(g u2)) / s2, g = gamma dL/dn2" in done.stdout
-    # Every letter of it is defined.
+    # Every symbol of the formula is defined.
     assert "= gamma u2 + beta, u2 = (h2 - mean) / s2, s2 = sqrt(var + eps), over the batch" in " ".join(done.stdout.split())
     assert "= sum over samples of dL/dn2 * u2\n" in done.stdout
     assert "= -mean [y ln p + (1 - y) ln(1 - p)], p = 1 / (1 + e^-z), z = h3" in done.stdout
     assert "gelu'(h) = Phi(h) + h e^(-h^2 / 2) / sqrt(2 pi)" in done.stdout
     assert done.stdout.count("gelu(h)") == 1
-    # 8 samples; BatchNorm couples them: inputs 2, h1 n1 a1 4 each, h2 n2 a2 3 each, one output.
+    # BatchNorm couples the 8 samples. Units: 2 inputs, 4 each in h1, n1 and a1, 3 each in h2, n2 and a2, 1 output.
     above = [4 * 8 * 3 * 8, 8 * 3 * 8, 3 * 8, 3 * 8, 8, 1, 1, 1]
     counted = sum(8 * units * paths for units, paths in zip([2, 4, 4, 4, 3, 3, 3, 1], above, strict=True))
     assert f"would walk {counted:,} paths" in done.stdout

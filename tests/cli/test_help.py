@@ -1,4 +1,4 @@
-"""--help and --cfg: they list everything, and load neither torch nor lightning."""
+"""--help and --cfg list everything, and load neither torch nor lightning."""
 
 import os
 import subprocess
@@ -44,7 +44,7 @@ def test_cfg(project: Path, option: str) -> None:
     "typed", ["train.py --help", "scripts/study.py", "scripts/tour.py --list", "scripts/by_hand.py chain"]
 )
 def test_a_reader_that_has_read_enough(project: Path, typed: str) -> None:
-    """As `| head` does: no traceback, no word, the exit code of other commands."""
+    """A reader such as `| head` closes the pipe. The command prints no traceback and no message, and exits as others do."""
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""`scripts/probe.py`: step 0 without training."""
+"""`scripts/probe.py` does step 0 without training."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def test_a_look_at_one_network(command, project: Path) -> None:
     flow = np.load(folder / "flow.npz")
     assert flow["delta"].tolist() == [[row["delta"] for row in result["profile"]]]
     assert json.loads(str(flow["verdict"]))["class"] == "vanishing"
-    # What a run begins with is what the look says.
+    # A run begins with exactly what the look found.
     trained = command("train.py", "activation=sigmoid", "init=xavier_normal", "model=deep", "model.depth=12",
                       "data.limit=640", "trainer.max_epochs=1", "hydra.run.dir=logs/runs/after_the_look")  # fmt: skip
     assert trained.returncode == 0, trained.stderr
@@ -54,7 +54,7 @@ def test_a_grid_in_one_line_each(command, project: Path) -> None:
     assert len(lines) == 4
     assert lines[0].split()[0] == "vanishing"
     assert [line.split()[0] for line in lines[1:]] == ["healthy"] * 3
-    # Measured and predicted beside each other, with the deviation test and the outlook.
+    # Each line has the measured and the predicted ratio, the deviation test and the outlook.
     for line, outlook in zip(lines, ("depth 20 > 8", "trains", "trains", "trains"), strict=True):
         _, measured, predicted, deviation, *rest = line.split()
         assert float(measured) == pytest.approx(float(predicted), rel=0.5)
@@ -75,13 +75,13 @@ def test_wrong_input(command, project: Path, typed: str) -> None:
 
 
 def test_the_warning_before_training(command, project: Path) -> None:
-    """Schoenholz et al. 2016's example: tanh at sigma_w^2 = 1, sigma_b^2 = .05, 40 layers; and the remedy it names."""
+    """The example of Schoenholz et al. 2016: tanh at sigma_w^2 = 1, sigma_b^2 = .05, 40 layers. The remedy works."""
     network = ("activation=tanh", "init=he_normal", "init.gain=1", "init.sigma_b2=0.05", "model=deep", "model.depth=40")
     short = ("data.limit=256", "trainer.max_epochs=1", "model.width=100")
     done = command("train.py", *network, "optimizer=sgd", *short, "hydra.run.dir=logs/runs/past")
     assert done.returncode == 0, done.stderr
     assert "warning: depth 40 is past 6 xi = 2" in done.stdout
-    # Another remedy than theory's would only confuse.
+    # A remedy other than theory's would only confuse.
     assert "xavier_normal" not in done.stdout
     assert re.search(r"theory says that it will hardly train; use init=critical, sigma_w\^2 = 1\.\d\d\n", done.stdout)
     result = json.loads((project / "logs/runs/past/result.json").read_text())

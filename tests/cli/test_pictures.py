@@ -1,4 +1,4 @@
-"""`scripts/phase_diagram.py` and `scripts/trainability.py`, as a user meets them: killed too."""
+"""Runs `scripts/phase_diagram.py` and `scripts/trainability.py` as a user does, and kills the second one."""
 
 import csv
 import os
@@ -43,7 +43,7 @@ def test_wrong_input(command, project: Path, typed: tuple[str, ...], words: str)
 
 @pytest.mark.parametrize("script", ["scripts/phase_diagram.py", MAP])
 def test_help_loads_nothing_heavy(project: Path, script: str) -> None:
-    """The stand-ins for torch and lightning cannot be imported."""
+    """The modules torch and lightning on this path raise an error when they are imported."""
     path = f"{project / 'src'}{os.pathsep}{Path(__file__).parent / 'without_torch'}"
     done = subprocess.run(
         [sys.executable, script, "--help"], cwd=project, env=os.environ | {"PYTHONPATH": path},
@@ -63,10 +63,13 @@ def test_phase_diagram(command, project: Path) -> None:
 
 
 def test_an_ended_map_goes_on(command, project: Path) -> None:
-    """SIGKILL of the script alone: nothing that was trained is trained again, no process is left. Ctrl-C: one line."""
+    """SIGKILL of the script alone leaves no process, and nothing that was trained is trained again.
+
+    Ctrl-C prints one line.
+    """
     killed = start(project)
     wait_for(lambda: len(cells(project)) >= 2, killed)
-    # Not its processes: they find out by themselves.
+    # Its child processes are not killed; they notice by themselves that it is gone.
     killed.kill()
     killed.communicate()
     wait_for(lambda: not alive(killed.pid))
@@ -74,14 +77,14 @@ def test_an_ended_map_goes_on(command, project: Path) -> None:
     assert 2 <= len(first) < CELLS
 
     stopped = start(project)
-    # Itself, its tracker of resources, and the process from which others will be forked: before there is any.
+    # Three processes exist: the script, its resource tracker, and the one that will fork the workers. No worker exists yet.
     wait_for(lambda: bool(alive(stopped.pid)[2:]), stopped)
-    # As a terminal does: to the script and its processes.
+    # A terminal sends Ctrl-C to the script and to its child processes.
     os.killpg(stopped.pid, signal.SIGINT)
     _, err = stopped.communicate(timeout=20)
     assert stopped.returncode == 130
     assert err.splitlines()[-1] == "error: stopped; the same command goes on where it was."
-    # Before it at most the count of what was done.
+    # Before that line, only the count of finished cells may be printed.
     assert all(" of 9" in line for line in err.splitlines()[:-1] if line), err
     wait_for(lambda: not alive(stopped.pid))
     assert first.items() <= cells(project).items()
@@ -94,7 +97,7 @@ def test_an_ended_map_goes_on(command, project: Path) -> None:
     with (project / "logs/map.csv").open() as file:
         accuracy = {(row["sigma_w2"], row["depth"]): float(row["test_accuracy"]) for row in csv.DictReader(file)}
     assert len(accuracy) == CELLS
-    # Twice chance beside the edge of chaos, however deep; chance where theory says so.
+    # Near the edge of chaos, accuracy is above twice chance at any depth. It is below that where theory predicts chance.
     assert min(accuracy["1.75", "5"], accuracy["1.75", "40"]) > 0.2 > accuracy["1", "40"]
 
 
@@ -102,7 +105,7 @@ def start(project: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
         [sys.executable, MAP, "--quick"], cwd=project, env=environment(project), start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # A shell that starts the tests in the background has them, and their children, ignore SIGINT.
+        # If a shell starts the tests in the background, they and their children ignore SIGINT.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
 
@@ -112,7 +115,7 @@ def cells(project: Path) -> dict[str, int]:
 
 
 def wait_for(happened: Callable[[], bool], process: "subprocess.Popen[str] | None" = None) -> None:
-    """Raises AssertionError when it takes too long, or `process` ends before."""
+    """Raises AssertionError if it takes too long or if `process` ends first."""
     deadline = time.monotonic() + (120 if process else 15)
     while not happened():
         assert process is None or process.poll() is None
@@ -121,7 +124,7 @@ def wait_for(happened: Callable[[], bool], process: "subprocess.Popen[str] | Non
 
 
 def alive(session: int) -> list[int]:
-    """The processes of a session that have not ended."""
+    """The processes of a session that are still running."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -134,7 +137,7 @@ def alive(session: int) -> list[int]:
 
 
 def assert_drawn(place: Path) -> None:
-    """A picture of many colours, less than 200 KB."""
+    """The file is a picture with many colours and smaller than 200 KB."""
     pixels = image.imread(place)
     assert pixels.shape[0] > 500 < pixels.shape[1]
     assert len(np.unique(pixels.reshape(-1, pixels.shape[2]), axis=0)) > 100

@@ -1,4 +1,4 @@
-"""What the README promises of accuracy: real MNIST, real XOR, over seeds."""
+"""Checks the accuracy that the README promises, on real MNIST and real XOR, over several seeds."""
 
 from math import log
 from statistics import mean
@@ -33,7 +33,7 @@ def test_xor_is_solved_by_19_of_20_seeds(run_here) -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_perceptron_cannot_solve_xor(run_here, seed: int) -> None:
-    """The best linear model is w = 0: loss ln 2, p = 0.5."""
+    """The best linear model has w = 0, so p = 0.5 and the loss is ln 2."""
     result, _ = run_here("data=xor", "model=perceptron", "optimizer.lr=0.05", f"seed={seed}", *CPU)
     assert result["metrics"]["train/loss"] == pytest.approx(log(2), abs=1e-3)
     assert result["metrics"]["test/accuracy"] <= 0.75

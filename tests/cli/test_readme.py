@@ -1,4 +1,4 @@
-"""The README's Python, run as it stands."""
+"""Runs the Python code of the README and of docs/api.md as it is written."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ from gradpath.flow import record
 
 
 class Own(nn.Module):
-    """A module of a user's own: functional activations, a residual connection."""
+    """A user's own module, with functional activations and residual connections."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ def test_the_five_lines(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_the_examples_of_the_public_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
-    """docs/api.md, block by block in its order; what its comments promise is what is printed."""
+    """The blocks of docs/api.md run in their order, and print what their comments promise."""
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (PROJECT / "docs/api.md").read_text(), re.DOTALL)
     assert len(blocks) == 4

@@ -1,4 +1,4 @@
-"""A killed run, continued, ends with the weights of one that was never killed."""
+"""A run that was killed and continued ends with the same weights as one that was never killed."""
 
 import random
 import shutil
@@ -24,7 +24,7 @@ STEPS = 6 * 94
 
 
 def kill_at(step: int, folder: Path, project: Path, *arguments: str) -> int:
-    """Starts a run and kills it with SIGKILL once its metrics have reached `step`; returns the step they had reached."""
+    """Starts a run and kills it with SIGKILL once its metrics have reached `step`. Returns the last step they have."""
     process = subprocess.Popen(
         [sys.executable, "train.py", *arguments], cwd=project, env=environment(project), stdout=subprocess.DEVNULL
     )
@@ -41,7 +41,7 @@ def kill_at(step: int, folder: Path, project: Path, *arguments: str) -> int:
 
 
 def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
-    """What TensorBoard reads of a run, the first of repeated steps only."""
+    """The curves that TensorBoard reads from a run, as (step, value). Repeated equal points count once."""
     events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
     events.Reload()
     return {tag: sorted({(e.step, e.value) for e in events.Scalars(tag)}) for tag in events.Tags()["scalars"]}
@@ -103,11 +103,11 @@ def test_killed_before_the_first_checkpoint(command, project: Path, never_killed
 
 
 def test_resume_last_and_longer(command, project: Path) -> None:
-    """A finished run goes on where more epochs are asked for."""
+    """A finished run goes on if more epochs are asked for."""
     small = ("data=xor", "model.hidden=[8]", "schedule=constant", "trainer.accelerator=cpu")
     assert command("train.py", *small, "trainer.max_epochs=4", "hydra.run.dir=logs/runs/longer_whole").returncode == 0
     assert command("train.py", *small, "trainer.max_epochs=2", "hydra.run.dir=logs/runs/longer").returncode == 0
-    # Neither a study's run nor one in another place is the last of train.py.
+    # A study's run does not count as the last run of train.py.
     shutil.copytree(project / "logs/runs/longer_whole", project / "logs/studies/one/cell")
     done = command("train.py", "resume=last", "trainer.max_epochs=4")
     assert done.returncode == 0, done.stderr
@@ -118,12 +118,12 @@ def test_resume_last_and_longer(command, project: Path) -> None:
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
 def test_stopped_by_hand(project: Path, signal_: signal.Signals, command) -> None:
-    """Ctrl-C says how to go on, and leaves no result that looks like an end."""
+    """Ctrl-C or SIGTERM prints how to continue, and leaves no result.json, which would look like a finished run."""
     folder = project / f"logs/runs/stopped_{signal_.name}"
     process = subprocess.Popen(
         [sys.executable, "train.py", *TRAIN, f"hydra.run.dir={folder}"],
         cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # A shell that starts the tests in the background has them, and their children, ignore SIGINT.
+        # If a shell starts the tests in the background, they and their children ignore SIGINT.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     while not load_curves(folder):
@@ -157,14 +157,14 @@ def test_resume_last_is_the_last_that_was_stopped(command, project: Path) -> Non
 
 @pytest.mark.parametrize("script", ["train.py", "scripts/probe.py"])
 def test_ctrl_c_before_there_is_anything_to_lose(project: Path, script: str) -> None:
-    """One line, and no folder left behind."""
+    """The command prints one line and leaves no folder behind."""
     folder = project / "logs/early"
     process = subprocess.Popen(
         [sys.executable, script, "model=deep", "model.depth=300", f"hydra.run.dir={folder}"],
         cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
-    # Hydra has made the folder: the job has begun, and torch is being imported.
+    # The folder exists, so the job has begun and torch is being imported.
     while not folder.exists():
         assert process.poll() is None
         time.sleep(0.01)

@@ -1,4 +1,4 @@
-"""The tour in a real process: what it says, how it stops, where it goes on."""
+"""Runs the tour in a real process: what it prints, how it stops, and where it goes on."""
 
 import os
 import shutil
@@ -17,7 +17,7 @@ from gradpath.studies.chapter.entries import CHAPTER
 
 
 def test_stopped_and_gone_on_with(command, project: Path) -> None:
-    """From the third station: Ctrl-C while one runs, as a terminal sends it, to the tour and to its command alike."""
+    """The tour begins at station 3. At station 4, the tour and its command both get Ctrl-C, as from a terminal."""
     process = subprocess.Popen(
         [sys.executable, "scripts/tour.py", "3"],
         cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -70,7 +70,7 @@ def test_a_station_that_fails_was_not_seen(tmp_path: Path, monkeypatch: pytest.M
 
 @pytest.mark.slow
 def test_a_killed_study_goes_on(command, project: Path) -> None:
-    """SIGKILL after two of its four runs: these are not made again, and the page is that of a study never killed."""
+    """SIGKILL comes after two of four runs. These are not made again, and the page equals that of a study never killed."""
     cells = project / "logs/studies/learning_rate_quick/default"
     killed = subprocess.Popen(
         [sys.executable, "scripts/study.py", "learning_rate", "--quick"],

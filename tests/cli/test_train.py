@@ -1,4 +1,4 @@
-"""The README's commands as a user types them."""
+"""Runs the README's commands as a user types them."""
 
 import json
 import re
@@ -24,7 +24,7 @@ def test_a_choice_of_each_group(command, project: Path) -> None:
     assert any(re.search(r"hidden_01\s+784 -> 512\s+401,920", line) for line in lines)
     assert any(re.fullmatch(r"epoch 1/1  step 5  .*val/loss [\d.]+  val/accuracy [\d.]+", line) for line in lines)
     assert any(line.startswith("  TensorBoard: tensorboard --logdir logs/runs/gelu") for line in lines)
-    # Nothing but our own lines: no tips, no warnings, no devices that were not asked for.
+    # Only our own lines are printed: no tips, no warnings, no devices that were not asked for.
     assert not [line for line in lines if re.search(r"\b(warning|tip|litlogger|available|[HT]PU)", line, re.IGNORECASE)]
 
 
@@ -68,7 +68,7 @@ def test_the_same_command_twice_gives_the_same_bits(command, project: Path) -> N
 
 @pytest.mark.timeout(400)
 def test_two_processes_equal_one(command, project: Path) -> None:
-    """gloo, the same global batch: the same metrics to 1e-4, and one folder."""
+    """With gloo and the same global batch, two processes give the same metrics to 1e-4, and one folder."""
     common = (
         "data.limit=2000",
         "trainer.max_epochs=2",
@@ -103,7 +103,7 @@ def test_two_processes_equal_one(command, project: Path) -> None:
 
 
 def test_two_processes_notice_divergence(command, project: Path) -> None:
-    """Nine steps, fewer than between two looks of the host: the end of the epoch is one more."""
+    """The run has nine steps, fewer than lie between two checks of the host. The host also checks when an epoch ends."""
     done = command(
         "train.py", "trainer=ddp", "trainer.accelerator=cpu", "data=xor_noisy", "data.limit=500", "data.epochs=2",
         "optimizer=sgd", "optimizer.lr=1e30", "activation=identity", "hydra.run.dir=logs/runs/hot_ddp",

@@ -1,4 +1,4 @@
-"""Every mistake: one line that names the key and what is allowed, exit code 2, and not a file more than before."""
+"""Every mistake gives one line that names the key and what is allowed, gives exit code 2, and leaves no new file."""
 
 import os
 import resource
@@ -11,7 +11,7 @@ import pytest
 
 from conftest import environment, tree
 
-# The command line, and what its one line must say.
+# Each command line, and what its error line must say.
 KNOWN_BEFORE_TORCH = [
     # Groups and options
     ("activation=reluu", "activation=reluu: no such option. Did you mean relu?"),
@@ -94,7 +94,7 @@ KNOWN_BEFORE_TORCH = [
 
 @pytest.mark.parametrize(("line", "message"), KNOWN_BEFORE_TORCH, ids=lambda text: text[:40])
 def test_known_before_torch(line: str, message: str, project: Path) -> None:
-    # An import of torch would end the command with another message than the one expected.
+    # If torch were imported, the command would end with a different message.
     bare = environment(project) | {"PYTHONPATH": f"{Path(__file__).parent / 'without_torch'}{os.pathsep}{project / 'src'}"}
     before = tree(project)
     done = subprocess.run(
@@ -109,7 +109,7 @@ def test_known_before_torch(line: str, message: str, project: Path) -> None:
 
 
 def test_nothing_to_resume(project: Path, tmp_path: Path) -> None:
-    """In a fresh clone."""
+    """A fresh clone has no run to resume."""
     for name in ("conf", "src"):
         shutil.copytree(project / name, tmp_path / name)
     shutil.copy(project / "train.py", tmp_path)
@@ -181,7 +181,7 @@ def test_a_checkpoint_of_another_architecture(command, project: Path) -> None:
 
 
 def test_a_folder_where_nothing_can_be_written(command, project: Path, tmp_path: Path) -> None:
-    """Below a file, and in a file system that takes no folder, whoever asks."""
+    """One folder would lie below a file. The other would lie in a file system where not even root can make a folder."""
     (tmp_path / "file").write_text("")
     for folder in (tmp_path / "file/run", Path("/proc/gradpath")):
         done = command("train.py", "data=xor", f"hydra.run.dir={folder}")

@@ -1,4 +1,4 @@
-"""The configuration composed once, beside Hydra's own composition."""
+"""The configuration is composed once and equals what Hydra itself composes."""
 
 import random
 from typing import Any
@@ -20,7 +20,7 @@ KEYS = (
 
 
 def drawn(random_: random.Random) -> list[str]:
-    """Options of a few groups, and keys that every one of them has."""
+    """Draws options of a few groups, and some keys that exist with all of these options."""
     groups = random_.sample([group for group in GROUPS if group not in ("loss", "norm", "data", "init", "trainer")], 3)
     options = [f"{group}={random_.choice(sorted((CONF / group).glob('*.yaml'))).stem}" for group in groups]
     keys = [key for key in random_.sample(KEYS, 4) if not (key.startswith("probe") and "probe=none" in options)]
@@ -45,7 +45,7 @@ def test_it_is_what_hydra_composes(seed: int) -> None:
     ids=["default", "typed", "experiment"],
 )
 def test_it_is_composed_once_per_start(typed: tuple[str, ...], times: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What an experiment's options have without it takes a second composition."""
+    """Only an experiment needs a second composition, to find the keys that its options have without it."""
     with config_loader() as loader:
         calls: list[Any] = []
         compose_ = loader.load_configuration

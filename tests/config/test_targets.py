@@ -44,7 +44,7 @@ def test_names_that_do_not_exist(name: str, message: str) -> None:
 
 
 def test_a_function_of_a_file_is_not_called_with_the_configuration() -> None:
-    """An activation function sees tensors only: torch.load in its place opens no file of the user's choosing."""
+    """An activation function is called with tensors only, so torch.load in its place opens no file of a user's choice."""
     with pytest.raises(ConfigError, match="'Tensor' object has no attribute 'seek'"):
         targets.activation({"_target_": "torch.load", "weights_only": False}, ALLOWED)
 
@@ -58,7 +58,7 @@ def test_wrong_keys_and_wrong_kinds() -> None:
 
 
 def test_names_of_before_the_rooms_were_redrawn() -> None:
-    """In a user's own option file and in saved runs."""
+    """A user's own option file and a saved run may still have the old names."""
     old, new = "gradpath.initialization.he_normal", "gradpath.model.initialization.he_normal"
     assert (
         targets.resolve("init", {"_target_": old}, ALLOWED).func is targets.resolve("init", {"_target_": new}, ALLOWED).func

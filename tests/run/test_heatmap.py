@@ -1,4 +1,4 @@
-"""The picture in TensorBoard's Images: what it draws over depth."""
+"""What the picture in TensorBoard's Images tab draws over depth."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Ctrl-C in the middle of a batch: the batch is finished first; nothing that holds a lock is torn apart."""
+"""After Ctrl-C in the middle of a batch, the batch is finished first. Nothing that holds a lock is interrupted."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from gradpath.run.interrupt import StopBetweenBatches
 
 
 class Net(pl.LightningModule):
-    """Presses Ctrl-C `presses` times in the middle of batch `at` of a stage; notes which batches begin and end."""
+    """Presses Ctrl-C `presses` times in the middle of batch `at` of a stage. Notes which batches begin and end."""
 
     def __init__(self, stage: str, at: int, presses: int = 1) -> None:
         super().__init__()
@@ -50,7 +50,7 @@ class Net(pl.LightningModule):
 
 @pytest.fixture(autouse=True)
 def ctrl_c() -> Iterator[None]:
-    """Python's own answer to Ctrl-C, before and after: Lightning has it ignored once it has seen one."""
+    """Sets Python's own handler of Ctrl-C and restores the old one. Lightning ignores Ctrl-C once it has seen one."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
@@ -83,7 +83,7 @@ def test_the_batch_is_finished_first(stage: str, at: int, data: MemoryDataModule
     with pytest.raises(SystemExit):
         run.test(net, data, verbose=False) if stage == "test" else run.fit(net, data)
     assert net.begun == net.finished
-    # The last batch of training is followed by one of validation, the last of all by none.
+    # No other batch has begun, of this stage or of the next.
     assert net.finished[-1] == f"{stage} {at}"
 
 

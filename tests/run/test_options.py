@@ -63,7 +63,7 @@ def test_the_loss_falls(run_here, case: tuple[str, ...]) -> None:
 
 @pytest.mark.parametrize("dataset", ["fashion_mnist", "kmnist"])
 def test_relatives_of_mnist(run_here, dataset: str, tmp_path: Path) -> None:
-    """Without their archives, MNIST's unpacked files stand in under their name."""
+    """Their archives are not in the repository, so MNIST's unpacked files are used under their names."""
     raw = tmp_path / {"fashion_mnist": "FashionMNIST", "kmnist": "KMNIST"}[dataset] / "raw"
     raw.mkdir(parents=True)
     for archive in (PROJECT / "data/MNIST/raw").glob("*.gz"):
@@ -90,7 +90,7 @@ def test_trainer_debug(run_here) -> None:
 
 
 def test_zeros_moves_only_the_last_bias(run_here) -> None:
-    """With W = 0 and phi(0) = 0 no signal and no gradient gets through; the output's bias learns the class frequencies."""
+    """With W = 0 and phi(0) = 0, no signal and no gradient gets through. The output's bias learns the class frequencies."""
     _, folder = run_here(*SMALL, "init=zeros", "activation=relu", "trainer.max_epochs=3")
     state = torch.load(folder / "checkpoints/last.ckpt", weights_only=True)["state_dict"]
     moved = [name for name, value in state.items() if value.abs().max() > 0]
@@ -118,7 +118,7 @@ def test_experiments_show_what_they_are_named_for(run_here, experiment: str, kin
 
 
 def test_a_users_own_files(tmp_path: Path, command) -> None:
-    """One YAML file each for an activation, an optimiser and a data set, and one function for the data."""
+    """An activation, an optimiser and a data set take one YAML file each, and the data set one function."""
     conf = tmp_path / "conf"
     for group in ("activation", "optimizer", "data"):
         (conf / group).mkdir(parents=True)

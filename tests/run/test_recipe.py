@@ -1,4 +1,4 @@
-"""A run's folder, its result, and that the same command gives the same bits."""
+"""A run's folder and its result. The same command gives the same bits."""
 
 import csv
 import json
@@ -63,7 +63,7 @@ def test_the_folder_is_complete(run_here) -> None:
 
 
 def test_the_saved_configuration_is_the_whole_one(run_here, tmp_path: Path) -> None:
-    """Resolved and self-contained: running it again gives the same weights to the bit."""
+    """It is resolved and self-contained. Running it again gives the same weights to the bit."""
     first, folder = run_here(*SMALL)
     config = OmegaConf.to_container(OmegaConf.load(folder / "config.yaml"))
     assert isinstance(config, dict)
@@ -95,7 +95,7 @@ def test_metrics_csv(run_here) -> None:
 
 
 def test_training_metrics_are_means_over_samples(run_here) -> None:
-    """With a rate too small to move anything, the epoch's training loss is that of the untrained network on all samples."""
+    """If the rate is too small to move anything, the epoch's training loss is the untrained network's on all samples."""
     result, _ = run_here(*SMALL, "optimizer=sgd", "optimizer.lr=1e-20", "data.limit=200", "trainer.max_epochs=1")
     config, choices = compose(*SMALL, "data.limit=200")
     seed_everything(0)
@@ -115,7 +115,7 @@ def test_the_test_metrics_are_those_of_the_last_weights(run_here) -> None:
 
 
 def test_the_last_checkpoint_is_the_last_epochs(run_here) -> None:
-    """Also when the first epoch was the best: here nothing moves, and no later epoch is better."""
+    """This holds even if the first epoch was the best. Here nothing moves, so no later epoch is better."""
     result, folder = run_here(*SMALL, "optimizer=sgd", "optimizer.lr=1e-20", "trainer.max_epochs=3")
     assert result["metrics"]["best_epoch"] == 0
     saved = {name: torch.load(folder / f"checkpoints/{name}.ckpt", weights_only=True)["epoch"] for name in ("best", "last")}
@@ -123,7 +123,7 @@ def test_the_last_checkpoint_is_the_last_epochs(run_here) -> None:
 
 
 def test_a_failure_is_recorded_with_its_traceback(run_here, tmp_path: Path) -> None:
-    # A file where the checkpoints' folder should be: saving fails in the middle of the run.
+    # A file lies where the checkpoints' folder should be, so saving fails in the middle of the run.
     (tmp_path / "run").mkdir()
     (tmp_path / "run/checkpoints").touch()
     with pytest.raises(RunFailed, match="traceback in"):
@@ -156,7 +156,7 @@ def test_precisions(run_here, precision: str) -> None:
 
 
 def test_a_random_activation_resumes_to_the_bit(tmp_path: Path) -> None:
-    """RReLU draws its slopes from torch's generator: its state travels in the checkpoint."""
+    """RReLU draws its slopes from torch's generator. The checkpoint keeps the generator's state."""
     overrides = (*SMALL, "activation._target_=torch.nn.RReLU", "schedule=constant")
     for folder, epochs, resume in (("whole", 4, "null"), ("parts", 2, "null"), ("parts", 4, str(tmp_path / "parts"))):
         config, choices = compose(*overrides, f"trainer.max_epochs={epochs}", f"resume={resume}")
@@ -168,7 +168,7 @@ def test_a_random_activation_resumes_to_the_bit(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("split", ["val", "test"])
 def test_losses_and_metrics_by_hand(run_here, split: str) -> None:
-    """The logged numbers against plain torch on that split and the saved weights."""
+    """The logged numbers equal those of plain torch on that split with the saved weights."""
     result, folder = run_here(*SMALL, "norm=batch_before")
     config, choices = compose(*SMALL, "norm=batch_before")
     data, network, *_ = build_run(config, choices)

@@ -1,4 +1,4 @@
-"""`make dashboard` on a real run: TensorBoard's HTTP API, and its pages in a real browser."""
+"""Starts `make dashboard` on a real run, and checks TensorBoard's HTTP API and its pages in a real browser."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +11,7 @@ from gradpath.run.tensorboard import RunLogger
 from gradpath.run.train import run
 
 RUN, LONG = "runs/default-s0", "runs/long"
-# TensorBoard keeps 1000 of a curve by itself.
+# By default TensorBoard keeps 1000 points of a curve; the test needs more.
 POINTS = 1500
 LAYERS = ["hidden_01", "hidden_02", "output"]
 FAMILIES = ["delta_log10", "weight_grad_norm", "weight_grad_norm_log10", "weight_norm", "update_ratio_log10"]
@@ -23,7 +23,7 @@ SCALARS = {
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """`make dashboard` over the default network, trained for two short epochs, and a curve of more points than are drawn."""
+    """Serves the default network, trained for two short epochs, and a curve with more points than TensorBoard keeps."""
     folder = tmp_path_factory.mktemp("dashboard")
     overrides = ("data.limit=6400", "trainer.max_epochs=2", "trainer.accelerator=cpu")
     config, choices = compose(*overrides)
@@ -38,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def test_make_dashboard_serves_every_point(server: str) -> None:
-    """A flag is believed when its effect has been read back: `scalars=0` would answer with no point at all."""
+    """The effect of the flag is read back, because a wrong flag can go unnoticed: `scalars=0` would return no points."""
     points = get(f"{server}/data/plugin/scalars/scalars?run={LONG}&tag=train/loss")
     assert [step for _, step, _ in points] == list(range(POINTS))
     assert [value for *_, value in points] == pytest.approx([1 / (step + 1) for step in range(POINTS)])
