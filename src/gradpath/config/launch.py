@@ -30,8 +30,8 @@ def launch(task: Callable[[Job], Any], logs: str = "logs") -> None:
     Args:
         logs: a folder of the project; runs/ and sweeps/ are kept in it.
 
-    A wrong input prints one line on stderr, exits with code 2 and writes nothing. A failed run prints one line and exits
-    with code 1.
+    On a wrong input it prints one line on stderr, exits with code 2 and writes nothing. After a failed run it prints one
+    line and exits with code 1.
     """
     with one_line_errors():
         sys.argv[1:] = resume_arguments(sys.argv[1:])
@@ -73,7 +73,7 @@ def single_job(found: Composition) -> Job:
 
 
 def sweep(task: Callable[[Job], Any]) -> list[RunFailed]:
-    """Hydra's launcher runs every job of a sweep, or prints what --help and the like ask for. Returns the failures."""
+    """Runs every job of a sweep by Hydra's launcher, or prints what --help and the like ask for. Returns the failures."""
     # With this, Hydra re-raises exceptions instead of printing its own report of them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     ended: list[RunFailed] = []
@@ -86,7 +86,7 @@ def sweep(task: Callable[[Job], Any]) -> list[RunFailed]:
         try:
             task(Job(plain(config, resolve=True), choices, folder, list(hydra.overrides.task), hydra.job.num))
         except RunFailed as error:
-            # Reported at the end. Raised here, it would make Hydra print its own report, of a sweep's first failure only.
+            # Failures are reported at the end. Raised here, the first one would end the sweep with Hydra's own report.
             ended.append(error)
         except KeyboardInterrupt:
             with suppress(OSError):
@@ -127,7 +127,7 @@ def one_line_errors() -> Iterator[None]:
     """Turns the errors that a user can cause into one line on stderr and an exit code."""
     try:
         yield
-        # Buffered output must fail here; later, no handler would catch the error.
+        # Buffered output is written here, where a failure is still caught.
         sys.stdout.flush()
     except BrokenPipeError:
         # The reader (`| head`, say) has read enough. Exit as other commands do.

@@ -80,10 +80,10 @@ def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -
 
 
 def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
-    """Composes and checks one job's configuration: options first, then the keys that were typed, as Hydra does.
+    """Composes one job's configuration once and checks it. As in Hydra, options come first, then the keys that were typed.
 
     A key is known if a chosen option file has it. Neither an experiment nor the command line can bring a key of one option
-    into another. One composition is enough; with an experiment a second one finds the keys that its options have without it.
+    into another. An experiment takes a second composition, to find the keys that its options have without it.
 
     Raises:
         ConfigError: for the first mistake.

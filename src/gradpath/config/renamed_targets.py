@@ -1,4 +1,4 @@
-"""New names of modules that have moved. A user's option file and a saved run may still have the old names."""
+"""New names of modules that have moved, so that a user's option file or a saved run with an old name still works."""
 
 from typing import Any
 

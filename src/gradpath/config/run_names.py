@@ -32,7 +32,7 @@ def run_name(config: DictConfig, defaults: dict[str, str]) -> str:
         elif key not in ("seed", "resume"):
             parts.append(key.rsplit(".", 1)[-1] + value)
     name = "-".join([*(parts or ["default"]), f"s{config.seed}"])
-    # To be a folder's name: the commas of a list become x, other punctuation is removed.
+    # In a folder's name, the commas of a list become x; other punctuation is removed.
     return "".join(c for c in name.replace(",", "x") if c.isalnum() or c in "-_.")[:120]
 
 
@@ -79,7 +79,7 @@ def find_run(name: str, key: str, stopped: bool = False) -> Path:
         stopped: `last` means the last run that has not come to its end.
 
     Raises:
-        ConfigError: there is no such run. The message names the nearest path.
+        ConfigError: there is no such run. The message names the nearest path, if one is near.
     """
     known = sorted((PROJECT / "logs").rglob(OVERRIDES), key=lambda path: path.stat().st_mtime)
     if name == "last":

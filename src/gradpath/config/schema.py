@@ -29,7 +29,7 @@ class Limits:
             return None
         if isinf(value):
             return "must be a finite number"
-        # `not value > limit`, because NaN compares false with everything and must break every limit.
+        # Written as `not value > limit` because NaN compares false with everything, and must break every limit.
         if self.gt is not None and not value > self.gt:
             return f"must be greater than {self.gt:g}"
         if self.ge is not None and not value >= self.ge:

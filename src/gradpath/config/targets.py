@@ -22,11 +22,11 @@ def resolve(key: str, node: Mapping[str, Any], allowed: Sequence[str]) -> Callab
 
     Args:
         key: the node's place in the configuration, for error messages.
-        allowed: prefixes, one of which must begin the target's name and the name of the module that defines it. A module
-            that merely imports `os` does not make `os.system` a target.
+        allowed: the module that defines the target must start with one of these prefixes. A module that merely imports
+            `os` does not make `os.system` a target. (`checks.check` compares the target's own name with them.)
 
     Raises:
-        ConfigError: the name does not exist, or is outside `allowed`.
+        ConfigError: the name does not exist, or is not a class or function of `allowed`.
     """
     name = current(str(node["_target_"]))
     found = _locate(key, name)
