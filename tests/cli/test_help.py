@@ -44,7 +44,7 @@ def test_cfg(project: Path, option: str) -> None:
     "typed", ["train.py --help", "scripts/study.py", "scripts/tour.py --list", "scripts/by_hand.py chain"]
 )
 def test_a_reader_that_has_read_enough(project: Path, typed: str) -> None:
-    """A reader such as `| head` closes the pipe. The command prints no traceback and no message, and exits as others do."""
+    """`| head` closes the pipe early. The command prints no traceback and no message, and has the usual exit code, 141."""
     read, write = os.pipe()
     os.close(read)
     done = subprocess.run(

@@ -75,7 +75,7 @@ def test_wrong_input(command, project: Path, typed: str) -> None:
 
 
 def test_the_warning_before_training(command, project: Path) -> None:
-    """The example of Schoenholz et al. 2016: tanh at sigma_w^2 = 1, sigma_b^2 = .05, 40 layers. The remedy works."""
+    """The example of Schoenholz et al. 2016: tanh at sigma_w^2 = 1, sigma_b^2 = .05, 40 layers. Its remedy works."""
     network = ("activation=tanh", "init=he_normal", "init.gain=1", "init.sigma_b2=0.05", "model=deep", "model.depth=40")
     short = ("data.limit=256", "trainer.max_epochs=1", "model.width=100")
     done = command("train.py", *network, "optimizer=sgd", *short, "hydra.run.dir=logs/runs/past")

@@ -43,7 +43,7 @@ def test_wrong_input(command, project: Path, typed: tuple[str, ...], words: str)
 
 @pytest.mark.parametrize("script", ["scripts/phase_diagram.py", MAP])
 def test_help_loads_nothing_heavy(project: Path, script: str) -> None:
-    """The modules torch and lightning on this path raise an error when they are imported."""
+    """On this path, importing torch or lightning raises an error."""
     path = f"{project / 'src'}{os.pathsep}{Path(__file__).parent / 'without_torch'}"
     done = subprocess.run(
         [sys.executable, script, "--help"], cwd=project, env=os.environ | {"PYTHONPATH": path},
