@@ -14,7 +14,8 @@ from torch.utils.hooks import RemovableHandle
 from gradpath.flow.dead_units import Silence
 from gradpath.flow.gradients import GradientSquares
 from gradpath.flow.hooks import Meter, Watch
-from gradpath.flow.norms import Scalar, gather, square_sum, square_sums
+from gradpath.flow.norms import Scalar, square_sum, square_sums
+from gradpath.flow.processes import of_all_processes
 from gradpath.flow.profile import rows_are_equal, scales_of
 from gradpath.flow.quantities import SEEN, SHARED, Ledger, Step
 from gradpath.flow.record import Record
@@ -253,7 +254,8 @@ class Probe:
         self._look_at_symmetry()
         uses = [meter.uses / watch.passes for meter in meters]
         if self.distributed:
-            scalars, uses = self._of_all(scalars, uses)
+            shared = [name in SHARED for name in ledger.names]
+            scalars, uses = of_all_processes(scalars, uses, np.repeat(shared, len(meters)), self.device)
         ledger.steps.append(Step(self.step, self.passes or watch.passes, scale, uses, scalars))
         if len(ledger.steps) == ledger.MOST:
             self._settle()
@@ -278,20 +280,6 @@ class Probe:
         if self.rank:
             numbers += ranks(self.weights)
         return numbers
-
-    def _of_all(self, scalars: Sequence[Scalar], uses: Sequence[float]) -> tuple[list[Scalar], list[float]]:
-        """Adds up the sums over samples over all processes. A layer may be used in some of the processes only."""
-        numbers = gather(scalars)
-        chosen = np.repeat([name in SHARED for name in self.ledger.names], len(self.weights))[: len(numbers)]
-        # Another process may have a sum that this one lacks.
-        known = ~np.isnan(numbers[chosen])
-        total = torch.from_numpy(np.where(known, numbers[chosen], 0.0)).to(self.device)
-        most = torch.from_numpy(np.append(known.astype(np.float64), uses)).to(self.device)
-        torch.distributed.all_reduce(total)
-        torch.distributed.all_reduce(most, torch.distributed.ReduceOp.MAX)
-        known, most_uses = np.split(most.cpu().numpy(), [len(known)])
-        numbers[chosen] = np.where(known > 0, total.cpu().numpy(), np.nan)
-        return list(numbers), most_uses.tolist()
 
     def _look_at_symmetry(self) -> None:
         """Checks on the first step whether units with the same weights also get the same gradients.
