@@ -10,7 +10,6 @@ every ratio is that of two neighbours. Prints the median of each with its range,
 import contextlib
 import io
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -28,17 +27,17 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
+from gradpath.config.arguments import Command, Keys, Value, one_line_ends, whole
 from gradpath.config.checks import PROJECT
 from gradpath.config.composition import compose
-from gradpath.config.launch import one_line_errors
 from gradpath.data.batch import Batch
 from gradpath.data.memory import MemoryDataModule
-from gradpath.errors import ConfigError
 from gradpath.run.build import build_run, build_trainer
 from gradpath.run.folder import start_folder
 from gradpath.run.terminal import quiet
 
 WARM_UP = 25
+KEYS = Keys({"pairs": Value(whole(1), "N", default=7), "steps": Value(whole(200, 400), "N", default=300)})
 
 
 def chapter_network() -> nn.Sequential:
@@ -161,26 +160,11 @@ def measure(loops: dict[str, Callable[[], float]], pairs: int) -> Iterator[tuple
         yield name, [turn[index] for turn in turns], [turn[index] / turn[0] for turn in turns]
 
 
-def options(arguments: list[str]) -> dict[str, int]:
-    """`pairs` and `steps` from key=value arguments. Raises ConfigError for anything else."""
-    chosen = {"pairs": 7, "steps": 300}
-    for argument in arguments:
-        key, _, value = argument.partition("=")
-        if key not in chosen or not value.isdigit() or int(value) < 1 or (key == "steps" and not 200 <= int(value) <= 400):
-            raise ConfigError(f"{argument}: write pairs=N or steps=N, steps from 200 to 400.")
-        chosen[key] = int(value)
-    return chosen
-
-
 def main() -> None:
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(__doc__)
-        return
-    with one_line_errors():
-        chosen = options(sys.argv[1:])
+    chosen = Command(__doc__, keys={"": KEYS}).read()
     quiet()
     pl.seed_everything(0, verbose=False)
-    steps = chosen["steps"]
+    steps, pairs = chosen.steps, chosen.pairs
     config, choices = compose()
     data, *_ = build_run(config, choices)
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
@@ -192,11 +176,11 @@ def main() -> None:
         "gradpath, probe=none": lambda: gradpath_run(steps, "probe=none"),
         "stock Lightning pipeline": lambda: stock_pipeline(images, steps),
     }
-    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {chosen['pairs']} pairs of {steps} steps")
-    report("loop", "the plain loop", loops, chosen["pairs"])
-    report("784-512-256-10", "the run without a probe", probe_options(steps), chosen["pairs"])
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {pairs} pairs of {steps} steps")
+    report("loop", "the plain loop", loops, pairs)
+    report("784-512-256-10", "the run without a probe", probe_options(steps), pairs)
     deep = probe_options(steps // 4, "model=deep", "model.depth=50", "model.width=256")
-    report("50 hidden layers of 256", "the run without a probe", deep, chosen["pairs"])
+    report("50 hidden layers of 256", "the run without a probe", deep, pairs)
     # Schneider et al. 2021 (Cockpit), MNIST MLP on a CPU, measured at every step.
     print("\nPublished for Cockpit: |dW| alone 1.03, its economy set 63, business 72, full 260 x the step without it.")
 
@@ -210,4 +194,5 @@ def report(title: str, reference: str, loops: dict[str, Callable[[], float]], pa
 
 
 if __name__ == "__main__":
-    main()
+    with one_line_ends("nothing was written."):
+        main()

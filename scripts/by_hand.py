@@ -10,10 +10,8 @@ order of the weights: w1,b1,w2,b2 and w11,w12,w21,w22,b1,b2,v1,v2,c; biases may 
 eight training samples, float64, one step of the optimiser.
 """
 
-import sys
-
-from gradpath.byhand.options import Typed, read
-from gradpath.studies.script import one_line_ends
+from gradpath.byhand.given import Typed, read
+from gradpath.config.arguments import one_line_ends
 
 
 def show(typed: Typed) -> list[str]:
@@ -29,13 +27,6 @@ def show(typed: Typed) -> list[str]:
     return printed.worksheet(*two_neurons(typed.given, typed.activation, typed.loss))
 
 
-def main() -> None:
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(__doc__)
-        return
-    with one_line_ends("nothing was written."):
-        print("\n".join(show(read(sys.argv[1:]))))
-
-
 if __name__ == "__main__":
-    main()
+    with one_line_ends("nothing was written."):
+        print("\n".join(show(read(__doc__))))

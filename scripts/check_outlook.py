@@ -7,13 +7,11 @@ Trains 100 networks (60 with Adam) with two learning rates each, in about an hou
 Stopped and started again, it goes on where it was.
 """
 
-from gradpath.studies.script import Arguments, one_line_ends
+from gradpath.config.arguments import Command, Value, one_line_ends, one_of
 
 
 def main() -> None:
-    parser = Arguments(__doc__, picture=False)
-    parser.add_argument("optimizer", nargs="?", default="sgd", choices=("sgd", "adam"))
-    chosen = parser.read()
+    chosen = Command(__doc__, {"optimizer": Value(one_of(("sgd", "adam")), "sgd|adam", default="sgd")}).read()
 
     from gradpath.studies.outlook_check import cells, table
 

@@ -6,11 +6,11 @@ Trains 1014 networks of width 100 on MNIST, in about an hour on two cores, and p
 again, it goes on where it was.
 """
 
-from gradpath.studies.script import Arguments, one_line_ends
+from gradpath.config.arguments import Command, one_line_ends
 
 
 def main() -> None:
-    Arguments(__doc__, picture=False).read()
+    Command(__doc__).read()
 
     from gradpath.studies.init_comparison import schemes, tables
 

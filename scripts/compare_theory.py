@@ -4,10 +4,12 @@ Prints the slope of log |delta|^2 over depth, measured over five seeds and predi
 on two cores.
 """
 
-from gradpath.config.launch import without_arguments
+from gradpath.config.arguments import Command, one_line_ends
 
 
 def main() -> None:
+    Command(__doc__).read()
+
     from gradpath.studies.networks import each
     from gradpath.studies.theory_agreement import agreement, suite, table
 
@@ -15,4 +17,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    without_arguments(__doc__, main)
+    with one_line_ends("nothing was written."):
+        main()

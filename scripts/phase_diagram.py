@@ -6,14 +6,15 @@ the standard initialisations lie.
 Writes logs/studies/phase_diagram_<activation>.png in half a minute on two cores.
 """
 
+from gradpath.config.arguments import Command, Value, one_line_ends
 from gradpath.config.checks import PROJECT
-from gradpath.studies.script import Arguments, checked_place, one_line_ends, save
+from gradpath.studies.pictures.saving import OUT, checked_place, save
+
+ACTIVATION = Value(shown="ACTIVATION", default="tanh")
 
 
 def main() -> None:
-    parser = Arguments(__doc__)
-    parser.add_argument("activation", nargs="?", default="tanh", help="an option of the activation group; default tanh")
-    chosen = parser.read()
+    chosen = Command(__doc__, {"activation": ACTIVATION}, flags={"--out": OUT}).read()
     place = checked_place(chosen.out, PROJECT / f"logs/studies/phase_diagram_{chosen.activation}.png")
 
     from gradpath.studies.phase_diagram import plane, standard_initialisations

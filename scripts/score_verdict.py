@@ -3,10 +3,12 @@
 Prints the two confusion matrices, and every case in which it erred. About a quarter of an hour on two cores.
 """
 
-from gradpath.config.launch import without_arguments
+from gradpath.config.arguments import Command, one_line_ends
 
 
 def main() -> None:
+    Command(__doc__).read()
+
     from gradpath.studies.networks import each
     from gradpath.studies.verdict_score import score, suite, table
 
@@ -18,4 +20,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    without_arguments(__doc__, main)
+    with one_line_ends("nothing was written."):
+        main()

@@ -9,43 +9,43 @@ Stopped and started again, a study trains no run twice, unless the code has chan
 Exit code 3: a conclusion does not hold. Writes to logs/studies/NAME/, or with --pages to that folder.
 """
 
+from gradpath.config.arguments import one_line_ends
 from gradpath.config.checks import PROJECT
-from gradpath.studies.chapter.options import FAILED, read
-from gradpath.studies.script import one_line_ends
+from gradpath.studies.chapter.entries import CHAPTER, FAILED, STUDIES
+from gradpath.studies.chapter.request import listed, read
 
 
 def main() -> int:
-    chosen = read(__doc__)
-    if not chosen.names:
-        print("\n".join(chosen.listed))
+    asked = read(__doc__)
+    if not asked.names:
+        print("\n".join(listed()))
         return 0
 
     from gradpath.files import write_text
     from gradpath.studies.chapter.commands import verdicts
-    from gradpath.studies.chapter.entries import CHAPTER, STUDIES
     from gradpath.studies.chapter.page import contents, page, terminal
     from gradpath.studies.chapter.registry import study
     from gradpath.studies.pictures.film import save_film
-    from gradpath.studies.script import save
+    from gradpath.studies.pictures.saving import save
 
-    if chosen.pages:
+    if asked.pages:
         # Before anything is trained: a folder that cannot be written to is a wrong input.
-        chosen.pages.mkdir(parents=True, exist_ok=True)
+        asked.pages.mkdir(parents=True, exist_ok=True)
     failed, found_of = 0, {}
-    for name in chosen.names:
-        found = study(name, quick=chosen.quick, **chosen.given)
-        folder = chosen.pages or PROJECT / "logs/studies" / chosen.places[name]
+    for name in asked.names:
+        found = study(name, quick=asked.quick, **asked.given)
+        folder = asked.pages or PROJECT / "logs/studies" / asked.place(name)
         folder.mkdir(parents=True, exist_ok=True)
         print("\n".join(terminal(STUDIES[name], found)))
         for stem, figure in found.figures.items():
             save(figure, folder / f"{stem}.png")
         for stem, frames in found.films.items():
             save_film(frames, folder / f"{stem}.gif")
-        write_text(folder / f"{name}.md", page(STUDIES[name], found, chosen.typed[name]))
+        write_text(folder / f"{name}.md", page(STUDIES[name], found, asked.typed(name)))
         failed += not found.holds
         found_of[name] = found.verdict
-    if chosen.all and chosen.pages:
-        write_text(chosen.pages / "README.md", contents(CHAPTER, found_of | verdicts()))
+    if asked.every and asked.pages:
+        write_text(asked.pages / "README.md", contents(CHAPTER, found_of | verdicts()))
     return FAILED if failed else 0
 
 

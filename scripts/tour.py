@@ -10,24 +10,19 @@ and where its pictures lie. In a terminal it waits for Enter between stations.
 
 import sys
 
-from gradpath.errors import ConfigError
+from gradpath.config.arguments import Command, Value, one_line_ends, whole
 from gradpath.studies.chapter.entries import CHAPTER
 from gradpath.studies.chapter.tour import following, listed, station
-from gradpath.studies.script import Arguments, one_line_ends
+
+STATION = Value(whole(1, len(CHAPTER)), "STATION")
 
 
 def main() -> None:
-    parser = Arguments(__doc__, picture=False)
-    parser.add_argument("station", nargs="?", help="the number to begin with")
-    parser.add_argument("--list", action="store_true", help="the stations")
-    chosen = parser.read()
+    chosen = Command(__doc__, {"station": STATION}, flags={"--list": Value(bool, help="the stations")}).read()
     if chosen.list:
         print("\n".join(listed()))
         return
-    numbers = [str(number) for number in range(1, len(CHAPTER) + 1)]
-    if chosen.station and chosen.station not in numbers:
-        raise ConfigError(f"{chosen.station}: no such station; they go from 1 to {len(CHAPTER)} (--list).")
-    first = int(chosen.station) if chosen.station else following()
+    first = chosen.station or following()
     if first > len(CHAPTER):
         print("The tour has come to its end; python scripts/tour.py 1 begins again.")
     for number in range(first, len(CHAPTER) + 1):

@@ -7,14 +7,14 @@ Trains 130 networks in about ten minutes on two cores; --quick trains 9 in half 
 goes on where it was. Writes logs/studies/trainability.png and the numbers beside it, as CSV.
 """
 
+from gradpath.config.arguments import Command, Value, one_line_ends
 from gradpath.config.checks import PROJECT
-from gradpath.studies.script import Arguments, checked_place, one_line_ends, save
+from gradpath.studies.pictures.saving import OUT, checked_place, save
 
 
 def main() -> None:
-    parser = Arguments(__doc__)
-    parser.add_argument("--quick", action="store_true", help="a coarse grid of small networks")
-    chosen = parser.read()
+    quick = Value(bool, help="a coarse grid of small networks")
+    chosen = Command(__doc__, flags={"--out": OUT, "--quick": quick}).read()
     place = checked_place(chosen.out, PROJECT / f"logs/studies/trainability{'_quick' if chosen.quick else ''}.png")
 
     import numpy as np

@@ -6,17 +6,26 @@ All twenty take about two minutes on two cores. Exit code 0: all hold; 1: some d
 with every number of every claim (science_quick.json, science_8_12.json for a part of them).
 """
 
-import sys
 import time
 
+from gradpath.config.arguments import Command, Value, one_line_ends, whole, wholes
 from gradpath.config.checks import PROJECT
-from gradpath.config.launch import fail
-from gradpath.studies.papers.options import read
-from gradpath.studies.script import one_line_ends
+from gradpath.errors import ConfigError, RunFailed
+from gradpath.studies.papers import COUNT, SLOW
+
+FLAGS = {
+    "--only": Value(wholes(1, COUNT), "N[,N]", help=f"these claims of the {COUNT}: every number of each is shown"),
+    "--seeds": Value(whole(1), "N", help="seeds of each random claim, in place of those stated"),
+    "--quick": Value(bool, help=f"leave out {' and '.join(map(str, SLOW))}, which take longest"),
+}
 
 
 def main() -> None:
-    chosen = read(__doc__, sys.argv[1:])
+    chosen = Command(__doc__, flags=FLAGS).read()
+    if chosen.only and chosen.quick:
+        raise ConfigError("--only and --quick: choose one of them.")
+    numbers = chosen.only or [n for n in range(1, COUNT + 1) if not (chosen.quick and n in SLOW)]
+    name = "_".join(["science", *(["quick"] if chosen.quick else []), *map(str, chosen.only or [])])
 
     from gradpath.run.terminal import quiet
     from gradpath.studies.papers.registry import verify
@@ -24,15 +33,15 @@ def main() -> None:
 
     quiet()
     begun = time.perf_counter()
-    found = verify(chosen.numbers, chosen.seeds)
+    found = verify(numbers, chosen.seeds)
     seconds = time.perf_counter() - begun
-    path = PROJECT / f"logs/studies/science{chosen.name}.json"
-    show(found, in_full=chosen.only is not None)
+    path = PROJECT / f"logs/studies/{name}.json"
+    show(found, in_full=bool(chosen.only))
     print(f"\n{summary(found, seconds)}\n{path}", flush=True)
     save(path, found, seconds)
     failed = [claim.number for claim, _ in found if not claim.passed]
     if failed:
-        fail(f"claims that do not hold: {', '.join(map(str, failed))}", code=1)
+        raise RunFailed(f"claims that do not hold: {', '.join(map(str, failed))}")
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from gradpath.byhand import derivatives
 from gradpath.byhand.beside_autograd import chain_by_autograd, two_layer_by_autograd
 from gradpath.byhand.chain import Chain, chain
 from gradpath.byhand.expression import named
-from gradpath.byhand.options import Loss
+from gradpath.byhand.given import Loss
 from gradpath.byhand.two_layer import TwoLayer, two_layer
 from gradpath.byhand.worksheet import Worksheet
 from gradpath.errors import ConfigError

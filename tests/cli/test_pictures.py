@@ -24,7 +24,7 @@ CELLS = 9
     [
         (("scripts/phase_diagram.py", "tnah"), "Did you mean tanh? There are elu, "),
         (("scripts/phase_diagram.py", "tanh", "relu"), "relu: not understood. Allowed: "),
-        (("scripts/phase_diagram.py", "--out"), "argument --out: expected one argument"),
+        (("scripts/phase_diagram.py", "--out"), "--out: expected one argument"),
         (("scripts/phase_diagram.py", "--out", "logs/plane.jpg"), "must end in .png, .pdf, .svg"),
         (("scripts/phase_diagram.py", "--out", "nowhere/plane.png"), "there is no folder nowhere"),
         ((MAP, "--qick"), "--qick: not understood. Did you mean --quick?"),

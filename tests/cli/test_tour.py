@@ -45,9 +45,9 @@ def test_stopped_and_gone_on_with(command, project: Path) -> None:
 
 def test_wrong_input_and_the_end(command, project: Path) -> None:
     for typed, message in (
-        ("0", "0: no such station; they go from 1 to 18 (--list)."),
-        ("xor", "xor: no such station; they go from 1 to 18 (--list)."),
-        ("--lst", "--lst: not understood. Did you mean --list? Allowed: [-h] [--list] [station]."),
+        ("0", "0: must be a whole number from 1 to 18."),
+        ("xor", "xor: must be a whole number from 1 to 18."),
+        ("--lst", "--lst: not understood. Did you mean --list? Allowed: [-h] [STATION] [--list]."),
     ):
         wrong = command("scripts/tour.py", typed)
         assert (wrong.returncode, wrong.stdout, wrong.stderr) == (2, "", f"error: {message}\n")

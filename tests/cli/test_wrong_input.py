@@ -251,11 +251,16 @@ def test_a_mistake_in_one_job_of_a_sweep_does_not_stop_the_others(command, proje
 @pytest.mark.parametrize(
     ("script", "argument", "message"),
     [
-        ("evaluate.py", "", "no run given: write run=FOLDER"),
-        ("evaluate.py", "runn=last", "runn=last: write run=FOLDER"),
+        ("evaluate.py", "", "evaluate.py needs run=FOLDER: the folder of a run, or last for the newest."),
+        ("evaluate.py", "runn=last", "runn=last: evaluate.py has no such key. Did you mean run?"),
         ("evaluate.py", "run=nowhere", "run=nowhere: not the folder of a run"),
-        ("benchmark.py", "pairs=0", "pairs=0: write pairs=N or steps=N"),
-        ("benchmark.py", "speed=1", "speed=1: write pairs=N or steps=N"),
+        ("benchmark.py", "pairs=0", "pairs=0: must be a whole number, at least 1."),
+        ("benchmark.py", "steps=100", "steps=100: must be a whole number from 200 to 400."),
+        ("benchmark.py", "speed=1", "speed=1: benchmark.py has no such key. It takes pairs, steps."),
+        ("check_outlook.py", "adm", "adm: must be sgd or adam. Did you mean adam?"),
+        ("compare_init.py", "--quick", "--quick: not understood. Allowed: [-h]."),
+        ("compare_theory.py", "width=3", "width=3: compare_theory.py has no such key. It takes none."),
+        ("score_verdict.py", "quick", "quick: not understood. Allowed: [-h]."),
     ],
 )
 def test_scripts(script: str, argument: str, message: str, command) -> None:

@@ -77,24 +77,25 @@ def test_the_command(command, project: Path) -> None:
     assert (project / "logs/pages/activations.md").read_text().startswith("# What do activations let through? (C8)")
     before = tree(project)
     for typed, message in (
-        ("learningrate", "learningrate: no such study. Did you mean learning_rate?"),
-        ("learning_rate rates=a", "rates=a: must be a list of numbers, as in rates=[0.1,0.01]."),
+        ("learningrate", "learningrate: must be xor, collapse, "),
+        ("learning_rate rates=a", "rates=a: must be a list of numbers, such as [0.1,0.01]."),
         ("learning_rate rates=[1]", "rates=[1.0]: must be 2 to 7 different positive numbers"),
         ("learning_rate activation=reluu", "activation=reluu: no such option. Did you mean relu?"),
         (
             "learning_rate data=sine loss=cross_entropy",
             "loss=CrossEntropyLoss: for multiclass data, but this data is regression",
         ),
-        ("rates=[1,2]", "rates=[1,2]: which study is it for?"),
+        ("rates=[1,2]", "rates=[1,2]: study.py has no such key. It belongs to learning_rate."),
         ("learning_rate seed=3", "seed=3: learning_rate sets it itself"),
         ("learning_rate rate=[1,2]", "rate=[1,2]: learning_rate has no such key. Did you mean rates?"),
         ("learning_rate --quick rates=[1,1]", "rates=[1.0, 1.0]: must be 2 to 7 different positive numbers"),
         ("learning_rate activation=relu,tanh", "activation=relu,tanh: "),
         ("--quick", "which study? There are xor, collapse"),
-        ("activations rates=[1,2]", "rates=[1,2]: activations has no such key. It takes none."),
+        ("activations rates=[1,2]", "rates=[1,2]: activations has no such key. It belongs to learning_rate."),
         ("xor --pages /proc/pages", "/proc/pages: No such file or directory; choose another place."),
-        ("xor --pages .", "--pages: must name a folder of its own, as in --pages docs/studies."),
-        ("xor collapse", "xor collapse: write the name of one study, or --all alone."),
+        ("xor --pages .", "--pages .: must name a folder of its own, such as docs/studies."),
+        ("--all xor", "xor: write the name of one study, or --all alone."),
+        ("xor collapse", "collapse: not understood. Allowed: [-h] [STUDY] [key=value ...] "),
     ):
         wrong = command("scripts/study.py", *typed.split())
         assert (wrong.returncode, wrong.stdout) == (2, ""), typed

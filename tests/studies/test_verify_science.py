@@ -19,9 +19,8 @@ from gradpath.flow import hooks, saturation
 from gradpath.model import initialization
 from gradpath.model.network import Block
 from gradpath.model.objective import Objective
-from gradpath.studies.papers import registry
+from gradpath.studies.papers import COUNT, SLOW, registry
 from gradpath.studies.papers.claim import Check, Claim
-from gradpath.studies.papers.options import COUNT, SLOW
 from gradpath.theory import mean_field, moments, quadrature
 
 Patch = pytest.MonkeyPatch
@@ -202,7 +201,7 @@ def test_the_command_prints_a_table_and_keeps_every_number(command, project: Pat
 WRONG = [
     (["--only", "21"], "21", "1 to 20"),
     (["--only", "twelve"], "twelve", "1 to 20"),
-    (["--only", "8,"], "an empty number", "1 to 20"),
+    (["--only", "8,"], "--only 8,", "1 to 20"),
     (["--seeds", "0"], "0", "at least 1"),
     (["--onyl", "8"], "--onyl", "--only"),
     (["--only", "8", "--quick"], "--quick", "choose one"),

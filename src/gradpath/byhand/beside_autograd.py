@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from gradpath.byhand.chain import Chain
 from gradpath.byhand.derivatives import Activation
+from gradpath.byhand.given import Loss
 from gradpath.byhand.layers import Elementwise
 from gradpath.byhand.losses import of_objective
 from gradpath.byhand.network import by_hand, written_out
-from gradpath.byhand.options import Loss
 from gradpath.byhand.paths import paths
 from gradpath.byhand.two_layer import TwoLayer
 from gradpath.data.batch import Batch

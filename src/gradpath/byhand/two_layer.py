@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from gradpath.byhand.chain import phi, slope
 from gradpath.byhand.derivatives import Activation
 from gradpath.byhand.expression import Expression, ln, sigmoid
-from gradpath.byhand.options import Loss
+from gradpath.byhand.given import Loss
 from gradpath.byhand.worksheet import Worksheet
 from gradpath.errors import ConfigError
 

@@ -98,17 +98,6 @@ def sweep(task: Callable[[Job], Any]) -> list[RunFailed]:
     return ended
 
 
-def without_arguments(doc: str | None, task: Callable[[], None]) -> None:
-    """Runs `task` for a script without arguments. --help prints `doc`; any other argument is a wrong input."""
-    if {"-h", "--help"} & set(sys.argv[1:]):
-        print(doc)
-        return
-    with one_line_errors():
-        if sys.argv[1:]:
-            raise ConfigError(f"{' '.join(sys.argv[1:])}: takes no arguments.")
-        task()
-
-
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Delays Ctrl-C until the end of the block. A half-imported library would answer it with errors of its own."""

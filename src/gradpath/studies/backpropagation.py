@@ -7,8 +7,8 @@ import torch
 from gradpath.byhand.beside_autograd import Comparison, chain_by_autograd, compare, two_layer_by_autograd
 from gradpath.byhand.chain import Chain, chain
 from gradpath.byhand.derivatives import Activation, of_module
+from gradpath.byhand.given import Loss
 from gradpath.byhand.network import written_out
-from gradpath.byhand.options import Loss
 from gradpath.byhand.training import train
 from gradpath.byhand.two_layer import TwoLayer, two_layer
 from gradpath.byhand.worksheet import Worksheet

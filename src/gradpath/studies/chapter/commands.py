@@ -2,7 +2,7 @@
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from gradpath.byhand.options import read
+from gradpath.byhand.given import read
 from gradpath.flow import record
 from gradpath.studies import trainings
 from gradpath.studies.backpropagation import mlp, one_neuron, two_neurons
@@ -20,7 +20,7 @@ def verdicts() -> dict[str, str]:
     """Name of the entry -> whether the chapter is right."""
     count = sum(parameter.numel() for parameter in built(0, "data=mnist", "model=two_layer").network.parameters())
     chain, two_layer, network = (
-        read(CHAPTER[f"by_hand_{name}"].typed.split()[2:]) for name in ("chain", "two_layer", "mlp")
+        read(None, CHAPTER[f"by_hand_{name}"].typed.split()[2:]) for name in ("chain", "two_layer", "mlp")
     )
     lines, autograd, _ = one_neuron(chain.given, chain.activation)
     off = max(abs(line.value - autograd[line.name]) for line in lines.lines)

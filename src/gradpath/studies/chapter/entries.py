@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+# Exit code of a study with a conclusion that does not hold: 1 is that of one that could not be made.
+FAILED = 3
+
 
 @dataclass(frozen=True)
 class Entry:

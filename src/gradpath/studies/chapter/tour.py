@@ -9,8 +9,7 @@ from textwrap import wrap
 from gradpath.config.checks import PROJECT
 from gradpath.errors import RunFailed
 from gradpath.files import write_text
-from gradpath.studies.chapter.entries import CHAPTER, Entry
-from gradpath.studies.chapter.options import FAILED
+from gradpath.studies.chapter.entries import CHAPTER, FAILED, Entry
 
 WIDTH = 80
 # The name of the station that was seen last.

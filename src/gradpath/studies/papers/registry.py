@@ -6,9 +6,8 @@ from collections.abc import Callable, Sequence
 
 import torch
 
-from gradpath.studies.papers import exact, exclusive_or, growths, maps, norms, spectra, stability, training
+from gradpath.studies.papers import SLOW, exact, exclusive_or, growths, maps, norms, spectra, stability, training
 from gradpath.studies.papers.claim import Claim
-from gradpath.studies.papers.options import SLOW
 from gradpath.studies.parallel import in_parallel
 
 CLAIMS: dict[int, Callable[..., Claim]] = {

@@ -1,0 +1,207 @@
+"""One grammar for every command that does not take Hydra's: words, `key=value`, `--flags`; each mistake in one line.
+
+Nothing heavy is imported, so that a mistake is answered at once.
+"""
+
+import sys
+from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from math import inf, isfinite
+from typing import Any, NoReturn
+
+from gradpath.errors import ConfigError, alternatives, nearest
+
+
+@dataclass(frozen=True)
+class Value:
+    """A word, or what stands behind a key or a flag.
+
+    read: makes it of the text; raises ConfigError, `must be ...`. bool, of a flag: it takes none. shown: its name in --help.
+    default: where nothing is typed. needed, of a key: something must be.
+    """
+
+    read: Callable[[str], Any] = str
+    shown: str = "VALUE"
+    default: Any = None
+    help: str = ""
+    needed: bool = False
+
+
+@dataclass(frozen=True)
+class Keys:
+    """What may be typed as key=value. overrides: beside its own, whatever train.py takes."""
+
+    own: Mapping[str, Value] = field(default_factory=dict)
+    overrides: bool = False
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a command may be given.
+
+    doc: the script's docstring, which -h and --help print. words: in their order; each may be left out. keys: those that go
+    with the first word; those of "" where there is none. flags: `--name` -> its value.
+    """
+
+    doc: str | None
+    words: Mapping[str, Value] = field(default_factory=dict)
+    keys: Mapping[str, Keys] = field(default_factory=dict)
+    flags: Mapping[str, Value] = field(default_factory=dict)
+
+    def read(self, typed: Sequence[str] | None = None) -> Namespace:
+        """What was typed, on the command line unless it is given, by name: words, flags, the keys of the first word and
+        `overrides`; words and key=value also as they were typed, in `typed`.
+
+        Raises:
+            ConfigError: what was typed, what is allowed, what may have been meant.
+        """
+        parser = self._parser()
+        chosen, unknown = parser.parse_known_intermixed_args(typed)
+        words, pairs = ([text for text in chosen.typed if ("=" in text) == pair] for pair in (False, True))
+        for text in (*unknown, *words[len(self.words) :]):
+            raise ConfigError(f"{text}: not understood.{nearest(text, self.flags)} Allowed: {self._allowed()}.")
+        for name, flag in self.flags.items():
+            text = getattr(chosen, name[2:])
+            if isinstance(text, str):
+                setattr(chosen, name[2:], _read(f"{name} {text}", flag, text))
+        for k, (name, word) in enumerate(self.words.items()):
+            setattr(chosen, name, _read(words[k], word, words[k]) if k < len(words) else word.default)
+        first = str(getattr(chosen, next(iter(self.words)), None) or "") if self.words else ""
+        self._read_keys(chosen, pairs, first, first or parser.prog)
+        return chosen
+
+    def _parser(self) -> "_Parser":
+        """Of flags; all else it collects in `typed`."""
+        parser = _Parser(
+            usage=f"%(prog)s {self._allowed()}",
+            description=self.doc,
+            formatter_class=RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+        for name, flag in self.flags.items():
+            if flag.read is bool:
+                parser.add_argument(name, action="store_true", help=flag.help)
+            else:
+                parser.add_argument(name, metavar=flag.shown, default=flag.default, help=flag.help)
+        parser.add_argument("typed", nargs="*", help=SUPPRESS)
+        return parser
+
+    def _read_keys(self, chosen: Namespace, pairs: Sequence[str], first: str, called: str) -> None:
+        keys, chosen.overrides = self.keys.get(first, Keys()), []
+        for name, value in keys.own.items():
+            setattr(chosen, name, value.default)
+        for pair in pairs:
+            name, _, text = pair.partition("=")
+            if name in keys.own:
+                setattr(chosen, name, _read(pair, keys.own[name], text))
+            elif keys.overrides and not nearest(name, keys.own):
+                chosen.overrides.append(pair)
+            else:
+                raise ConfigError(f"{pair}: {called} has no such key.{self._meant(name, keys)}")
+        typed = [pair.partition("=")[0] for pair in pairs]
+        for name, value in keys.own.items():
+            if value.needed and name not in typed:
+                raise ConfigError(f"{called} needs {name}={value.shown}{value.help and ': '}{value.help}.")
+
+    def _meant(self, name: str, keys: Keys) -> str:
+        """What may have been meant by a key that does not go with the first word."""
+        words = [word for word, others in self.keys.items() if name in others.own]
+        belongs = f" It belongs to {alternatives(words)}." if words else ""
+        meant = nearest(name, [*keys.own, *self.flags]) or belongs
+        more = " and what train.py takes" * keys.overrides
+        takes = f" It takes {', '.join(keys.own)}{more}." if keys.own else ""
+        return meant + takes or " It takes none."
+
+    def _allowed(self) -> str:
+        alone = self.keys.get("", Keys()).own
+        parts = ["[-h]", *(f"[{word.shown}]" for word in self.words.values())]
+        parts += [f"{name}={key.shown}" if key.needed else f"[{name}={key.shown}]" for name, key in alone.items()]
+        parts += ["[key=value ...]"] * any(self.keys)
+        parts += [f"[{name}]" if flag.read is bool else f"[{name} {flag.shown}]" for name, flag in self.flags.items()]
+        return " ".join(parts)
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message.removeprefix('argument ')}; --help shows what is allowed.")
+
+
+def _read(typed: str, value: Value, text: str) -> Any:
+    try:
+        return value.read(text)
+    except ConfigError as error:
+        raise ConfigError(f"{typed}: {error}") from None
+
+
+def one_of(words: Sequence[str]) -> Callable[[str], str]:
+    """One of `words`."""
+
+    def read(text: str) -> str:
+        if text not in words:
+            raise ConfigError(f"must be {alternatives(words)}.{nearest(text, words)}")
+        return text
+
+    return read
+
+
+def whole(low: int, high: float = inf) -> Callable[[str], int]:
+    """A whole number in this range, its ends included."""
+    allowed = f"a whole number, at least {low}" if high == inf else f"a whole number from {low} to {high:g}"
+
+    def read(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and low <= int(text) <= high):
+            raise ConfigError(f"must be {allowed}.")
+        return int(text)
+
+    return read
+
+
+def wholes(low: int, high: int) -> Callable[[str], list[int]]:
+    """Whole numbers in this range, ascending, each once: `8,12`."""
+
+    def read(text: str) -> list[int]:
+        try:
+            return sorted({whole(low, high)(part.strip()) for part in text.split(",")})
+        except ConfigError:
+            raise ConfigError(f"must be whole numbers from {low} to {high}, such as {low},{high}.") from None
+
+    return read
+
+
+def numbers(*counts: int) -> Callable[[str], list[float]]:
+    """Finite numbers, `[0.1,1e-2]`, as many as one of `counts`; where none is given, as many as are typed."""
+    many = f"a list of {alternatives(map(str, counts))} numbers" if counts else "a list of numbers, such as [0.1,0.01]"
+
+    def read(text: str) -> list[float]:
+        listed = text[1:-1] if text.startswith("[") and text.endswith("]") else text
+        try:
+            found = [float(part) for part in listed.split(",")]
+        except ValueError:
+            found = []
+        if not found or not all(map(isfinite, found)) or (counts and len(found) not in counts):
+            raise ConfigError(f"must be {'a number' if counts == (1,) else many}.")
+        return found
+
+    return read
+
+
+@contextmanager
+def one_line_ends(hint: str) -> Iterator[None]:
+    """Turns the errors that a user can cause into one line on stderr and an exit code; Ctrl-C: `hint`, exit code 130."""
+    try:
+        yield
+        # What is still held back would otherwise fail after the last handler.
+        sys.stdout.flush()
+    except (Exception, KeyboardInterrupt) as error:
+        # It knows Hydra's errors, and imports Hydra.
+        from gradpath.config.launch import fail, one_line_errors
+
+        if isinstance(error, KeyboardInterrupt):
+            fail(f"stopped; {hint}", code=130)
+        with one_line_errors():
+            if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
+                place = error.filename or "output"
+                raise ConfigError(f"{place}: {error.strerror or error}; choose another place.") from None
+            raise

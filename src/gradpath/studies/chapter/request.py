@@ -1,0 +1,76 @@
+"""What `scripts/study.py` is asked for: which studies, what they are given, and where each is kept."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradpath.config.arguments import Command, Keys, Value, numbers, one_of
+from gradpath.errors import ConfigError
+from gradpath.studies.chapter.entries import STUDIES
+
+# What a study that takes overrides gives its runs itself.
+OWN = ("seed", "optimizer.lr", "schedule", "probe", "trainer.log_every_n_steps", "resume")
+LIST = Value(numbers(), "[N,N]")
+
+
+def folder(text: str) -> Path:
+    """A place for pages. Raises ConfigError."""
+    if Path(text) == Path():
+        raise ConfigError("must name a folder of its own, such as docs/studies.")
+    return Path(text)
+
+
+WORDS = {"study": Value(one_of(tuple(STUDIES)), "STUDY")}
+KEYS = {name: Keys(dict.fromkeys(entry.lists, LIST), entry.overrides) for name, entry in STUDIES.items()}
+FLAGS = {
+    "--quick": Value(bool, help="fewer and smaller runs"),
+    "--all": Value(bool, help="every study"),
+    "--pages": Value(folder, "FOLDER", help="write pages and pictures there"),
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """names: of the studies to run; none: list them. keys: what was typed for one. given: the same, for its function."""
+
+    names: Sequence[str]
+    keys: Sequence[str]
+    given: dict[str, Any]
+    quick: bool
+    every: bool
+    pages: Path | None
+
+    def typed(self, name: str) -> str:
+        """The command that runs this study alone."""
+        return " ".join(["python scripts/study.py", name, *self.keys, *(["--quick"] if self.quick else [])])
+
+    def place(self, name: str) -> str:
+        """A folder's name of its own: the study's, with the words that describe it."""
+        kept = "".join(c if c.isalnum() or c in "-_.=" else "-" for c in "_".join(self.keys))
+        return "_".join(filter(None, (name, "quick" * self.quick, kept)))
+
+
+def read(doc: str | None, typed: Sequence[str] | None = None) -> Request:
+    """Raises ConfigError: what was typed, and what is allowed."""
+    chosen = Command(doc, WORDS, KEYS, FLAGS).read(typed)
+    if chosen.all and chosen.typed:
+        raise ConfigError(f"{' '.join(chosen.typed)}: write the name of one study, or --all alone.")
+    if (chosen.quick or chosen.pages) and not (chosen.study or chosen.all):
+        raise ConfigError(f"which study? There are {', '.join(STUDIES)}, and --all.")
+    for text in chosen.overrides:
+        if text.startswith("hydra.") or text.partition("=")[0] in OWN:
+            raise ConfigError(f"{text}: {chosen.study} sets it itself.")
+    names = list(STUDIES) if chosen.all else [chosen.study] if chosen.study else []
+    lists = KEYS[chosen.study].own if chosen.study else {}
+    given = {key: getattr(chosen, key) for key in lists if getattr(chosen, key)}
+    if chosen.overrides:
+        given["overrides"] = chosen.overrides
+    keys = [text for text in chosen.typed if "=" in text]
+    return Request(names, keys, given, chosen.quick, chosen.all, chosen.pages)
+
+
+def listed() -> list[str]:
+    """A line per study."""
+    width = max(map(len, STUDIES)) + 2
+    return [f"{name:<{width}}{entry.title} ({', '.join(entry.claims)})" for name, entry in STUDIES.items()]

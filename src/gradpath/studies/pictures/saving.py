@@ -1,0 +1,42 @@
+"""Where a picture goes, made sure of before anything is computed, and how it gets there."""
+
+import os
+from pathlib import Path
+from typing import IO, Protocol
+
+from gradpath.config.arguments import Value
+from gradpath.errors import ConfigError, nearest
+from gradpath.files import relative, write_atomically
+
+FORMATS = (".png", ".pdf", ".svg")
+# The flag --out of a command that draws.
+OUT = Value(Path, "FILE", help=f"where to write: {', '.join(FORMATS)}")
+
+
+class Picture(Protocol):
+    """A matplotlib figure."""
+
+    def savefig(self, fname: IO[bytes], *, format: str) -> None: ...
+
+
+def checked_place(out: Path | None, default: Path) -> Path:
+    """Where a picture goes.
+
+    Raises:
+        ConfigError: another format, a folder that is not there or cannot be written to.
+    """
+    place = out or default
+    if place.suffix.lower() not in FORMATS:
+        raise ConfigError(f"--out {place}: must end in {', '.join(FORMATS)}.{nearest(place.suffix, FORMATS)}")
+    if place.is_dir() or (out and not place.parent.is_dir()):
+        raise ConfigError(f"--out {place}: {'is a folder' if place.is_dir() else f'there is no folder {place.parent}'}.")
+    if place.parent.is_dir() and not os.access(place.parent, os.W_OK):
+        raise ConfigError(f"--out {place}: the folder {place.parent} cannot be written to.")
+    return place
+
+
+def save(figure: Picture, place: Path) -> None:
+    """Writes a picture, whole or not at all, and says where it is."""
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(place, lambda file: figure.savefig(file, format=place.suffix[1:].lower()))
+    print(relative(place))
