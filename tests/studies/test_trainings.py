@@ -1,6 +1,7 @@
 """Trainings as function calls: none twice, none made by other code or of another configuration, one command at a time."""
 
-import fcntl
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -89,11 +90,17 @@ def test_weights_are_kept_where_they_are_asked_for(place: Path) -> None:
 
 
 def test_one_command_at_a_time(place: Path) -> None:
+    """Until the other one ends, by SIGKILL too."""
     (place / "study").mkdir()
-    with (place / "study/.lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
+    holds = "import sys, filelock; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", holds, place / "study/.lock"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as other:
+        assert other.stdout
+        other.stdout.readline()
         with pytest.raises(ConfigError, match="another command is at this study"):
             train_all("study", {"a": TINY})
+        other.kill()
     assert not (place / "study/a").exists()
     assert train_all("study", {"a": TINY})["a"]["status"] == "ok"
 

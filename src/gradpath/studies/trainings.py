@@ -2,7 +2,6 @@
 
 import ast
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
@@ -16,6 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from filelock import FileLock, Timeout
 from yaml import YAMLError
 
 from gradpath.config.checks import PROJECT
@@ -144,11 +144,11 @@ def _alone(folder: Path) -> Iterator[None]:
         ConfigError: somebody does.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise ConfigError(f"{relative(folder)}: another command is at this study; wait for its end.") from None
+    try:
+        held = FileLock(folder / ".lock", timeout=0).acquire()
+    except Timeout:
+        raise ConfigError(f"{relative(folder)}: another command is at this study; wait for its end.") from None
+    with held:
         yield
 
 
