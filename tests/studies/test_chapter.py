@@ -18,12 +18,11 @@ from gradpath.studies import trainings
 from gradpath.studies.chapter import (
     batch_size,
     challenge,
-    exploding,
     learning_rate,
     losses,
     optimizers,
     softmax_twice,
-    vanishing,
+    vanishing_and_exploding,
     xor,
 )
 from gradpath.studies.chapter.entries import STUDIES
@@ -31,6 +30,7 @@ from gradpath.studies.chapter.full_batch import train
 from gradpath.studies.chapter.page import page, terminal
 from gradpath.studies.chapter.registry import study
 from gradpath.studies.chapter.study import Study
+from gradpath.studies.chapter.vanishing_and_exploding import BATCH_NORM, EXPLODING, HEALTHY, SIGMOID, VANISHING
 from gradpath.studies.pictures.film import save_film
 
 # Studies that train for longer than a few seconds even when they are quick.
@@ -284,8 +284,8 @@ FAULTS = {
     # A goal that is not reached.
     "challenge": (challenge, "GOAL", 0.999, 0),
     # A healthy network in a sick one's place. (Not an activation that is broken: theory remembers what it has integrated.)
-    "vanishing": (vanishing, "NETWORKS", vanishing.NETWORKS | {"sigmoid, Xavier": vanishing.NETWORKS["ReLU, He"]}, 0),
-    "exploding": (exploding, "NETWORKS", exploding.NETWORKS | {"ReLU, BatchNorm": exploding.NETWORKS["ReLU, He"]}, 0),
+    "vanishing": (vanishing_and_exploding, "VANISHING", {**VANISHING, SIGMOID: HEALTHY["ReLU, He"]}, 0),
+    "exploding": (vanishing_and_exploding, "EXPLODING", {**EXPLODING, BATCH_NORM: HEALTHY["ReLU, He"]}, 0),
 }
 
 

@@ -10,7 +10,8 @@ FAILED = 3
 @dataclass(frozen=True)
 class Entry:
     """title: the question. claims: of the chapter, whose words `says` are. lists: keys of its own, lists of numbers.
-    overrides: it takes what train.py takes. typed: the command that shows it, where it is no study."""
+    overrides: it takes what train.py takes. typed: the command that shows it, where it is no study. file: of a study's
+    function, where it has not the study's name."""
 
     title: str
     claims: Sequence[str]
@@ -18,6 +19,7 @@ class Entry:
     lists: Sequence[str] = ()
     overrides: bool = False
     typed: str = ""
+    file: str = ""
 
 
 CHAPTER: dict[str, Entry] = {
@@ -106,11 +108,13 @@ CHAPTER: dict[str, Entry] = {
         "Where does the gradient go?",
         ["C17"],
         "In a deep network the gradient is a product of many factors; where they are below 1 it vanishes.",
+        file="vanishing_and_exploding",
     ),
     "exploding": Entry(
         "Where does the gradient explode?",
         ["C17"],
         "Where the factors are above 1 the gradient grows with every layer on its way to the input.",
+        file="vanishing_and_exploding",
     ),
     "gradient_norms": Entry(
         "Where can all this be watched?",
