@@ -5,12 +5,14 @@ Loads the weights that it ended with, and nothing else, into the network that it
 
 from gradpath.config.arguments import Command, Keys, Value, one_line_ends
 from gradpath.config.run_names import find_run
-
-RUN = Value(shown="FOLDER", help="the folder of a run, or last for the newest", needed=True)
+from gradpath.errors import ConfigError
 
 
 def main() -> None:
-    folder = find_run(Command(__doc__, keys={"": Keys({"run": RUN})}).read().run, "run")
+    chosen = Command(__doc__, keys={"": Keys({"run": Value(shown="FOLDER")})}).read()
+    if chosen.run is None:
+        raise ConfigError("no run given: write run=FOLDER, or run=last for the newest.")
+    folder = find_run(chosen.run, "run")
     from gradpath.run.evaluate import evaluate  # torch is slow to import; a wrong folder is answered before
 
     for name, value in evaluate(folder).items():

@@ -251,7 +251,7 @@ def test_a_mistake_in_one_job_of_a_sweep_does_not_stop_the_others(command, proje
 @pytest.mark.parametrize(
     ("script", "argument", "message"),
     [
-        ("evaluate.py", "", "evaluate.py needs run=FOLDER: the folder of a run, or last for the newest."),
+        ("evaluate.py", "", "no run given: write run=FOLDER, or run=last for the newest."),
         ("evaluate.py", "runn=last", "runn=last: evaluate.py has no such key. Did you mean run?"),
         ("evaluate.py", "run=nowhere", "run=nowhere: not the folder of a run"),
         ("benchmark.py", "pairs=0", "pairs=0: must be a whole number, at least 1."),

@@ -61,11 +61,12 @@ def test_what_is_not_understood(typed: str, message: str) -> None:
     assert "\n" not in str(wrong.value)
 
 
-def test_a_key_that_is_needed() -> None:
-    command = Command("", keys={"": Keys({"run": Value(shown="FOLDER", help="a run's folder", needed=True)})})
+def test_without_a_word() -> None:
+    command = Command("", keys={"": Keys({"run": Value(shown="FOLDER")})})
     assert command.read(["run=a=b"]).run == "a=b"
-    with pytest.raises(ConfigError, match=r" needs run=FOLDER: a run's folder\.$"):
-        command.read([])
+    assert command.read([]).run is None
+    with pytest.raises(ConfigError, match=r"^a: not understood. Allowed: \[-h\] \[run=FOLDER\]\.$"):
+        command.read(["a"])
 
 
 def test_help_is_the_docstring(capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,11 +18,11 @@ from gradpath.studies import trainings
 from gradpath.studies.chapter import (
     batch_size,
     challenge,
+    depth,
     learning_rate,
     losses,
     optimizers,
     softmax_twice,
-    vanishing_and_exploding,
     xor,
 )
 from gradpath.studies.chapter.entries import STUDIES
@@ -30,7 +30,6 @@ from gradpath.studies.chapter.full_batch import train
 from gradpath.studies.chapter.page import page, terminal
 from gradpath.studies.chapter.registry import study
 from gradpath.studies.chapter.study import Study
-from gradpath.studies.chapter.vanishing_and_exploding import BATCH_NORM, EXPLODING, HEALTHY, SIGMOID, VANISHING
 from gradpath.studies.pictures.film import save_film
 
 # Studies that train for longer than a few seconds even when they are quick.
@@ -284,8 +283,8 @@ FAULTS = {
     # A goal that is not reached.
     "challenge": (challenge, "GOAL", 0.999, 0),
     # A healthy network in a sick one's place. (Not an activation that is broken: theory remembers what it has integrated.)
-    "vanishing": (vanishing_and_exploding, "VANISHING", {**VANISHING, SIGMOID: HEALTHY["ReLU, He"]}, 0),
-    "exploding": (vanishing_and_exploding, "EXPLODING", {**EXPLODING, BATCH_NORM: HEALTHY["ReLU, He"]}, 0),
+    "vanishing": (depth, "VANISHING", {**depth.VANISHING, depth.SIGMOID: depth.HEALTHY["ReLU, He"]}, 0),
+    "exploding": (depth, "EXPLODING", {**depth.EXPLODING, depth.BATCH_NORM: depth.HEALTHY["ReLU, He"]}, 0),
 }
 
 

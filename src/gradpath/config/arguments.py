@@ -19,14 +19,13 @@ class Value:
     """A word, or what stands behind a key or a flag.
 
     read: makes it of the text; raises ConfigError, `must be ...`. bool, of a flag: it takes none. shown: its name in --help.
-    default: where nothing is typed. needed, of a key: something must be.
+    default: where nothing is typed.
     """
 
     read: Callable[[str], Any] = str
     shown: str = "VALUE"
     default: Any = None
     help: str = ""
-    needed: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class Command:
                 setattr(chosen, name[2:], _read(f"{name} {text}", flag, text))
         for k, (name, word) in enumerate(self.words.items()):
             setattr(chosen, name, _read(words[k], word, words[k]) if k < len(words) else word.default)
-        first = str(getattr(chosen, next(iter(self.words)), None) or "") if self.words else ""
+        first = next((str(getattr(chosen, name) or "") for name in self.words), "")
         self._read_keys(chosen, pairs, first, first or parser.prog)
         return chosen
 
@@ -100,10 +99,6 @@ class Command:
                 chosen.overrides.append(pair)
             else:
                 raise ConfigError(f"{pair}: {called} has no such key.{self._meant(name, keys)}")
-        typed = [pair.partition("=")[0] for pair in pairs]
-        for name, value in keys.own.items():
-            if value.needed and name not in typed:
-                raise ConfigError(f"{called} needs {name}={value.shown}{value.help and ': '}{value.help}.")
 
     def _meant(self, name: str, keys: Keys) -> str:
         """What may have been meant by a key that does not go with the first word."""
@@ -117,7 +112,7 @@ class Command:
     def _allowed(self) -> str:
         alone = self.keys.get("", Keys()).own
         parts = ["[-h]", *(f"[{word.shown}]" for word in self.words.values())]
-        parts += [f"{name}={key.shown}" if key.needed else f"[{name}={key.shown}]" for name, key in alone.items()]
+        parts += [f"[{name}={key.shown}]" for name, key in alone.items()]
         parts += ["[key=value ...]"] * any(self.keys)
         parts += [f"[{name}]" if flag.read is bool else f"[{name} {flag.shown}]" for name, flag in self.flags.items()]
         return " ".join(parts)

@@ -108,13 +108,13 @@ CHAPTER: dict[str, Entry] = {
         "Where does the gradient go?",
         ["C17"],
         "In a deep network the gradient is a product of many factors; where they are below 1 it vanishes.",
-        file="vanishing_and_exploding",
+        file="depth",
     ),
     "exploding": Entry(
         "Where does the gradient explode?",
         ["C17"],
         "Where the factors are above 1 the gradient grows with every layer on its way to the input.",
-        file="vanishing_and_exploding",
+        file="depth",
     ),
     "gradient_norms": Entry(
         "Where can all this be watched?",
