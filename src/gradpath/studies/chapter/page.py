@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
 
+from gradpath.run.terminal import table_lines
 from gradpath.studies.chapter.entries import Entry
 from gradpath.studies.chapter.study import Study, Table
 
@@ -62,10 +63,8 @@ def contents(chapter: Mapping[str, Entry], verdicts: Mapping[str, str]) -> str:
 
 def terminal(entry: Entry, study: Study) -> list[str]:
     """The table and the conclusions."""
-    rows = [study.table.header, *study.table.rows]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [f"{entry.title} ({', '.join(entry.claims)})", ""]
-    lines += ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
+    lines += table_lines(study.table.header, study.table.rows, "left")
     lines.append("")
     if study.verdict:
         lines += [*_wrapped(f"found {study.verdict}", ""), ""]
