@@ -4,10 +4,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test check bench dashboard science studies
+.PHONY: help setup train test test-all faults check bench dashboard science studies
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
@@ -20,8 +20,14 @@ setup: $(READY) ## build .venv with the pinned packages
 train: $(READY) ## train 784-512-256-10 on MNIST (ARGS="activation=gelu" for more)
 	$(BIN)/python train.py $(ARGS)
 
-test: $(READY) ## run the tests (ARGS="-k xor" for some)
+test: $(READY) ## the tests, in about four minutes on two cores (ARGS="-k xor" for some)
 	$(BIN)/python -m pytest $(ARGS)
+
+test-all: $(READY) ## these and the slow ones, every command typed in a fresh process
+	$(BIN)/python -m pytest --fresh -m "not planted" $(ARGS)
+
+faults: $(READY) ## plant 30 faults in a copy of the project, and see a test fail for each
+	$(BIN)/python -m pytest -n 0 -m planted $(ARGS)
 
 check: $(READY) ## format, lint and types
 	$(BIN)/ruff format --check .

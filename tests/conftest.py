@@ -3,19 +3,19 @@
 import os
 import shutil
 import subprocess
-import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 # Two workers share two cores. Set before torch is imported.
-os.environ["OMP_NUM_THREADS"] = "1"
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
 from omegaconf import OmegaConf
 
+from commands import HEAVY, LIGHT, Forked, ForkServer, ended, environment, fresh_process
 from gradpath.config.checks import PROJECT
 from gradpath.config.composition import CONF, compose
 from gradpath.data.gaussian import gaussian
@@ -26,8 +26,15 @@ from gradpath.run.train import run
 ACTIVATIONS = sorted(path.stem for path in (CONF / "activation").glob("*.yaml"))
 NORMS = sorted(path.stem for path in (CONF / "norm").glob("*.yaml"))
 
+WITHOUT_TORCH = Path(__file__).parent / "cli/without_torch"
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+Start = Callable[..., "Forked | subprocess.Popen[str]"]
 Run = Callable[..., tuple[dict[str, Any], Path]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--fresh", action="store_true", help="start every command as a fresh interpreter, as a user does")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -61,28 +68,47 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return copy
 
 
-@pytest.fixture
-def command(project: Path) -> Command:
-    """`command("train.py", "seed=1")` runs a script of the copy as a user would, and returns what it printed."""
+@pytest.fixture(scope="session")
+def start(project: Path, pytestconfig: pytest.Config) -> Iterator[Start]:
+    """`start("train.py", "seed=1")` begins a script of the copy as a user would: pid, poll, wait, send_signal, communicate.
 
-    def call(*arguments: str, **options: Any) -> "subprocess.CompletedProcess[str]":
-        options.setdefault("cwd", project)
-        return subprocess.run(
-            [sys.executable, *arguments],
-            capture_output=True,
-            text=True,
-            timeout=240,
-            check=False,
-            env=environment(project),
-            **options,
-        )
+    Forked from a process that has imported torch; as a fresh interpreter with `fresh=True`, or with `pytest --fresh`.
+    `stdout`: a descriptor in the place of what `communicate` reads.
+    """
+    server = ForkServer(environment(project), HEAVY)
+
+    def call(*arguments: str, fresh: bool = False, stdout: int | None = None) -> "Forked | subprocess.Popen[str]":
+        if fresh or pytestconfig.getoption("--fresh"):
+            options = {} if stdout is None else {"stdout": stdout}
+            return fresh_process(*arguments, folder=project, environment=environment(project), **options)
+        return server.start(arguments, project, stdout)
+
+    yield call
+    server.close()
+
+
+@pytest.fixture(scope="session")
+def command(start: Start) -> Command:
+    """`command("train.py", "seed=1")` runs a script of the copy, and returns what it printed; `fresh` as with `start`."""
+
+    def call(*arguments: str, fresh: bool = False) -> "subprocess.CompletedProcess[str]":
+        return ended(start(*arguments, fresh=fresh))
 
     return call
 
 
-def environment(project: Path) -> dict[str, str]:
-    """The environment in which the copy's own package is the one that is imported."""
-    return os.environ | {"PYTHONPATH": str(project / "src"), "COLUMNS": "80"}
+@pytest.fixture(scope="session")
+def before_torch(project: Path, pytestconfig: pytest.Config) -> Iterator[Command]:
+    """As `command`, where an import of torch or lightning ends the script: their stand-ins cannot be imported."""
+    server = ForkServer(environment(project, WITHOUT_TORCH), LIGHT)
+
+    def call(*arguments: str, fresh: bool = False) -> "subprocess.CompletedProcess[str]":
+        if fresh or pytestconfig.getoption("--fresh"):
+            return ended(fresh_process(*arguments, folder=project, environment=server.environment))
+        return ended(server.start(arguments, project))
+
+    yield call
+    server.close()
 
 
 def weights(folder: Path, name: str = "last") -> dict[str, torch.Tensor]:

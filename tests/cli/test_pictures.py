@@ -4,7 +4,6 @@ import csv
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,8 @@ import numpy as np
 import pytest
 from matplotlib import image
 
-from conftest import environment, finished, tree
+from commands import PATIENCE, Forked
+from conftest import finished, tree
 
 MAP = "scripts/trainability.py"
 CELLS = 9
@@ -42,13 +42,9 @@ def test_wrong_input(command, project: Path, typed: tuple[str, ...], words: str)
 
 
 @pytest.mark.parametrize("script", ["scripts/phase_diagram.py", MAP])
-def test_help_loads_nothing_heavy(project: Path, script: str) -> None:
-    """On this path, importing torch or lightning raises an error."""
-    path = f"{project / 'src'}{os.pathsep}{Path(__file__).parent / 'without_torch'}"
-    done = subprocess.run(
-        [sys.executable, script, "--help"], cwd=project, env=os.environ | {"PYTHONPATH": path},
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+def test_help_loads_nothing_heavy(before_torch, script: str) -> None:
+    """The stand-ins for torch and lightning cannot be imported."""
+    done = before_torch(script, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert "--out FILE" in done.stdout
 
@@ -62,12 +58,25 @@ def test_phase_diagram(command, project: Path) -> None:
     assert {path.name for path in place.parent.glob("*phase*")} == {place.name}
 
 
-def test_an_ended_map_goes_on(command, project: Path) -> None:
-    """SIGKILL of the script alone leaves no process, and nothing that was trained is trained again.
+def test_a_stopped_map(start, project: Path) -> None:
+    """Ctrl-C, as a terminal sends it: one line, and no process is left."""
+    stopped = start(MAP, "--quick")
+    # Itself, its tracker of resources, and the process from which others will be forked: before there is any.
+    wait_for(lambda: bool(alive(stopped.pid)[2:]), stopped)
+    # As a terminal does: to the script and its processes.
+    os.killpg(stopped.pid, signal.SIGINT)
+    _, err = stopped.communicate(timeout=PATIENCE)
+    assert stopped.returncode == 130
+    assert err.splitlines()[-1] == "error: stopped; the same command goes on where it was."
+    # Before it at most the count of what was done.
+    assert all(" of 9" in line for line in err.splitlines()[:-1] if line), err
+    wait_for(lambda: not alive(stopped.pid))
 
-    Ctrl-C prints one line.
-    """
-    killed = start(project)
+
+@pytest.mark.slow
+def test_an_ended_map_goes_on(command, start, project: Path) -> None:
+    """SIGKILL of the script alone: nothing that was trained is trained again, no process is left."""
+    killed = start(MAP, "--quick")
     wait_for(lambda: len(cells(project)) >= 2, killed)
     # Its child processes are not killed; they notice by themselves that it is gone.
     killed.kill()
@@ -75,19 +84,6 @@ def test_an_ended_map_goes_on(command, project: Path) -> None:
     wait_for(lambda: not alive(killed.pid))
     first = cells(project)
     assert 2 <= len(first) < CELLS
-
-    stopped = start(project)
-    # Three processes exist: the script, its resource tracker, and the one that will fork the workers. No worker exists yet.
-    wait_for(lambda: bool(alive(stopped.pid)[2:]), stopped)
-    # A terminal sends Ctrl-C to the script and to its child processes.
-    os.killpg(stopped.pid, signal.SIGINT)
-    _, err = stopped.communicate(timeout=20)
-    assert stopped.returncode == 130
-    assert err.splitlines()[-1] == "error: stopped; the same command goes on where it was."
-    # Before that line, only the count of finished cells may be printed.
-    assert all(" of 9" in line for line in err.splitlines()[:-1] if line), err
-    wait_for(lambda: not alive(stopped.pid))
-    assert first.items() <= cells(project).items()
 
     done = command(MAP, "--quick", "--out", "logs/map.png")
     assert done.returncode == 0, done.stderr
@@ -101,22 +97,13 @@ def test_an_ended_map_goes_on(command, project: Path) -> None:
     assert min(accuracy["1.75", "5"], accuracy["1.75", "40"]) > 0.2 > accuracy["1", "40"]
 
 
-def start(project: Path) -> "subprocess.Popen[str]":
-    return subprocess.Popen(
-        [sys.executable, MAP, "--quick"], cwd=project, env=environment(project), start_new_session=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # If a shell starts the tests in the background, they and their children ignore SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
-
-
 def cells(project: Path) -> dict[str, int]:
     return finished(project / "logs/studies/trainability")
 
 
-def wait_for(happened: Callable[[], bool], process: "subprocess.Popen[str] | None" = None) -> None:
-    """Raises AssertionError if it takes too long or if `process` ends first."""
-    deadline = time.monotonic() + (120 if process else 15)
+def wait_for(happened: Callable[[], bool], process: "Forked | subprocess.Popen[str] | None" = None) -> None:
+    """Raises AssertionError when it takes too long, or `process` ends before."""
+    deadline = time.monotonic() + PATIENCE
     while not happened():
         assert process is None or process.poll() is None
         assert time.monotonic() < deadline

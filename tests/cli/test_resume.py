@@ -3,8 +3,6 @@
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,7 +11,8 @@ import pytest
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
-from conftest import environment, weights
+from commands import PATIENCE
+from conftest import weights
 from gradpath.flow import record
 from gradpath.run import metrics
 from gradpath.run.saved import load_curves
@@ -23,19 +22,17 @@ TRAIN = ("data.limit=3000", "data.batch_size=32", "model.hidden=[64,32]", "norm=
 STEPS = 6 * 94
 
 
-def kill_at(step: int, folder: Path, project: Path, *arguments: str) -> int:
-    """Starts a run and kills it with SIGKILL once its metrics have reached `step`. Returns the last step they have."""
-    process = subprocess.Popen(
-        [sys.executable, "train.py", *arguments], cwd=project, env=environment(project), stdout=subprocess.DEVNULL
-    )
+def kill_at(step: int, folder: Path, start, *arguments: str) -> int:
+    """Starts a run and kills it with SIGKILL once its metrics have reached `step`; returns the step they had reached."""
+    process = start("train.py", *arguments)
     try:
         while process.poll() is None:
             rows = load_curves(folder)
             if rows and rows[-1]["step"] >= step:
                 break
     finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+        process.kill()
+        process.communicate()
     assert process.returncode == -signal.SIGKILL
     return int(load_curves(folder)[-1]["step"])
 
@@ -48,22 +45,20 @@ def curves(folder: Path) -> dict[str, list[tuple[int, float]]]:
 
 
 @pytest.fixture(scope="module")
-def never_killed(project: Path) -> Path:
+def never_killed(command, project: Path) -> Path:
     folder = project / "logs/runs/whole"
-    subprocess.run(
-        [sys.executable, "train.py", *TRAIN, f"hydra.run.dir={folder}"],
-        cwd=project, env=environment(project), check=True, capture_output=True,
-    )  # fmt: skip
+    done = command("train.py", *TRAIN, f"hydra.run.dir={folder}")
+    assert done.returncode == 0, done.stderr
     return folder
 
 
-def test_killed_at_random_steps_and_resumed(command, project: Path, never_killed: Path) -> None:
+def test_killed_at_random_steps_and_resumed(command, start, project: Path, never_killed: Path) -> None:
     step = random.Random(time.time_ns()).randrange(10, STEPS - 120)
     folder = project / f"logs/runs/killed_{step}"
-    reached = kill_at(step, folder, project, *TRAIN, f"hydra.run.dir={folder}")
+    reached = kill_at(step, folder, start, *TRAIN, f"hydra.run.dir={folder}")
     assert not (folder / "result.json").exists()
     again = min(reached + 60, STEPS - 30)
-    kill_at(again, folder, project, f"resume={folder}")
+    kill_at(again, folder, start, f"resume={folder}")
     done = command("train.py", f"resume={folder}")
     assert done.returncode == 0, done.stderr
     expected = weights(never_killed)
@@ -72,9 +67,9 @@ def test_killed_at_random_steps_and_resumed(command, project: Path, never_killed
     assert all(torch.equal(value, best[name]) for name, value in weights(folder, "best").items())
 
 
-def test_what_was_logged_is_whole_and_without_repeats(project: Path, never_killed: Path, command) -> None:
+def test_what_was_logged_is_whole_and_without_repeats(project: Path, never_killed: Path, start, command) -> None:
     folder = project / "logs/runs/killed_once"
-    kill_at(150, folder, project, *TRAIN, f"hydra.run.dir={folder}")
+    kill_at(150, folder, start, *TRAIN, f"hydra.run.dir={folder}")
     done = command("train.py", f"resume={folder}")
     assert done.returncode == 0, done.stderr
     assert load_curves(folder) == load_curves(never_killed)
@@ -91,9 +86,9 @@ def test_what_was_logged_is_whole_and_without_repeats(project: Path, never_kille
     ).read_text()
 
 
-def test_killed_before_the_first_checkpoint(command, project: Path, never_killed: Path) -> None:
+def test_killed_before_the_first_checkpoint(command, start, project: Path, never_killed: Path) -> None:
     folder = project / "logs/runs/killed_early"
-    kill_at(5, folder, project, *TRAIN, f"hydra.run.dir={folder}")
+    kill_at(5, folder, start, *TRAIN, f"hydra.run.dir={folder}")
     if (folder / "checkpoints/last.ckpt").exists():
         pytest.fail("the run was faster than the kill: give it more steps per epoch")
     done = command("train.py", f"resume={folder}")
@@ -117,20 +112,15 @@ def test_resume_last_and_longer(command, project: Path) -> None:
 
 
 @pytest.mark.parametrize("signal_", [signal.SIGINT, signal.SIGTERM], ids=lambda s: s.name)
-def test_stopped_by_hand(project: Path, signal_: signal.Signals, command) -> None:
-    """Ctrl-C or SIGTERM prints how to continue, and leaves no result.json, which would look like a finished run."""
+def test_stopped_by_hand(project: Path, signal_: signal.Signals, start, command) -> None:
+    """Ctrl-C says how to go on, and leaves no result that looks like an end."""
     folder = project / f"logs/runs/stopped_{signal_.name}"
-    process = subprocess.Popen(
-        [sys.executable, "train.py", *TRAIN, f"hydra.run.dir={folder}"],
-        cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        # If a shell starts the tests in the background, they and their children ignore SIGINT.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
-    while not load_curves(folder):
+    process = start("train.py", *TRAIN, f"hydra.run.dir={folder}")
+    while not metrics.load(folder):
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal_)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 128 + signal_
     assert f"to continue: python train.py resume=logs/runs/stopped_{signal_.name}" in out
     assert "Traceback" not in err
@@ -156,20 +146,17 @@ def test_resume_last_is_the_last_that_was_stopped(command, project: Path) -> Non
 
 
 @pytest.mark.parametrize("script", ["train.py", "scripts/probe.py"])
-def test_ctrl_c_before_there_is_anything_to_lose(project: Path, script: str) -> None:
-    """The command prints one line and leaves no folder behind."""
+def test_ctrl_c_before_there_is_anything_to_lose(start, project: Path, script: str) -> None:
+    """One line, and no folder left behind."""
     folder = project / "logs/early"
-    process = subprocess.Popen(
-        [sys.executable, script, "model=deep", "model.depth=300", f"hydra.run.dir={folder}"],
-        cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
-    # The folder exists, so the job has begun and torch is being imported.
+    # Fresh: what is interrupted is the import of torch.
+    process = start(script, "model=deep", "model.depth=300", f"hydra.run.dir={folder}", fresh=True)
+    # Hydra has made the folder: the job has begun, and torch is being imported.
     while not folder.exists():
         assert process.poll() is None
         time.sleep(0.01)
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (130, "error: stopped.\n")
     assert not folder.exists()

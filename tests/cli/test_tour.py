@@ -3,26 +3,21 @@
 import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from conftest import environment, finished
+from commands import PATIENCE, environment, fresh_process
+from conftest import finished
 from gradpath.errors import RunFailed
 from gradpath.studies.chapter import tour
 from gradpath.studies.chapter.entries import CHAPTER
 
 
 def test_stopped_and_gone_on_with(command, project: Path) -> None:
-    """The tour begins at station 3. At station 4, the tour and its command both get Ctrl-C, as from a terminal."""
-    process = subprocess.Popen(
-        [sys.executable, "scripts/tour.py", "3"],
-        cwd=project, env=environment(project), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        start_new_session=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    """From the third station: Ctrl-C while one runs, as a terminal sends it, to the tour and to its command alike."""
+    process = fresh_process("scripts/tour.py", "3", folder=project, environment=environment(project))
     assert process.stdout is not None
     seen = []
     for line in process.stdout:
@@ -30,7 +25,7 @@ def test_stopped_and_gone_on_with(command, project: Path) -> None:
         if line.startswith("-- 4 of"):
             break
     os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert err.splitlines()[-1] == "error: stopped; python scripts/tour.py goes on where it was."
     assert seen[0] == "-- 3 of 18: What is a gradient made of? (C4) ".ljust(80, "-")
@@ -69,18 +64,15 @@ def test_a_station_that_fails_was_not_seen(tmp_path: Path, monkeypatch: pytest.M
 
 
 @pytest.mark.slow
-def test_a_killed_study_goes_on(command, project: Path) -> None:
-    """SIGKILL comes after two of four runs. These are not made again, and the page equals that of a study never killed."""
+def test_a_killed_study_goes_on(command, start, project: Path) -> None:
+    """SIGKILL after two of its four runs: these are not made again, and the page is that of a study never killed."""
     cells = project / "logs/studies/learning_rate_quick/default"
-    killed = subprocess.Popen(
-        [sys.executable, "scripts/study.py", "learning_rate", "--quick"],
-        cwd=project, env=environment(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    killed = start("scripts/study.py", "learning_rate", "--quick")
     while len(made := finished(cells)) < 2:
         assert killed.poll() is None
         time.sleep(0.05)
     killed.kill()
-    killed.wait()
+    killed.communicate()
 
     def page() -> str:
         done = command("scripts/study.py", "learning_rate", "--quick", "--pages", str(project / "logs/pages"))

@@ -13,7 +13,7 @@ QUICK = ("data.limit=640", "trainer.max_epochs=1", "trainer.accelerator=cpu")
 
 
 def test_a_choice_of_each_group(command, project: Path) -> None:
-    done = command("train.py", "optimizer=adam", "activation=gelu", *QUICK)
+    done = command("train.py", "optimizer=adam", "activation=gelu", *QUICK, fresh=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     (folder,) = (project / "logs/runs").glob("gelu-limit640-*/*")
@@ -30,7 +30,7 @@ def test_a_choice_of_each_group(command, project: Path) -> None:
 
 def test_evaluate_prints_what_training_printed(command, project: Path) -> None:
     trained = command("train.py", *QUICK, "seed=5", "hydra.run.dir=logs/runs/evaluated")
-    evaluated = command("scripts/evaluate.py", "run=logs/runs/evaluated")
+    evaluated = command("scripts/evaluate.py", "run=logs/runs/evaluated", fresh=True)
     assert evaluated.returncode == 0, evaluated.stderr
     printed = [line for line in evaluated.stdout.splitlines() if line]
     assert [line.split(":")[0] for line in printed] == ["test/loss", "test/accuracy"]

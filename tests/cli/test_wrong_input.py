@@ -1,15 +1,13 @@
 """Every mistake gives one line that names the key and what is allowed, gives exit code 2, and leaves no new file."""
 
-import os
 import resource
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from conftest import environment, tree
+from commands import ended, environment, fresh_process
+from conftest import tree
 
 # Each command line, and what its error line must say.
 KNOWN_BEFORE_TORCH = [
@@ -92,19 +90,26 @@ KNOWN_BEFORE_TORCH = [
 ]
 
 
-@pytest.mark.parametrize(("line", "message"), KNOWN_BEFORE_TORCH, ids=lambda text: text[:40])
-def test_known_before_torch(line: str, message: str, project: Path) -> None:
-    # If torch were imported, the command would end with a different message.
-    bare = environment(project) | {"PYTHONPATH": f"{Path(__file__).parent / 'without_torch'}{os.pathsep}{project / 'src'}"}
-    before = tree(project)
-    done = subprocess.run(
-        [sys.executable, "train.py", *line.split(" ")], cwd=project, env=bare, capture_output=True, text=True, check=False
-    )
+def refuse(done, message: str) -> None:
+    """Wrong input: exit code 2, and one line on stderr."""
     assert done.returncode == 2, done.stderr
     assert done.stdout == ""
     assert done.stderr.startswith("error: ")
     assert done.stderr.count("\n") == 1
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(("line", "message"), KNOWN_BEFORE_TORCH, ids=lambda text: text[:40])
+def test_known_before_torch(line: str, message: str, before_torch, project: Path) -> None:
+    # An import of torch would end the command with another message than the one expected.
+    before = tree(project)
+    refuse(before_torch("train.py", *line.split(" ")), message)
+    assert tree(project) == before
+
+
+def test_known_before_torch_in_a_fresh_process(before_torch, project: Path) -> None:
+    before = tree(project)
+    refuse(before_torch("train.py", "activation=reluu", fresh=True), "Did you mean relu?")
     assert tree(project) == before
 
 
@@ -114,16 +119,8 @@ def test_nothing_to_resume(project: Path, tmp_path: Path) -> None:
         shutil.copytree(project / name, tmp_path / name)
     shutil.copy(project / "train.py", tmp_path)
     before = tree(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "train.py", "resume=last"],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: resume=last: there is no run in")
+    done = ended(fresh_process("train.py", "resume=last", folder=tmp_path, environment=environment(tmp_path)))
+    refuse(done, "error: resume=last: there is no run in")
     assert tree(tmp_path) == before
 
 
@@ -224,12 +221,14 @@ def test_damaged_overrides(command, tmp_path: Path, content: str) -> None:
     assert "overrides.yaml: damaged" in done.stderr
 
 
-def test_a_full_disk(command, tmp_path: Path) -> None:
+def test_a_full_disk(project: Path, tmp_path: Path) -> None:
     """The operating system refuses to let any file grow past 4 KiB."""
-    done = command(
+    process = fresh_process(
         "train.py", "data=xor", "data.epochs=1", "trainer.accelerator=cpu", f"hydra.run.dir={tmp_path / 'run'}",
+        folder=project, environment=environment(project),
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)),
     )  # fmt: skip
+    done = ended(process)
     assert done.returncode in (1, 2)
     assert done.stderr.splitlines()[-1].startswith("error: ")
     assert "Traceback" not in done.stderr

@@ -1,29 +1,22 @@
 """The tab beside real runs: one that has ended, and one that trains while the browser looks on."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 from test_page import Tab
 
 from board import chromium, serving, wait_until
-from conftest import environment
 
 RUN = ("data.limit=6400", "data.batch_size=32", "model=deep", "model.depth=8", "model.width=64", "trainer.accelerator=cpu",
        "probe=standard")  # fmt: skip
 
 
-def test_two_real_runs_while_one_trains(project: Path) -> None:
+def test_two_real_runs_while_one_trains(command, start, project: Path) -> None:
     logs = project / "logs/live"
-    ended = subprocess.run(
-        [sys.executable, "train.py", *RUN, "trainer.max_epochs=1", f"hydra.run.dir={logs / 'relu'}"],
-        cwd=project, env=environment(project), capture_output=True, text=True, check=False,
-    )  # fmt: skip
+    ended = command("train.py", *RUN, "trainer.max_epochs=1", f"hydra.run.dir={logs / 'relu'}")
     assert ended.returncode == 0, ended.stderr
-    training = subprocess.Popen(
-        [sys.executable, "train.py", *RUN, "activation=sigmoid", "init=xavier_normal", "trainer.max_epochs=1000",
-         f"hydra.run.dir={logs / 'sigmoid'}"],
-        cwd=project, env=environment(project), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    training = start(
+        "train.py", *RUN, "activation=sigmoid", "init=xavier_normal", "trainer.max_epochs=1000",
+        f"hydra.run.dir={logs / 'sigmoid'}",
     )  # fmt: skip
     try:
         with serving("--logdir", logs) as url, chromium() as browser:
@@ -46,4 +39,4 @@ def test_two_real_runs_while_one_trains(project: Path) -> None:
             assert tab.errors == []
     finally:
         training.kill()
-        training.wait()
+        training.communicate()

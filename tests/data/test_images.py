@@ -53,6 +53,26 @@ def test_limit() -> None:
     assert [len(s) for s in (data.train, data.val, data.test)] == [100, 100, 100]
 
 
+def test_the_limit_takes_the_first_of_the_split() -> None:
+    whole, few = read(PROJECT / "data"), read(PROJECT / "data", limit=100)
+    for name in ("train", "val", "test"):
+        assert torch.equal(getattr(few, name).inputs, getattr(whole, name).inputs[:100])
+        assert torch.equal(getattr(few, name).targets, getattr(whole, name).targets[:100])
+
+
+def test_other_files_are_read_again(tmp_path: Path) -> None:
+    """What is kept in memory is not what has changed on the disk, nor what lies in another place."""
+    raw = copy_to(tmp_path)
+    before = read(tmp_path).test.targets.clone()
+    unpacked = raw / "t10k-labels-idx1-ubyte"
+    content = bytearray(unpacked.read_bytes())
+    content[8] = (content[8] + 1) % 10
+    unpacked.write_bytes(content)
+    after = read(tmp_path).test.targets
+    assert (after != before).nonzero().tolist() == [[0]]
+    assert torch.equal(read(PROJECT / "data").test.targets, before)
+
+
 def test_a_truncated_archive(tmp_path: Path) -> None:
     raw = copy_to(tmp_path)
     archive = raw / "train-images-idx3-ubyte.gz"

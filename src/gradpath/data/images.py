@@ -1,5 +1,6 @@
 """MNIST and its relatives, read by torchvision."""
 
+from functools import lru_cache
 from pathlib import Path
 
 import torch
@@ -40,10 +41,11 @@ def images(
     if not 0 < validation < len(images):
         raise ConfigError(f"data.validation={validation}: must be less than the {len(images)} training samples.")
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(split_seed))
-    kept, held_out = order[:-validation], order[-validation:]
+    # Only what is used is copied: of 55,000 images, 640 perhaps.
+    kept, held_out = order[:-validation][:limit], order[-validation:][:limit]
     return MemoryDataModule(
-        MemoryDataset(images[kept], labels[kept]).head(limit),
-        MemoryDataset(images[held_out], labels[held_out]).head(limit),
+        MemoryDataset(images[kept], labels[kept]),
+        MemoryDataset(images[held_out], labels[held_out]),
         MemoryDataset(*_read(kind, Path(root), train=False)).head(limit),
         task="multiclass",
         outputs=10,
@@ -61,7 +63,7 @@ def _read(kind: type[MNIST], root: Path, train: bool) -> tuple[torch.Tensor, tor
         root.mkdir(parents=True, exist_ok=True)
         # Two runs that start together in a fresh clone must not read what the other has half unpacked.
         with FileLock(lock):
-            data = kind(str(root), train=train, download=True)
+            return _unpacked(kind, root.absolute(), train, _marks(folder))
     # torchvision: RuntimeError after failed downloads, OSError or EOFError for a broken archive, AssertionError and
     # ValueError for a file of the wrong size.
     except (RuntimeError, OSError, EOFError, AssertionError, ValueError) as error:
@@ -75,7 +77,25 @@ def _read(kind: type[MNIST], root: Path, train: bool) -> tuple[torch.Tensor, tor
             f"data: {kind.__name__} cannot be read ({_reason(error)}): put undamaged {names} into {folder} "
             "and remove the unpacked files beside them."
         ) from None
+
+
+@lru_cache(maxsize=2)
+def _unpacked(
+    kind: type[MNIST], root: Path, train: bool, marks: frozenset[tuple[str, int, int]]
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Kept for the next run of a sweep, the training and the test files of one data set; nobody writes into them.
+
+    Args:
+        marks: of the files as they are, so that other files are read again.
+    """
+    data = kind(str(root), train=train, download=True)
     return data.data.flatten(1), data.targets
+
+
+def _marks(folder: Path) -> frozenset[tuple[str, int, int]]:
+    """Name, size and time of change of each file."""
+    found = [(path.name, path.stat()) for path in folder.glob("*")]
+    return frozenset((name, stat.st_size, stat.st_mtime_ns) for name, stat in found)
 
 
 def _reason(error: Exception) -> str:

@@ -1,0 +1,119 @@
+"""Commands in a copy of the project: forked from a process that has imported what they import, or as fresh interpreters."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).parent
+# What takes a command its first seconds.
+HEAVY = (
+    "torchvision", "lightning.pytorch", "torch.utils.tensorboard", "matplotlib.pyplot", "gradpath.run.train",
+    "gradpath.run.evaluate", "gradpath.studies.trainings", "gradpath.studies.backpropagation",
+)  # fmt: skip
+# What is there before torch: nothing of ours, so that the command still imports it.
+LIGHT = ("hydra.main", "omegaconf", "hydra.core.plugins")
+# To end a hang, not to measure speed.
+PATIENCE = 240
+
+
+def environment(project: Path, *before: Path) -> dict[str, str]:
+    """The environment in which the copy's own package is the one that is imported; `before`: folders searched first."""
+    path = os.pathsep.join(map(str, (*before, project / "src")))
+    return os.environ | {"PYTHONPATH": path, "COLUMNS": "80"}
+
+
+class Forked:
+    """A child of the server, with what the tests use of `subprocess.Popen`."""
+
+    def __init__(self, server: "ForkServer", pid: int, out: Any, err: Any) -> None:
+        self._server, self.pid, self._out, self._err = server, pid, out, err
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            self.returncode = self._server.ask({"poll": self.pid})
+        return self.returncode
+
+    def wait(self, timeout: float = PATIENCE) -> int:
+        deadline, pause = time.monotonic() + timeout, 0.001
+        while (code := self.poll()) is None:
+            if time.monotonic() > deadline:
+                self.kill()
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
+            time.sleep(pause)
+            pause = min(2 * pause, 0.02)
+        return code
+
+    def communicate(self, timeout: float = PATIENCE) -> tuple[str, str]:
+        self.wait(timeout)
+        texts = []
+        for file in (self._out, self._err):
+            file.seek(0)
+            texts.append(file.read())
+            file.close()
+        return texts[0], texts[1]
+
+    def send_signal(self, number: int) -> None:
+        if self.poll() is None:
+            self._server.ask({"signal": [self.pid, int(number)]})
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+
+class ForkServer:
+    """A process that forks one child for each command; see fork_server.py."""
+
+    def __init__(self, environment: dict[str, str], modules: tuple[str, ...]) -> None:
+        self.environment = environment
+        self._socket, theirs = socket.socketpair()
+        self._process = subprocess.Popen(
+            [sys.executable, str(HERE / "fork_server.py"), str(theirs.fileno()), *modules],
+            env=environment, pass_fds=[theirs.fileno()], start_new_session=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        theirs.close()
+
+    def ask(self, request: dict[str, Any], files: tuple[int, ...] = ()) -> Any:
+        socket.send_fds(self._socket, [json.dumps(request).encode()], files)
+        answer = self._socket.recv(1 << 10)
+        assert answer, "the server has ended"
+        return json.loads(answer)
+
+    def start(self, arguments: tuple[str, ...], folder: Path, stdout: int | None = None) -> Forked:
+        """`stdout`: a descriptor in the place of a file that `communicate` reads."""
+        out, err = (tempfile.TemporaryFile("w+") for _ in range(2))  # noqa: SIM115 -- closed by communicate()
+        with Path(os.devnull).open() as nothing:
+            pid = self.ask(
+                {"start": {"arguments": arguments, "folder": str(folder), "environment": self.environment}},
+                (nothing.fileno(), out.fileno() if stdout is None else stdout, err.fileno()),
+            )
+        return Forked(self, pid, out, err)
+
+    def close(self) -> None:
+        self._socket.close()
+        self._process.wait()
+
+
+def fresh_process(*arguments: str, folder: Path, environment: dict[str, str], **options: Any) -> "subprocess.Popen[str]":
+    """The script in an interpreter of its own. `options`: more of Popen's."""
+    usual = {
+        "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True,
+        # A shell that starts the tests in the background has them, and their children, ignore SIGINT.
+        "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    }  # fmt: skip
+    return subprocess.Popen([sys.executable, *arguments], cwd=folder, env=environment, text=True, **usual | options)
+
+
+def ended(process: "Forked | subprocess.Popen[str]") -> "subprocess.CompletedProcess[str]":
+    """What a process printed, once it has ended."""
+    out, err = process.communicate(timeout=PATIENCE)
+    assert process.returncode is not None
+    return subprocess.CompletedProcess([], process.returncode, out, err)
