@@ -16,7 +16,7 @@ def test_a_choice_of_each_group(command, project: Path) -> None:
     done = command("train.py", "optimizer=adam", "activation=gelu", *QUICK, fresh=True)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
-    (folder,) = (project / "logs/runs").glob("gelu-limit640-*/*")
+    (folder,) = (project / "logs/runs").glob("gelu-limit640-*-s0/*")
     assert json.loads((folder / "result.json").read_text())["choices"]["activation"] == "gelu"
     lines = done.stdout.splitlines()
     assert lines[0] == "gradpath, seed 0"

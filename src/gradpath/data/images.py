@@ -63,7 +63,7 @@ def _read(kind: type[MNIST], root: Path, train: bool) -> tuple[torch.Tensor, tor
         root.mkdir(parents=True, exist_ok=True)
         # Two runs that start together in a fresh clone must not read what the other has half unpacked.
         with FileLock(lock):
-            return _unpacked(kind, root.absolute(), train, _marks(folder))
+            return _unpacked(kind.__name__, root.absolute(), train, _marks(folder))
     # torchvision: RuntimeError after failed downloads, OSError or EOFError for a broken archive, AssertionError and
     # ValueError for a file of the wrong size.
     except (RuntimeError, OSError, EOFError, AssertionError, ValueError) as error:
@@ -81,14 +81,14 @@ def _read(kind: type[MNIST], root: Path, train: bool) -> tuple[torch.Tensor, tor
 
 @lru_cache(maxsize=2)
 def _unpacked(
-    kind: type[MNIST], root: Path, train: bool, marks: frozenset[tuple[str, int, int]]
+    kind: str, root: Path, train: bool, marks: frozenset[tuple[str, int, int]]
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Kept for the next run of a sweep, the training and the test files of one data set; nobody writes into them.
 
     Args:
-        marks: of the files as they are, so that other files are read again.
+        kind: the class's name. marks: of the files as they are, so that other files are read again.
     """
-    data = kind(str(root), train=train, download=True)
+    data = getattr(torchvision.datasets, kind)(str(root), train=train, download=True)
     return data.data.flatten(1), data.targets
 
 
