@@ -75,11 +75,11 @@ def answering(
 def get(url: str, body: Any = None) -> Any:
     """The JSON at an address; `body` makes it a POST."""
     request = urllib.request.Request(url, json.dumps(body).encode() if body else None, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=30) as answer:
+    with urllib.request.urlopen(request, timeout=120) as answer:
         return json.load(answer)
 
 
-def wait_until(condition: Any, seconds: float = 60, ended: Callable[[], bool] = lambda: False) -> None:
+def wait_until(condition: Any, seconds: float = 240, ended: Callable[[], bool] = lambda: False) -> None:
     """Returns once `condition()` holds; a server that is still starting refuses the connection.
 
     Args:

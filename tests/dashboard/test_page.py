@@ -323,6 +323,6 @@ def test_a_damaged_record_is_named_and_the_rest_works(browser: Any, tmp_path: Pa
         assert tab.text(".notice").startswith("The record of broken is damaged:")
         assert tab.colours("good") > 50
         write(tmp_path / "broken")
-        tab.panel("broken").locator("canvas").wait_for(timeout=20_000)
+        tab.panel("broken").locator("canvas").wait_for(timeout=60_000)
         assert [error for error in tab.errors if "422" not in error] == []
         tab.page.close()

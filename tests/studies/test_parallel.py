@@ -18,8 +18,8 @@ def test_results_by_name(capsys: pytest.CaptureFixture[str]) -> None:
 def test_an_exception_ends_the_others() -> None:
     start = time.monotonic()
     with pytest.raises(OSError, match="ledger"):
-        in_parallel(slow_or_wrong, {"a": (60,), "b": (None,)})
-    assert time.monotonic() - start < 50
+        in_parallel(slow_or_wrong, {"a": (300,), "b": (None,)})
+    assert time.monotonic() - start < 250
     assert not active_children()
 
 
