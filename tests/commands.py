@@ -73,13 +73,14 @@ class ForkServer:
 
     def __init__(self, environment: dict[str, str], modules: tuple[str, ...]) -> None:
         self.environment = environment
-        self._socket, theirs = socket.socketpair()
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._process = subprocess.Popen(
             [sys.executable, str(HERE / "fork_server.py"), str(theirs.fileno()), *modules],
             env=environment, pass_fds=[theirs.fileno()], start_new_session=True,
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         theirs.close()
+        self._files: list[Any] = []
 
     def ask(self, request: dict[str, Any], files: tuple[int, ...] = ()) -> Any:
         socket.send_fds(self._socket, [json.dumps(request).encode()], files)
@@ -89,7 +90,8 @@ class ForkServer:
 
     def start(self, arguments: tuple[str, ...], folder: Path, stdout: int | None = None) -> Forked:
         """`stdout`: a descriptor in the place of a file that `communicate` reads."""
-        out, err = (tempfile.TemporaryFile("w+") for _ in range(2))  # noqa: SIM115 -- closed by communicate()
+        out, err = (tempfile.TemporaryFile("w+") for _ in range(2))  # noqa: SIM115 -- closed by communicate() or close()
+        self._files += [out, err]
         with Path(os.devnull).open() as nothing:
             pid = self.ask(
                 {"start": {"arguments": arguments, "folder": str(folder), "environment": self.environment}},
@@ -98,8 +100,11 @@ class ForkServer:
         return Forked(self, pid, out, err)
 
     def close(self) -> None:
+        """Ends the server, and what of its children still runs."""
         self._socket.close()
         self._process.wait()
+        for file in self._files:
+            file.close()
 
 
 def fresh_process(*arguments: str, folder: Path, environment: dict[str, str], **options: Any) -> "subprocess.Popen[str]":

@@ -26,6 +26,7 @@ from gradpath.run.train import run
 ACTIVATIONS = sorted(path.stem for path in (CONF / "activation").glob("*.yaml"))
 NORMS = sorted(path.stem for path in (CONF / "norm").glob("*.yaml"))
 
+LONGEST = ("test_promises", "test_two_processes", "cli/test_pictures", "test_two_real_runs", "test_c16")
 WITHOUT_TORCH = Path(__file__).parent / "cli/without_torch"
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -39,7 +40,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The longest tests first, so that no worker is left alone with them at the end."""
-    items.sort(key=lambda item: "test_promises" not in item.nodeid)
+    items.sort(key=lambda item: not any(name in item.nodeid for name in LONGEST))
 
 
 @pytest.fixture

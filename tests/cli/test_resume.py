@@ -30,6 +30,7 @@ def kill_at(step: int, folder: Path, start, *arguments: str) -> int:
             rows = load_curves(folder)
             if rows and rows[-1]["step"] >= step:
                 break
+            time.sleep(0.01)
     finally:
         process.kill()
         process.communicate()
