@@ -91,7 +91,7 @@ FAULTS = [
         "data/images.py",
         "order[:-validation][:limit]",
         "order[validation:][:limit]",
-        "data/test_images.py run/test_recipe.py",
+        "data/test_images.py",
     ),
     Fault(
         "changed files are not read again",

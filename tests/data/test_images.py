@@ -4,6 +4,7 @@ import gzip
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -46,6 +47,15 @@ def test_the_split_has_its_own_seed() -> None:
     first = read(PROJECT / "data", seed=0)
     assert torch.equal(first.val.inputs, read(PROJECT / "data", seed=7).val.inputs)
     assert not torch.equal(first.val.inputs, read(PROJECT / "data", split_seed=1).val.inputs)
+
+
+def test_every_image_is_trained_on_or_held_out() -> None:
+    """Once: training and validation together are the archive, as bytes."""
+    data = read(PROJECT / "data")
+    archive = gzip.decompress((PROJECT / "data/MNIST/raw/train-images-idx3-ubyte.gz").read_bytes())[16:]
+    images = np.frombuffer(archive, dtype=np.uint8).reshape(-1, 784)
+    split = np.concatenate([data.train.inputs.numpy(), data.val.inputs.numpy()])
+    assert sorted(map(hash, map(bytes, split))) == sorted(map(hash, map(bytes, images)))
 
 
 def test_limit() -> None:
