@@ -152,11 +152,10 @@ def test_ctrl_c_before_there_is_anything_to_lose(start, project: Path, script: s
     folder = project / "logs/early"
     # Fresh: what is interrupted is the import of torch.
     process = start(script, "model=deep", "model.depth=300", f"hydra.run.dir={folder}", fresh=True)
-    # Hydra has made the folder: the job has begun, and torch is being imported.
-    while not folder.exists():
+    # The command line has been found right, and torch is being imported: its library has just been loaded.
+    while "libtorch_cpu" not in Path(f"/proc/{process.pid}/maps").read_text():
         assert process.poll() is None
         time.sleep(0.01)
-    time.sleep(0.5)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (130, "error: stopped.\n")
