@@ -1,4 +1,4 @@
-"""Paths for people; writing so that a reader never sees half a file, whenever the writer is killed."""
+"""Writes files so that a reader never sees half of one, even if the writer is killed; shows paths as users type them."""
 
 import os
 from collections.abc import Callable
@@ -7,10 +7,10 @@ from typing import IO
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Calls `write` on a temporary file beside `path`, then renames it onto `path`.
+    """Calls `write` with a temporary file in the folder of `path`, then renames it to `path`.
 
     Raises:
-        OSError: the folder is read-only or full; `path` is then as it was.
+        OSError: the folder is read-only or full; `path` is then unchanged.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
@@ -25,10 +25,10 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """`write_atomically` of a text in UTF-8."""
+    """Writes `text` in UTF-8 with `write_atomically`."""
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def relative(path: Path) -> str:
-    """A path as the user would type it."""
+    """The path as the user would type it: relative to the current folder if inside it."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

@@ -1,10 +1,10 @@
-"""A batch on its way through BatchNorm: how alike its samples are decides how fast gradients grow.
+"""Predicts covariances and gradients of one given batch in a network with BatchNorm.
 
-A unit's pre-activations over the batch are Gaussian with a covariance that travels from layer to layer (Yang et al. 2019).
-Theory of large batches needs its trace only. But real inputs form clusters, and 256 images may be worth 28: the variance
-that a unit divides by then fluctuates from unit to unit, and the unit's own direction is a noticeable part of the gradient,
-which BatchNorm takes out. Both are kept here, to first order in sum lambda^2 / (sum lambda)^2, lambda the covariance's
-eigenvalues.
+A unit's pre-activations over the batch are Gaussian with a covariance that changes from layer to layer (Yang et al. 2019).
+The theory of large batches needs only its trace. But real inputs form clusters: 256 images may be worth 28. This has two
+effects. The variance that BatchNorm divides by fluctuates from unit to unit, and the unit's own direction, which BatchNorm
+removes, is a noticeable part of the gradient. Both effects are computed here to first order in
+sum lambda^2 / (sum lambda)^2, where lambda are the eigenvalues of the covariance.
 """
 
 from collections.abc import Sequence
@@ -18,16 +18,19 @@ from gradpath.theory.hermite import TERMS, coefficients, nodes
 from gradpath.theory.layers import Layer, Norm
 from gradpath.theory.quadrature import Activation, Array, derivatives
 
-# Nodes of the integral over the units' means, and the share of the variance below which these means count for nothing.
+# UNITS: nodes of the integral over the units' means. OFFSET: these means are neglected below this share of the variance.
 UNITS, OFFSET = 12, 0.1
 
 
 @dataclass(frozen=True)
 class _Units:
-    """Units whose mean over the batch is the same. share: of all units. shrink: E 1 / s^2, s what BatchNorm divides by.
+    """The units that have the same mean over the batch.
 
-    (B, B) each: normal, covariance of what BatchNorm gives; slopes, E phi'(u_i) phi'(u_j); turned, of BatchNorm before the
-    activation, E u_i phi'(u_i) u_j phi'(u_j).
+    share: their fraction of all units.
+    shrink: E 1 / s^2, where s is what BatchNorm divides by.
+    normal: (B, B), covariance of BatchNorm's output.
+    slopes: (B, B), E phi'(u_i) phi'(u_j).
+    turned: (B, B), E u_i phi'(u_i) u_j phi'(u_j); only for BatchNorm before the activation.
     """
 
     share: float
@@ -39,7 +42,7 @@ class _Units:
 
 @dataclass(frozen=True)
 class _Layer:
-    """covariance: of h over the batch, (B, B). sigma_w2: of its weights."""
+    """One hidden layer. covariance: (B, B), of h over the batch. sigma_w2: sigma_w^2 of the layer's weights."""
 
     covariance: Array
     sigma_w2: float
@@ -49,17 +52,17 @@ class _Layer:
 def through_batch_norm(
     activation: Activation, layers: Sequence[tuple[float, float]], gram: Array, placement: str
 ) -> tuple[list[Array], list[float]]:
-    """Covariance of h over the batch, (B, B), and log sum_i |delta_i|^2 of every hidden layer, the last one's 0.
+    """Covariance of h over the batch, (B, B), and log sum_i |delta_i|^2, both for every hidden layer at infinite width.
 
-    In the limit of infinite width.
+    The logarithms are relative to the last hidden layer, whose value is 0.
 
     Args:
         layers: (sigma_w^2, sigma_b^2) in order of depth.
         gram: (B, B), x_i x_j / n_0 of the inputs.
-        placement: of BatchNorm, "before" or "after" the activation.
+        placement: whether BatchNorm is "before" or "after" the activation.
 
     Raises:
-        ValueError: what is to be normalised does not vary: weights of zero, a constant activation.
+        ValueError: the input of BatchNorm does not vary (weights of zero, a constant activation).
     """
     path: list[_Layer] = []
     for sigma_w2, sigma_b2 in layers:
@@ -79,7 +82,7 @@ def through_batch_norm(
 
 
 def batch_sites(layers: Sequence[Layer], covariances: Sequence[Array], norm: Norm) -> list[Site]:
-    """The layers as a typical pair of samples meets them: of every layer the covariance of h over the batch."""
+    """Each layer as a typical pair of samples sees it. covariances: (B, B), of h over the batch, for every layer."""
     sites = []
     for layer, covariance in zip(layers, covariances, strict=True):
         given = _centred(covariance) if norm.placement == "before" else covariance
@@ -89,20 +92,20 @@ def batch_sites(layers: Sequence[Layer], covariances: Sequence[Array], norm: Nor
 
 
 def _backward(path: Sequence[_Layer]) -> list[float]:
-    """log of the trace of the gradients' covariance at h, from independent gradients above the last layer."""
+    """log of the trace of the gradients' covariance at h; above the last layer the samples' gradients are independent."""
     batch = len(path[0].units[0].normal)
     gradient, log_trace, found = np.eye(batch) / batch, 0.0, []
     for layer in reversed(path):
         passed = sum((unit.share * _through(unit, gradient) for unit in layer.units), np.zeros_like(gradient))
         trace = float(np.trace(passed))
         found.append(log_trace + np.log(trace))
-        # Through W on its way to the layer below.
+        # W hands the gradient on to the layer below.
         gradient, log_trace = passed / trace, found[-1] + np.log(layer.sigma_w2)
     return [value - found[0] for value in reversed(found)]
 
 
 def _through(unit: _Units, gradient: Array) -> Array:
-    """The covariance of the gradient at h, from that above BatchNorm and the activation."""
+    """Covariance of the gradient at h. gradient: its covariance above BatchNorm and the activation."""
     if unit.turned is None:
         after: Array = unit.slopes * (unit.shrink * _projected(_centred(gradient), unit.normal, None))
         return after
@@ -111,10 +114,10 @@ def _through(unit: _Units, gradient: Array) -> Array:
 
 
 def _by_mean(activation: Activation, covariance: Array) -> list[_Units]:
-    """BatchNorm after the activation: units of every mean over the batch, each divided by its own deviation.
+    """BatchNorm after the activation: groups units by their mean over the batch; each divides by its own deviation.
 
-    Given its mean m over the batch a unit's h is Gaussian still, about m r / o, with covariance K - r r^T / o: r the mean of
-    each row of K, o that of all of K.
+    Given its mean m over the batch, a unit's h is still Gaussian, with mean m r / o and covariance K - r r^T / o. Here r is
+    the mean of each row of K and o the mean of all of K.
     """
     rows = covariance.mean(1)
     offset = float(rows.mean())
@@ -130,8 +133,11 @@ def _by_mean(activation: Activation, covariance: Array) -> list[_Units]:
 
 
 def _units(activation: Activation, covariance: Array, mean: Array, share: float) -> _Units:
-    """Units of one mean. Those whose variance over the batch is small by chance have small slopes, too: E phi'^2 / s^2 is
-    taken to first order in the variance of s^2 and in its covariance with phi'^2."""
+    """The units of one mean.
+
+    Units whose variance over the batch is small by chance also have small slopes. E phi'^2 / s^2 is therefore computed to
+    first order in the variance of s^2 and in the covariance of s^2 with phi'^2.
+    """
     batch = len(covariance)
     duals = _Duals(activation, covariance, mean)
     slopes, values = duals.of(duals.slopes), _centred(duals.of(duals.values))
@@ -141,12 +147,12 @@ def _units(activation: Activation, covariance: Array, mean: Array, share: float)
     distances = (duals.values - duals.mean(duals.values)[:, None]) ** 2
     spread = duals.mean_covariance(distances, distances) / variance**2
     shared = duals.mean_covariance(duals.slopes**2, distances) / (variance * slope)
-    # Bounded, for units that few samples reach.
+    # This form stays bounded for units that few samples activate.
     return _Units(share, (1 + spread) / (1 + shared) / variance, _normalised(values)[1], slopes)
 
 
 def _normalised(covariance: Array) -> tuple[float, Array]:
-    """E 1 / s^2, and the covariance of h / s, where s^2 is h's own variance over the batch."""
+    """E 1 / s^2 and the covariance of h / s, where s^2 is the variance of h over the batch."""
     batch = len(covariance)
     variance = float(np.trace(covariance)) / batch
     if not variance > 0:
@@ -157,7 +163,7 @@ def _normalised(covariance: Array) -> tuple[float, Array]:
 
 
 def _projected(gradient: Array, normal: Array, removed: float | None) -> Array:
-    """The covariance once BatchNorm has taken out each unit's own direction; `removed`: how much of the trace that is."""
+    """`gradient` after BatchNorm has removed each unit's own direction. removed: the trace that is lost thereby."""
     batch = len(gradient)
     along = float((gradient * normal).sum()) / batch
     left = gradient - (normal @ gradient + gradient @ normal) / batch + normal * along / batch
@@ -167,7 +173,7 @@ def _projected(gradient: Array, normal: Array, removed: float | None) -> Array:
 
 
 def _centred(matrix: Array) -> Array:
-    """Without the mean over the batch, of rows and columns."""
+    """Subtracts the mean over the batch from rows and columns."""
     columns = matrix - matrix.mean(0)
     centred: Array = columns - columns.mean(1)[:, None]
     return centred
@@ -176,7 +182,7 @@ def _centred(matrix: Array) -> Array:
 class _Duals:
     """E f(u_i) g(u_j) for u ~ N(mean, covariance) by Mehler's formula; exact on the diagonal.
 
-    u: (B, nodes), where f and g are given. values, slopes: phi and phi' there.
+    u: (B, nodes), the points at which f and g are given. values, slopes: phi and phi' at these points.
     """
 
     def __init__(self, activation: Activation, covariance: Array, mean: Array | float = 0.0) -> None:
@@ -206,6 +212,6 @@ class _Duals:
         total, power = 0.0, np.ones_like(self.similar)
         for n in range(1, TERMS):
             power = power * self.similar
-            # The diagonal follows below, exactly.
+            # The diagonal is added below, exactly.
             total += float(a[:, n] @ power @ b[:, n] - a[:, n] @ b[:, n])
         return (total + float((self.mean(f * g) - self.mean(f) * self.mean(g)).sum())) / len(f) ** 2

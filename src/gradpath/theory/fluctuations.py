@@ -1,9 +1,9 @@
 """How far one network of finite width strays from theory: its gradient takes a random step at every layer.
 
-|delta|^2 of a single input is a product of independent factors, one per layer of n units, whose relative variance is
-(3 kappa - 1) / n, kappa = E phi'^4 / (E phi'^2)^2: 5 / n for ReLU (Hanin & Rolnick 2018; Hanin & Nica 2019). A batch
-averages over inputs that share the weights but not all of the noise, and a chance deviation of q at one layer changes the
-slopes of the layers above. Both are kept here, to first order in 1 / n.
+|delta|^2 of a single input is a product of independent factors, one per layer. For a layer of n units the relative variance
+of its factor is (3 kappa - 1) / n with kappa = E phi'^4 / (E phi'^2)^2: 5 / n for ReLU (Hanin & Rolnick 2018; Hanin & Nica
+2019). Two more effects are computed here to first order in 1 / n: a batch averages over inputs that share the weights but
+not all of the noise, and a chance deviation of q at one layer changes the slopes of the layers above.
 """
 
 from collections.abc import Sequence
@@ -17,17 +17,19 @@ from gradpath.theory.hermite import nodes, product
 from gradpath.theory.moments import D, V_slope
 from gradpath.theory.quadrature import Activation, Array, derivatives
 
-# The step in log q of a numerical derivative.
+# Step in log q of the numerical derivative.
 STEP = 0.01
 
 
 @dataclass(frozen=True)
 class Site:
-    """A layer as a typical pair of inputs meets it.
+    """A layer as a typical pair of inputs sees it.
 
-    q, c: variance and correlation of what the activation is given. width: its units. response: of the layer's variance q to
-    that of its inputs, sigma_w^2 V / q. resets: nothing of a deviation of q below reaches the slopes here (a normalisation).
-    divided: the gradient is divided by the layer's own mean square, "before" or "after" the activation.
+    q, c: variance and correlation of the activation's input.
+    width: units of the layer.
+    response: how the layer's q responds to the variance of its inputs, sigma_w^2 V / q.
+    resets: a normalisation keeps deviations of q in the layers below from reaching the slopes here.
+    divided: where the gradient is divided by the layer's own mean square, "before" or "after" the activation.
     """
 
     q: float
@@ -41,10 +43,12 @@ class Site:
 def step_covariance(activation: Activation, sites: Sequence[Site], samples: int, alike: float) -> Array:
     """Covariance of the steps of log |delta|^2 between neighbouring hidden layers, (L-1, L-1), the first layer's first.
 
-    |delta|^2 is a mean over `samples` inputs.
-
     Args:
+        samples: how many inputs |delta|^2 is averaged over.
         alike: mean square of the cosine between two samples' gradients at the last hidden layer; 1 for a single sample.
+
+    Raises:
+        ValueError: the activation is flat.
     """
     found = [_moments(activation, site, samples) for site in sites]
     squares = [alike]
@@ -67,7 +71,7 @@ def step_covariance(activation: Activation, sites: Sequence[Site], samples: int,
 
 
 def typical_cosine(gram: Array) -> float:
-    """Root mean square cosine between two different samples, (B, B) -> 1 for a single one."""
+    """Root mean square cosine between two different samples of a (B, B) Gram matrix; 1 for a single sample."""
     if len(gram) < 2:
         return 1.0
     root = np.sqrt(np.diag(gram).clip(1e-300))
@@ -76,7 +80,7 @@ def typical_cosine(gram: Array) -> float:
 
 
 def _spread(effect: Array, k: int, sites: Sequence[Site], found: Sequence["_Moments"]) -> None:
-    """What a deviation of layer k's mean square does to the steps above it."""
+    """Adds to `effect` how a deviation of layer k's mean square changes the steps above it."""
     deviation = 1.0
     for m in range(k + 1, len(effect)):
         if sites[m].divided == "before":
@@ -90,10 +94,14 @@ def _spread(effect: Array, k: int, sites: Sequence[Site], found: Sequence["_Mome
 
 @dataclass(frozen=True)
 class _Moments:
-    """Of a layer, over its units, for averages over the batch, relative to the squares of their means.
+    """Moments over a layer's units of averages over the batch, relative to the squares of their means.
 
-    slopes: E phi'_1^2 phi'_2^2. values: variance of phi^2. both: covariance of phi'^2 and phi^2. alone: what a sample adds
-    with itself. shared_slope: E phi'_1 phi'_2. slope_response, value_response: d log D / d log q, d log V / d log q.
+    slopes: E phi'_1^2 phi'_2^2.
+    values: variance of phi^2.
+    both: covariance of phi'^2 and phi^2.
+    alone: the part of `slopes` from pairs of a sample with itself.
+    shared_slope: E phi'_1 phi'_2.
+    slope_response, value_response: d log D / d log q, d log V / d log q.
     """
 
     slopes: float

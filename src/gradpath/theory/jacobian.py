@@ -9,7 +9,7 @@ from gradpath.theory.quadrature import Activation
 
 @dataclass(frozen=True)
 class JacobianMoments:
-    """Of the eigenvalues of J J^T: their mean, and their variance divided by the square of the mean."""
+    """Mean of the eigenvalues of J J^T, and their variance divided by the square of the mean."""
 
     mean: float
     relative_variance: float
@@ -18,13 +18,13 @@ class JacobianMoments:
 def jacobian_moments(
     activation: Activation, q: float, sigma_w2: float, depth: int, weights: Literal["gaussian", "orthogonal"]
 ) -> JacobianMoments:
-    """Of L = `depth` layers of equal width at the fixed point q (Pennington et al. 2017).
+    """Moments of the Jacobian of L = `depth` layers of equal width at the fixed point q (Pennington et al. 2017).
 
-    Mean (sigma_w^2 mu_1)^L, relative variance L (mu_2 / mu_1^2 - 1 - s_1), with mu_k = E phi'^(2k), s_1 = -1 for Gaussian
-    weights and 0 for orthogonal ones.
+    The mean is (sigma_w^2 mu_1)^L and the relative variance L (mu_2 / mu_1^2 - 1 - s_1), with mu_k = E phi'^(2k), s_1 = -1
+    for Gaussian weights and 0 for orthogonal ones.
 
     Raises:
-        ValueError: another kind of weights; an activation that is flat.
+        ValueError: another kind of weights; a flat activation.
     """
     if weights not in ("gaussian", "orthogonal"):
         raise ValueError(f"jacobian_moments: weights={weights}: must be gaussian or orthogonal")

@@ -5,7 +5,7 @@ from typing import Literal, Protocol
 
 
 class Layer(Protocol):
-    """A hidden layer, as a row of a measured profile or a `Scale` has it."""
+    """What theory reads from a hidden layer: a row of a measured profile or a `Scale`."""
 
     @property
     def layer(self) -> str: ...
@@ -19,7 +19,7 @@ class Layer(Protocol):
 
 @dataclass(frozen=True)
 class Scale:
-    """A layer that is not drawn yet: its name, units, sigma_w^2 and sigma_b^2."""
+    """A layer whose weights are not drawn yet: its name, units, sigma_w^2 and sigma_b^2."""
 
     layer: str
     width: int
@@ -29,7 +29,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Norm:
-    """A normalisation without gain and shift: over the batch, or over the units of a layer."""
+    """A normalisation with gain 1 and shift 0, over the batch or over the units of a layer, before or after the activation."""
 
     kind: Literal["batch", "layer"]
     placement: Literal["before", "after"]

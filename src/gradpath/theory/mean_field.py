@@ -14,15 +14,15 @@ from gradpath.theory.moments import D, V, V_slope, both, pair
 from gradpath.theory.quadrature import Activation
 
 Phase = Literal["ordered", "critical", "chaotic"]
-# chi_1 this close to 1 is critical: a gradient that changes by a factor e within a thousand layers.
+# A chi_1 this close to 1 is critical: |delta|^2 changes by a factor e within a thousand layers at most.
 CRITICAL = 1e-3
 # Schoenholz et al. 2016: a network trains while its depth is below six depth scales.
 TRAINABLE = 6.0
-# Beyond these the length map has gone to 0 or to infinity.
+# Outside this range the length map counts as having gone to 0 or to infinity.
 SMALLEST_Q, LARGEST_Q = 1e-20, 1e12
-# A length map that changes q by less is at its fixed point.
+# The length map is at its fixed point if it changes q by less than this.
 STILL = 1e-13
-# A range that holds every sigma_w^2 of use: PyTorch's default is 1/3, sigmoid's critical one about 108.
+# The range contains every useful sigma_w^2: PyTorch's default is 1/3, the critical value for sigmoid about 108.
 SIGMA_W2_RANGE = (1e-4, 1e4)
 
 
@@ -30,12 +30,13 @@ SIGMA_W2_RANGE = (1e-4, 1e4)
 class MeanField:
     """An activation at (sigma_w^2, sigma_b^2), in the limit of infinite width and depth.
 
-    q_star: fixed point of the length map that inputs of mean square 1 come to; 0 and inf where it has no other.
+    q_star: fixed point of the length map that inputs of mean square 1 reach; 0 or inf if they reach no other.
     chi_1: growth of |delta|^2 per layer, and slope of the correlation map at 1.
     c_star, chi_c_star: stable fixed point of the correlation map, and its slope there.
-    xi_q, xi_c, xi_grad: layers over which distances from q* and c*, and |delta|^2, change by a factor e; inf where they
-    stay, xi_grad negative where gradients explode.
-    NaN for what has no meaning at q* = inf.
+    xi_q, xi_c, xi_grad: number of layers over which the distance from q*, the distance from c*, and |delta|^2 change by a
+        factor e; inf if they do not change. xi_grad is negative if gradients explode.
+    phase: ordered, critical or chaotic.
+    At q* = inf, quantities without a meaning are NaN.
     """
 
     sigma_w2: float
@@ -54,8 +55,8 @@ def mean_field(activation: str | Activation, sigma_w2: float, sigma_b2: float) -
     """Fixed points, phase and depth scales (Poole et al. 2016, eqs. 3 and 5; Schoenholz et al. 2016, eqs. 5 to 9).
 
     Args:
-        activation: an option of the `activation` group, or any element-wise callable on float64 tensors; its derivative is
-            taken by autograd, its kinks are found.
+        activation: an option of the `activation` group, or any element-wise callable on float64 tensors. Autograd computes
+            its derivative; its kinks are found automatically.
 
     Raises:
         ValueError: sigma_w2 <= 0, or sigma_b2 < 0, or one of them is not finite.
@@ -76,7 +77,7 @@ def mean_field(activation: str | Activation, sigma_w2: float, sigma_b2: float) -
 
 
 def trainable_depth(field: MeanField) -> float:
-    """Hidden layers through which a network still trains: 6 xi_c (Schoenholz et al. 2016, fig. 5)."""
+    """The largest number of hidden layers at which a network still trains: 6 xi_c (Schoenholz et al. 2016, fig. 5)."""
     return TRAINABLE * field.xi_c
 
 
@@ -95,17 +96,20 @@ def length_map(activation: Activation, sigma_w2: float, sigma_b2: float, input_n
 def correlation_map(
     activation: Activation, sigma_w2: float, sigma_b2: float, qa: float, qb: float, c: float
 ) -> tuple[float, float, float]:
-    """qa', qb', c' of the next layer, for two inputs whose pre-activations have variances qa, qb and correlation c (Poole et
-    al. 2016, eq. 5)."""
+    """qa', qb', c' of the next layer (Poole et al. 2016, eq. 5).
+
+    Args:
+        qa, qb, c: variances and correlation of the pre-activations of two inputs.
+    """
     after_a, after_b = (sigma_w2 * V(activation, q) + sigma_b2 for q in (qa, qb))
     shared = sigma_w2 * pair(activation, qa, qb, c)[0] + sigma_b2
     return after_a, after_b, min(1.0, max(-1.0, shared / (after_a * after_b) ** 0.5))
 
 
 def fixed_point(activation: Activation, sigma_w2: float, sigma_b2: float) -> float:
-    """q*, the fixed point of the length map that inputs of mean square 1 come to; 0 and inf where it passes every other.
+    """q*, the fixed point of the length map that inputs of mean square 1 reach; 0 or inf if they reach no other.
 
-    Found by bisection and not by iteration, which takes for ever beside a critical point.
+    Bisection finds it. Iteration would take for ever near a critical point.
     """
 
     def gain(log_q: float) -> float:
@@ -118,7 +122,7 @@ def fixed_point(activation: Activation, sigma_w2: float, sigma_b2: float) -> flo
         return exp(at)
     stride = 0.25 if start > 0 else -0.25
     while log(SMALLEST_Q) < at < log(LARGEST_Q):
-        # A map that comes to rest without crossing (tanh at sigma_w^2 = 1) has its fixed point at the end of the range.
+        # If the map comes to rest without crossing (tanh at sigma_w^2 = 1), its fixed point is the end of the range.
         if gain(at + stride) * start < 0 and abs(gain(at + stride)) > STILL:
             low, high = sorted((at, at + stride))
             rises = gain(low) > 0
@@ -133,10 +137,10 @@ def fixed_point(activation: Activation, sigma_w2: float, sigma_b2: float) -> flo
 
 
 def _fixed_correlation(activation: Activation, sigma_w2: float, sigma_b2: float, q: float) -> tuple[float, float]:
-    """c* < 1 of the chaotic phase, and the correlation map's slope there, at q = q*.
+    """c* < 1 of the chaotic phase, and the slope of the correlation map at c*, for q = q*.
 
-    By Newton's steps from c = 0: as a power series with no negative coefficient the map is convex, so that they never pass
-    its lower fixed point.
+    Newton's method starts at c = 0. The map is a power series without negative coefficients and therefore convex, so
+    Newton's steps never pass its lower fixed point.
     """
     c = 0.0
     for _ in range(50):
@@ -152,7 +156,7 @@ def _fixed_correlation(activation: Activation, sigma_w2: float, sigma_b2: float,
 
 
 def _scale(factor: float) -> float:
-    """Layers over which `factor` per layer makes a factor 1/e."""
+    """Number of layers after which `factor` per layer has become 1/e; negative if `factor` is above 1."""
     if factor == 0:
         return 0.0
     return inf if abs(factor - 1) < STILL else -1 / log(factor)
@@ -161,8 +165,8 @@ def _scale(factor: float) -> float:
 def gradient_growth(activation: Activation, sigma_w2: float, sigma_b2: float, input_norm: float, depth: int) -> float:
     """log E|delta^1|^2 / E|delta^L|^2 of a network of L = `depth` hidden layers: the sum of log sigma_w^2 D(q^l), l < L.
 
-    Off the fixed point, layer by layer (Schoenholz et al. 2016, eq. 8). inf where the length map explodes, -inf where phi is
-    flat.
+    It is computed layer by layer and holds away from the fixed point too (Schoenholz et al. 2016, eq. 8). It is inf if the
+    length map explodes, and -inf if phi is flat.
     """
     total, moment = 0.0, input_norm
     for _ in range(depth - 1):
@@ -179,17 +183,19 @@ def gradient_growth(activation: Activation, sigma_w2: float, sigma_b2: float, in
 def critical_sigma_w2(activation: str | Activation, sigma_b2: float, input_norm: float, depth: int) -> float:
     """The smallest sigma_w^2 for which `gradient_growth` over `depth` hidden layers is 0, by bisection to 1e-10.
 
-    He's 2 for ReLU at any depth; tends to the edge of chaos with depth where that is stable. A single hidden layer has no
-    growth to balance: it gets the value for two.
+    For ReLU it is He's 2 at any depth. With depth it tends to the edge of chaos, if that is stable. A single hidden layer
+    has no growth to balance, so it gets the value for two layers.
 
     Args:
-        activation: as `mean_field` takes it. sigma_b2: variance of the biases. depth: hidden layers.
+        activation: as in `mean_field`.
+        sigma_b2: variance of the biases.
         input_norm: |x|^2 / n_0, the mean square of the inputs.
+        depth: number of hidden layers.
 
     Raises:
         ConfigError: no option of that name.
-        ValueError: sigma_b2 or input_norm < 0, or depth < 1; no sigma_w^2 in SIGMA_W2_RANGE balances the gradient (an
-            activation of slope 0, say).
+        ValueError: sigma_b2 or input_norm < 0, or depth < 1, or no sigma_w^2 in SIGMA_W2_RANGE balances the gradient (for
+            example, an activation of slope 0).
     """
 
     if not (sigma_b2 >= 0 and input_norm >= 0 and depth >= 1):

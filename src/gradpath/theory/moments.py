@@ -1,4 +1,4 @@
-"""Second moments of a layer of random weights, and of a pair of inputs, by quadrature.
+"""Second moments in a layer of random weights, for one input and for a pair, by quadrature.
 
 Notation: h = sqrt(q) z, z ~ N(0, 1): V(q) = E phi(h)^2, D(q) = E phi'(h)^2.
 """
@@ -21,7 +21,7 @@ from gradpath.theory.quadrature import (
     slope,
 )
 
-# In place of q = 0, on whose kink no derivative would be right.
+# Replaces q = 0: if phi has a kink at 0, no derivative there would be right.
 TINY = 1e-30
 
 
@@ -33,7 +33,7 @@ def V(activation: Activation, q: float) -> float:  # noqa: N802 - the field's sy
 
 
 def D(activation: Activation, q: float) -> float:  # noqa: N802 - the field's symbol
-    """E phi'(sqrt(q) z)^2, the backward second moment (Schoenholz et al. 2016, eq. 5); the derivative by autograd."""
+    """E phi'(sqrt(q) z)^2, the backward second moment (Schoenholz et al. 2016, eq. 5), with phi' from autograd."""
     return slope_moment(activation, q, 2)
 
 
@@ -58,20 +58,20 @@ def mean(activation: Activation, q: float) -> float:
 
 
 def V_slope(activation: Activation, q: float) -> float:  # noqa: N802 - the field's symbol
-    """dV/dq = E phi(h)^2 (z^2 - 1) / (2q), for a phi with kinks or jumps too: the Gaussian is what is differentiated."""
+    """dV/dq = E phi(h)^2 (z^2 - 1) / (2q). It holds for kinks and jumps too, because the Gaussian is differentiated."""
     q = max(q, TINY)
     h, w = gaussian(activation, q)
     with torch.no_grad():
-        # phi(0)^2 adds nothing to the integral, and would cost the digits of a small q.
+        # phi(0)^2 adds nothing to the integral; without it a small q keeps its digits.
         squares = activation(h) ** 2 - activation(torch.zeros_like(h[:1])) ** 2
     return float((w * squares * (h**2 / q - 1)).sum() / (2 * q))
 
 
 def pair(activation: Activation, qa: float, qb: float, c: float) -> tuple[float, float]:
-    """E phi(u1) phi(u2), E phi'(u1) phi'(u2): Gaussians of variances qa, qb and correlation c (Poole et al. 2016, eq. 5).
+    """E phi(u1) phi(u2) and E phi'(u1) phi'(u2) for Gaussian u1, u2 of variances qa, qb and correlation c.
 
-    In the coordinates (u1 +- u2) the panels can follow the kinks of both, whatever c: the correlation map is as exact beside
-    c = 1, where it decides between order and chaos, as elsewhere.
+    The source is Poole et al. 2016, eq. 5. In the coordinates (u1 +- u2) the panels can follow the kinks of both inputs for
+    any c. The correlation map is therefore as exact near c = 1, where it decides between order and chaos, as elsewhere.
     """
     sa, sb = max(qa, TINY) ** 0.5, max(qb, TINY) ** 0.5
     wide, narrow = ((1 + abs(c)) / 2) ** 0.5, ((1 - abs(c)) / 2) ** 0.5
@@ -96,11 +96,11 @@ def pair(activation: Activation, qa: float, qb: float, c: float) -> tuple[float,
 
 
 def _along(s: Array, narrow: float, first: Array, second: Array, wide: float) -> tuple[Array, Array]:
-    """Nodes and weights along t for every s, (S, T): panels end where u1 or u2 meets a bend of phi."""
+    """Nodes and weights along t for every s, (S, T). Panels end where u1 or u2 meets a bend of phi."""
     shift = (narrow / wide * s)[:, None]
     breaks = np.concatenate([np.broadcast_to(Z_BREAKS, (len(s), len(Z_BREAKS))), first - shift, second + shift], axis=1)
     breaks = np.sort(breaks.clip(-LIMIT, LIMIT), axis=1)
-    # Bends beyond the range for every s make no panel.
+    # A bend that lies outside the range for every s makes no panel.
     inside = (np.diff(breaks, axis=1) > 0).any(0)
     breaks = np.concatenate([breaks[:, :1], breaks[:, 1:][:, inside]], axis=1)
     return panels(breaks, NODES_2D)

@@ -12,21 +12,25 @@ from gradpath.theory.mean_field import LARGEST_Q, TRAINABLE, critical_sigma_w2, 
 from gradpath.theory.moments import both
 from gradpath.theory.quadrature import Activation
 
-# Depth scales through which a network trains by gradient descent (Schoenholz et al. 2016, fig. 5), and by an optimiser that
-# divides each gradient by its own size, to which a faint one is as good as any (measured: docs/outlook.md).
+# PLAIN: depth scales through which gradient descent trains a network (Schoenholz et al. 2016, fig. 5). ADAPTIVE: the same
+# for optimisers that divide each gradient by its own size and so can use faint ones (measured: docs/outlook.md).
 PLAIN, ADAPTIVE = TRAINABLE, 4 * TRAINABLE
-# Layers beyond the network's own that are looked at; steps that differ by less are the same; depths that count as any.
+# DEEPEST: layers that are followed beyond the network's own. SETTLED: steps that differ by less count as equal. ENDLESS: a
+# limit above this counts as no limit.
 DEEPEST, SETTLED, ENDLESS = 300, 1e-9, 1e4
 
 
 @dataclass(frozen=True)
 class Outlook:
-    """What theory says of training before it begins.
+    """What theory says about training before it begins.
 
-    depth: hidden layers. scales: 6 or 24. limit: the depth that a network with these weights can have; inf where any.
-    sigma_w2, sigma_b2: means over the hidden layers behind the first. xi_c: inf at the edge of chaos, None where the length
-    map has no fixed point and the limit comes from the gradient's own growth. critical: for a network that will not train
-    sigma_w^2 of `init=critical`, None where that would not train either.
+    depth: number of hidden layers.
+    scales: 6 or 24, how many depth scales a network may have.
+    limit: the largest depth that trains with these weights; inf if there is none.
+    sigma_w2, sigma_b2: means over all hidden layers but the first.
+    xi_c: the depth scale; inf at the edge of chaos. None if the length map has no fixed point; the limit then comes from the
+        growth of the gradient itself.
+    critical: the sigma_w^2 of `init=critical`, if this network will not train and that one would; else None.
     """
 
     depth: int
@@ -42,21 +46,24 @@ class Outlook:
         return self.depth <= self.limit
 
     def as_dict(self) -> dict[str, float | bool | None]:
-        """As `result.json` has it: the limit None where any depth trains."""
+        """The content of `result.json`; `limit` is None if any depth trains."""
         return {**asdict(self), "limit": None if self.limit == inf else self.limit, "trains": self.trains}
 
 
 def outlook(
     activation: Activation, layers: Sequence[Layer], input_norm: float, adaptive: bool, critical_sigma_b2: float = 0.0
 ) -> Outlook | None:
-    """Of the hidden layers of a network without normalisation, in order of depth; None with fewer than two.
+    """The outlook for a network without normalisation; None with fewer than two hidden layers or with weights of zero.
 
-    Behind a fixed point of the length map the limit is a number of depth scales xi_c. Where q goes to 0 or to infinity there
-    is no such scale, and the limit is where |delta|^2 has changed by as many factors of e, layer by layer.
+    If the length map has a fixed point, the limit is a number of depth scales xi_c. If q goes to 0 or to infinity, there is
+    no such scale. The limit is then the depth at which |delta|^2 has changed by as many factors of e, followed layer by
+    layer.
 
     Args:
-        input_norm: |x|^2 / n_0 of the inputs. adaptive: the optimiser divides gradients by their size (Adam and its kin).
-        critical_sigma_b2: of the biases that `init=critical` would draw.
+        layers: the hidden layers in order of depth.
+        input_norm: |x|^2 / n_0 of the inputs.
+        adaptive: whether the optimiser divides gradients by their size, as Adam does.
+        critical_sigma_b2: variance of the biases that `init=critical` would draw.
     """
     if len(layers) < 2:
         return None
@@ -69,7 +76,7 @@ def outlook(
     if depth > limit:
         with suppress(ValueError):
             critical = critical_sigma_w2(activation, critical_sigma_b2, input_norm, depth)
-    # No remedy if it would not train either, or only as long as nothing is off by a hundredth: unstable lengths.
+    # `critical` is no remedy if it would not train either, or stops training when sigma_w^2 is off by 1 % (unstable lengths).
     if critical is not None and any(
         depth > _limit(activation, [], near * critical, critical_sigma_b2, input_norm, scales)[0] for near in (0.99, 1.01)
     ):
@@ -85,7 +92,7 @@ def _limit(
     input_norm: float,
     scales: float,
 ) -> tuple[float, float | None]:
-    """The depth that trains, and xi_c where there is a fixed point."""
+    """The largest depth that trains, and xi_c if the length map has a fixed point, else None."""
     field = mean_field(activation, sigma_w2, sigma_b2)
     if 0 < field.q_star < inf:
         return scales * field.xi_c, field.xi_c
@@ -93,8 +100,10 @@ def _limit(
 
 
 def _grown(activation: Activation, layers: Sequence[Layer], further: Layer, input_norm: float, most: float) -> float:
-    """The depth at which log |delta|^2 has changed by `most` from the first layer on, in `layers` and, beyond, in as many
-    `further` ones as it takes; inf where it does not."""
+    """The depth at which log |delta|^2 has changed by `most`, counted from the first layer; inf if it never does.
+
+    The path runs through `layers` and then through up to DEEPEST copies of `further`.
+    """
     total, step, moment = 0.0, 0.0, input_norm
     for depth, (layer, above) in enumerate(pairwise(chain(layers, repeat(further, DEEPEST))), 1):
         q = layer.sigma_w2 * moment + layer.sigma_b2
@@ -106,7 +115,7 @@ def _grown(activation: Activation, layers: Sequence[Layer], further: Layer, inpu
         if abs(total) > most:
             return depth
         if depth > len(layers) and abs(step - before) < SETTLED:
-            # From here on every step is the same.
+            # All further steps are equal.
             left = (most - total if step > 0 else most + total) / abs(step) if step else inf
             return depth + left if depth + left < ENDLESS else inf
     return inf

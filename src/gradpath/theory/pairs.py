@@ -1,4 +1,4 @@
-"""Two inputs on their way through depth: how their correlation changes from layer to layer."""
+"""How the correlation of two inputs changes from layer to layer."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from gradpath.theory.quadrature import Activation, derivatives
 
 @dataclass(frozen=True)
 class Pair:
-    """At one layer: variances of h for either input, and their correlation."""
+    """Variances of h for two inputs at one layer, and the correlation of the two."""
 
     qa: float
     qb: float
@@ -23,9 +23,10 @@ class Pair:
 def pair_path(
     activation: Activation, layers: Sequence[Layer], norm: Norm | None, a: float, b: float, shared: float
 ) -> list[Pair]:
-    """The pair at every hidden layer (Poole et al. 2016, eq. 5), to three digits; without normalisation, or with LayerNorm.
+    """The pair at every hidden layer, to three digits (Poole et al. 2016, eq. 5).
 
     Args:
+        norm: None or LayerNorm.
         a, b, shared: x_a^2 / n_0, x_b^2 / n_0 and x_a x_b / n_0 of the inputs.
     """
     path = []

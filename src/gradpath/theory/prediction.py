@@ -1,4 +1,4 @@
-"""Theory's row for every row of a measured profile."""
+"""Predicts a row for every hidden layer of a measured profile."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,21 +18,24 @@ from gradpath.theory.mean_field import LARGEST_Q, SMALLEST_Q
 from gradpath.theory.pairs import pair_path
 from gradpath.theory.quadrature import Activation, Array, in_float64
 
-# Of the inputs' norms: as many quantiles stand for all of them.
+# This many quantiles of the inputs' norms stand for all of them.
 QUANTILES = 9
-# Samples that stand for a batch behind BatchNorm.
+# This many samples stand for the whole batch in BatchNorm.
 BATCH = 256
-# Of n times a step's mean: the order 1 / n, which theory leaves out, is covered by this much on 68 networks of width 128 and
-# 512 (docs/theory.md).
+# Theory leaves out that the mean of a step shifts by order 1 / n at width n. A shift of up to SHIFT / n covers this on 68
+# networks of width 128 and 512 (docs/theory.md).
 SHIFT = 2.0
 
 
 @dataclass(frozen=True)
 class LayerPrediction:
-    """q: mean square of the pre-activations. correlation: of those of the first two inputs, None where only norms are known.
+    """The prediction for one hidden layer.
 
-    delta: root mean square |delta| relative to the last hidden layer. low, high: where at least 95 of 100 networks of
-    independent weights and this width have it; None where q is not finite.
+    q: mean square of the pre-activations.
+    delta: root mean square |delta| relative to the last hidden layer.
+    correlation: correlation of the first two inputs' pre-activations; None if only the norms of the inputs are known.
+    low, high: at least 95 of 100 networks of this width with independent weights have their delta between these; None if q
+        is not finite.
     """
 
     layer: str
@@ -45,10 +48,10 @@ class LayerPrediction:
 
 @dataclass(frozen=True)
 class Prediction:
-    """Rows, a hidden layer each, and how much their steps vary from one network to the next.
+    """One row per hidden layer, and how much the steps between layers vary from one network to the next.
 
-    steps: covariance of the L - 1 steps of log |delta|^2 between neighbouring layers; None where q is not finite.
-    shifts: (L - 1,), by which a step's mean may differ from the limit of infinite width.
+    steps: (L - 1, L - 1), covariance of the steps of log |delta|^2 between neighbouring layers; None if q is not finite.
+    shifts: (L - 1,), how far the mean of a step may lie from the limit of infinite width.
     """
 
     layers: list[LayerPrediction]
@@ -58,10 +61,10 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What theory needs of a batch of inputs.
+    """What theory needs to know about a batch of inputs.
 
-    norms: representative mean squares |x|^2 / n_0 of its samples.
-    gram: (B, B), x_i x_j / n_0 of every two; what BatchNorm needs. Without it the inputs count as one.
+    norms: representative mean squares |x|^2 / n_0 of the samples.
+    gram: (B, B), x_i x_j / n_0 of every two samples; needed for BatchNorm. Without it the inputs count as one sample.
     """
 
     norms: tuple[float, ...]
@@ -69,17 +72,17 @@ class Inputs:
 
 
 class Measured(Protocol):
-    """What is needed of a measured layer."""
+    """What theory reads from a measured layer."""
 
     @property
     def delta(self) -> float: ...
 
 
 def inputs_of(inputs: Tensor) -> Inputs:
-    """Of a batch (batch, ...)."""
+    """`Inputs` for a batch of shape (batch, ...)."""
     x = inputs.double().flatten(1)
     norms = x.square().mean(1)
-    # The middles of equal parts of the samples, scaled so that their mean is that of all.
+    # The middles of equal parts of the sorted norms, scaled so that their mean is the mean of all norms.
     middles = norms.quantile((torch.arange(QUANTILES, dtype=torch.float64) + 0.5) / QUANTILES)
     scale = norms.mean() / middles.mean() if middles.mean() > 0 else 1.0
     some = x[:BATCH]
@@ -93,12 +96,12 @@ def predict(
     norm: Norm | None = None,
     outputs: int = 1,
 ) -> Prediction:
-    """What a wide network does at initialisation, hidden layers in order of depth.
+    """What a wide network does at initialisation.
 
-    Without normalisation q^(l+1) = sigma_w^2 V(q^l) + sigma_b^2 and E|delta^l|^2 = sigma_w,(l+1)^2 D(q^l) E|delta^(l+1)|^2,
-    layer by layer and for every input's own norm (Poole et al. 2016, eq. 3; Schoenholz et al. 2016, eq. 8). BatchNorm
-    divides the gradient by each unit's standard deviation over the batch (Yang et al. 2019), LayerNorm by each sample's over
-    the units. The band: `fluctuations`.
+    Without normalisation q^(l+1) = sigma_w^2 V(q^l) + sigma_b^2 and E|delta^l|^2 = sigma_w,(l+1)^2 D(q^l) E|delta^(l+1)|^2.
+    Both are computed layer by layer and for every norm of the inputs (Poole et al. 2016, eq. 3; Schoenholz et al. 2016, eq.
+    8). BatchNorm divides the gradient by each unit's standard deviation over the batch (Yang et al. 2019). LayerNorm divides
+    it by each sample's standard deviation over the units. `fluctuations` computes the band.
 
     Args:
         activation: by name ("tanh"), or any element-wise callable on float64 tensors.
@@ -141,10 +144,11 @@ def predict(
 
 
 def lines(predicted: Prediction | None, profile: Sequence[Measured]) -> dict[str, Array]:
-    """Theory's lines to draw beside what is measured, NaN where it says nothing (the output layer).
+    """Theory's lines to draw beside the measurement; NaN where there is no prediction (the output layer).
 
-    delta, (L,): scaled so that prediction and `profile` agree at the last hidden layer, where the prediction begins.
-    delta_band, (2, L): low and high, likewise. correlation, (L,).
+    delta: (L,), scaled so that prediction and `profile` agree at the last hidden layer, where the prediction begins.
+    delta_band: (2, L), low and high, scaled in the same way.
+    correlation: (L,).
     """
     if not predicted:
         return {}
@@ -163,7 +167,7 @@ def lines(predicted: Prediction | None, profile: Sequence[Measured]) -> dict[str
 
 
 def _correlation(activation: Activation, layers: Sequence[Layer], inputs: Inputs, norm: Norm | None) -> list[float | None]:
-    """Of the first two inputs."""
+    """Correlation of the first two inputs at every layer; None if only norms are known."""
     if inputs.gram is None or len(inputs.gram) < 2:
         return [None] * len(layers)
     gram = inputs.gram
@@ -176,7 +180,7 @@ def _cosine(covariance: Array) -> float | None:
 
 
 def _sites(activation: Activation, layers: Sequence[Layer], inputs: Inputs, norm: Norm | None) -> list[Site]:
-    """The layers as two typical inputs meet them."""
+    """Each layer as two typical inputs see it."""
     moment = float(np.mean(inputs.norms))
     alike = 1.0 if inputs.gram is None else typical_cosine(inputs.gram)
     path = pair_path(activation, layers, norm, moment, moment, alike * moment)
@@ -193,7 +197,7 @@ def _samples(inputs: Inputs) -> int:
 
 
 def _factors(steps: Array | None, shifts: Array, layers: int) -> list[float | None]:
-    """By which |delta| of each layer, relative to the last one's, may lie off: 95 % of the networks, both sides."""
+    """Factor up and down within which |delta| of each layer, relative to the last one's, lies in 95 % of the networks."""
     if steps is None:
         return [None] * layers
     spans = [1.96 * float(steps[k:, k:].sum()) ** 0.5 + float(shifts[k:].sum()) for k in range(layers)]

@@ -1,4 +1,4 @@
-"""Expectations over Gaussians of functions of an activation, whatever its kinks."""
+"""Expectations of functions of an activation over a Gaussian; the activation may have kinks."""
 
 from collections.abc import Callable
 from copy import deepcopy
@@ -12,29 +12,30 @@ from torch import Tensor, nn
 Activation = Callable[[Tensor], Tensor]
 Array = npt.NDArray[np.float64]
 
-# E f(z) over [-LIMIT, LIMIT]; beyond it the Gaussian's weight is below 4e-33.
+# Integrals run over [-LIMIT, LIMIT]; the weight of the Gaussian outside is below 4e-33.
 LIMIT = 12.0
-# Panels end here: in units of z, where the Gaussian bends, and in units of h = sqrt(q) z, where an activation does.
+# Ends of panels: Z_BREAKS in units of z, where the Gaussian bends; H_BREAKS in units of h = sqrt(q) z, where activations do.
 Z_BREAKS = np.array([-LIMIT, -9, -6, -4, -2, -1, 0, 1, 2, 4, 6, 9, LIMIT])
 H_BREAKS = np.concatenate([-(0.5 * 2.0 ** np.arange(11))[::-1], [0.0], 0.5 * 2.0 ** np.arange(11)])
 # Gauss-Legendre nodes per panel, in one dimension and along each of two.
 NODES, NODES_2D = 24, 8
-# Kinks are looked for up to here, which is 12 standard deviations at q = 1800.
+# Kinks are searched up to here, which is 12 standard deviations at q = 1800.
 REACH = 512.0
-# A jump of phi, phi' or phi'' that is smaller is none.
+# A smaller jump of phi, phi' or phi'' does not count as one.
 SMALLEST_JUMP = 1e-6
 
 
 def in_float64(activation: nn.Module) -> nn.Module:
-    """A copy for the integrals; one with random slopes (RReLU) has their mean there, and leaves torch's generator alone."""
+    """A copy for the integrals. Random slopes (RReLU) are replaced by their mean, so torch's generator is not used."""
     return deepcopy(activation).double().cpu().eval()
 
 
 def gaussian(activation: Activation, q: float, mean: float = 0.0) -> tuple[Tensor, Tensor]:
-    """Points h and weights w of a quadrature: E f(h) = sum w f(h) for h ~ N(mean, q), f made of `activation`.
+    """Points h and weights w of a quadrature: E f(h) = sum w f(h) for h ~ N(mean, q), with f made of `activation`.
 
-    Gauss-Legendre panels that end at the activation's kinks. Gauss-Hermite would not do: 64 nodes err by 1e-2 for tanh's
-    derivative at q = 10, and an odd rule puts the whole weight of one node on a kink.
+    The points are those of Gauss-Legendre panels that end at the activation's kinks. Gauss-Hermite is not accurate enough:
+    with 64 nodes it errs by 1e-2 for tanh's derivative at q = 10, and an odd rule puts the whole weight of one node on a
+    kink.
     """
     scale = q**0.5
     breaks = np.concatenate([Z_BREAKS, (H_BREAKS - mean) / scale, (np.array(kinks(activation)) - mean) / scale])
@@ -52,13 +53,13 @@ def panels(breaks: Array, nodes: int) -> tuple[Array, Array]:
 
 
 def density(z: Array) -> Array:
-    """Of N(0, 1)."""
+    """The density of N(0, 1)."""
     weights: Array = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
     return weights
 
 
 def slope(activation: Activation, h: Tensor) -> Tensor:
-    """phi'(h) by autograd; zeros where phi is constant."""
+    """phi'(h) by autograd; zeros if phi is constant."""
     return derivatives(activation, h, 1)[1]
 
 
@@ -70,11 +71,11 @@ def _legendre(nodes: int) -> tuple[Array, Array]:
 
 @lru_cache(maxsize=64)
 def kinks(activation: Activation) -> tuple[float, ...]:
-    """Where phi, phi' or phi'' jumps, in ascending order, within [-REACH, REACH]; found by bisection to 1e-12 of |h|.
+    """Where phi, phi' or phi'' jumps within [-REACH, REACH], in ascending order; found by bisection to 1e-12 of |h|.
 
-    Remembered for the latest activations: every quadrature asks.
+    The result is cached for the latest activations, because every quadrature needs it.
     """
-    # Irregular, so that a kink at a round number falls between two points.
+    # The grid is irregular, so that a kink at a round number falls between two points.
     near = np.arange(-16, 16, 0.05) + 0.0123
     far = np.geomspace(16.02, REACH, 200)
     grid = np.concatenate([-far[::-1], near, far])
@@ -85,7 +86,7 @@ def kinks(activation: Activation) -> tuple[float, ...]:
         a, b, at_a, at_b = low, high, below[order], above[order]
         for _ in range(48):
             change = (at_b - at_a).abs()
-            # A change that is not finite is a pole, and is followed as well.
+            # A change that is not finite is a pole, which is followed too.
             suspicious = ~(change <= SMALLEST_JUMP)
             a, b, at_a, at_b = a[suspicious], b[suspicious], at_a[suspicious], at_b[suspicious]
             if not len(a):
@@ -102,7 +103,7 @@ def kinks(activation: Activation) -> tuple[float, ...]:
 
 
 def derivatives(activation: Activation, h: Tensor, order: int) -> list[Tensor]:
-    """phi and its derivatives up to `order`, each like h; zeros for those that autograd has not."""
+    """phi and its derivatives up to `order`, each of h's shape; zeros for those that autograd cannot compute."""
     point = h.detach().requires_grad_(order > 0)
     with torch.enable_grad():
         values = [activation(point)]

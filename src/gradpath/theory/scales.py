@@ -18,8 +18,10 @@ def moments_of(
     """sigma_w^2 = fan_in Var W and sigma_b^2 = Var b of a layer that an option of the `init` group draws.
 
     Args:
-        gain: of Xavier, He and orthogonal weights. mode: of He's. std: of `normal`.
-        sigma_b2: of all but PyTorch's default, which has its own.
+        gain: used by Xavier, He and orthogonal weights.
+        mode: used by He's, "fan_in" or "fan_out".
+        std: used by `normal`.
+        sigma_b2: used by all schemes but PyTorch's default, which has its own.
 
     Raises:
         ValueError: no such scheme, or one whose scale follows from depth and data (`critical`, `lsuv`).
