@@ -20,13 +20,13 @@ setup: $(READY) ## build .venv with the pinned packages
 train: $(READY) ## train 784-512-256-10 on MNIST (ARGS="activation=gelu" for more)
 	$(BIN)/python train.py $(ARGS)
 
-test: $(READY) ## the tests, in about four minutes on two cores (ARGS="-k xor" for some)
+test: $(READY) ## the tests, in about six minutes on two cores (ARGS="-k xor" for some)
 	$(BIN)/python -m pytest $(ARGS)
 
 test-all: $(READY) ## these and the slow ones, every command typed in a fresh process
 	$(BIN)/python -m pytest --fresh -m "not planted" $(ARGS)
 
-faults: $(READY) ## plant 30 faults in a copy of the project, and see a test fail for each
+faults: $(READY) ## plant 33 faults in a copy of the project, and see a test fail for each
 	$(BIN)/python -m pytest -n 0 -m planted $(ARGS)
 
 check: $(READY) ## format, lint and types

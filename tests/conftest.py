@@ -26,7 +26,7 @@ from gradpath.run.train import run
 ACTIVATIONS = sorted(path.stem for path in (CONF / "activation").glob("*.yaml"))
 NORMS = sorted(path.stem for path in (CONF / "norm").glob("*.yaml"))
 
-LONGEST = ("test_promises", "test_two_processes", "cli/test_pictures", "test_two_real_runs", "test_c16")
+LONGEST = ("test_promises", "test_two_processes", "test_two_real_runs", "test_c16")
 WITHOUT_TORCH = Path(__file__).parent / "cli/without_torch"
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]

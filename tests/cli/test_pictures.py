@@ -49,6 +49,8 @@ def test_help_loads_nothing_heavy(before_torch, script: str) -> None:
     assert "--out FILE" in done.stdout
 
 
+# In `make test`: the plane and its picture, in tests/studies, and the script's answers to wrong input.
+@pytest.mark.slow
 def test_phase_diagram(command, project: Path) -> None:
     done = command("scripts/phase_diagram.py", "relu")
     assert done.returncode == 0, done.stderr

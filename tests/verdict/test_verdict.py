@@ -145,7 +145,7 @@ def test_dead_units() -> None:
     assert kinds["dead_units"] == "hidden_02"
 
 
-@pytest.mark.parametrize("depth", [2, 5, 10, 20, 35, 50])
+@pytest.mark.parametrize("depth", [2, 10, 50, *(pytest.param(depth, marks=pytest.mark.slow) for depth in (5, 20, 35))])
 def test_no_false_alarm_on_relu_with_he(depth: int) -> None:
     for seed in range(3):
         reading = judged(f"model=deep model.depth={depth} model.width=256", seed)
