@@ -29,7 +29,7 @@ class Scale:
 
 @dataclass(frozen=True)
 class Norm:
-    """A normalisation with gain 1 and shift 0, over the batch or over the units of a layer, before or after the activation."""
+    """A normalisation with gain 1 and shift 0, over the batch or a layer's units, before or after the activation."""
 
     kind: Literal["batch", "layer"]
     placement: Literal["before", "after"]

@@ -76,7 +76,7 @@ def outlook(
     if depth > limit:
         with suppress(ValueError):
             critical = critical_sigma_w2(activation, critical_sigma_b2, input_norm, depth)
-    # `critical` is no remedy if it would not train either, or stops training when sigma_w^2 is off by 1 % (unstable lengths).
+    # `critical` is no remedy if it would not train either, or not with sigma_w^2 off by 1 % (unstable lengths).
     if critical is not None and any(
         depth > _limit(activation, [], near * critical, critical_sigma_b2, input_norm, scales)[0] for near in (0.99, 1.01)
     ):
