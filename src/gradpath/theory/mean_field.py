@@ -14,7 +14,7 @@ from gradpath.theory.moments import D, V, V_slope, both, pair
 from gradpath.theory.quadrature import Activation
 
 Phase = Literal["ordered", "critical", "chaotic"]
-# A chi_1 this close to 1 is critical: |delta|^2 changes by a factor e within a thousand layers at most.
+# A chi_1 this close to 1 is critical: over a thousand layers |delta|^2 changes by a factor e at most.
 CRITICAL = 1e-3
 # Schoenholz et al. 2016: a network trains while its depth is below six depth scales.
 TRAINABLE = 6.0
