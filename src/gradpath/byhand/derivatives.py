@@ -159,7 +159,7 @@ def of_module(module: nn.Module) -> Activation:
         case Function(name="torch.erf"):
             return erf()
     name = module.name if isinstance(module, Function) else type(module).__name__
-    raise ConfigError(f"activation={name}: no derivative is written out for it; write it in byhand/activations.py.")
+    raise ConfigError(f"activation={name}: no derivative is written out for it; write it in byhand/derivatives.py.")
 
 
 def _normal_below(h: Tensor) -> Tensor:

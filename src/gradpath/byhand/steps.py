@@ -141,7 +141,7 @@ def of_optimizer(optimizer: Optimizer, parameters: Mapping[str, Tensor]) -> dict
 def _step(optimizer: Optimizer) -> Step:
     if type(optimizer) not in STEPS:
         name = type(optimizer).__name__
-        raise ConfigError(f"optimizer={name}: no step is written out for it; write it in byhand/optimizers.py.")
+        raise ConfigError(f"optimizer={name}: no step is written out for it; write it in byhand/steps.py.")
     function, keys = STEPS[type(optimizer)]
     group = optimizer.param_groups[0]
     return partial(function, **{key: group[key] for key in ("lr", "weight_decay", *keys)})
