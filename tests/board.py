@@ -10,7 +10,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +44,9 @@ def make_dashboard(folder: Path) -> Iterator[str]:
         taken = own.connect_ex(("127.0.0.1", 6006)) == 0
     port = free_port() if taken else 6006
     typed = ["make", "dashboard", *([f"ARGS=--port {port}"] if taken else [])]
-    with answering(typed, port, environment(PROJECT), cwd=folder):
+    # What `make test ARGS=...` hands on to every make below it is not meant for this one.
+    env = {name: value for name, value in environment(PROJECT).items() if not name.startswith(("MAKE", "MFLAGS"))}
+    with answering(typed, port, env, cwd=folder):
         yield f"http://127.0.0.1:{port}"
 
 
@@ -68,7 +70,8 @@ def answering(
         yield
         assert board.poll() is None, "TensorBoard ended by itself"
     finally:
-        os.killpg(board.pid, signal.SIGTERM)
+        with suppress(ProcessLookupError):
+            os.killpg(board.pid, signal.SIGTERM)
         board.wait()
 
 
@@ -93,7 +96,7 @@ def wait_until(condition: Any, seconds: float = 240, ended: Callable[[], bool] =
         except OSError:
             pass
         time.sleep(0.2)
-    pytest.fail(f"not within {seconds} s")
+    pytest.fail("the process ended" if ended() else f"not within {seconds} s")
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import gradpath
 from board import chromium, get, serving
@@ -81,6 +82,13 @@ def test_a_name_that_the_package_has_not() -> None:
         gradpath.prob  # noqa: B018
     assert {"probe", "mean_field", "predict", "load_run"} <= set(dir(gradpath))
     assert gradpath.__version__[0].isdigit()
+
+
+def test_what_has_no_layer() -> None:
+    with pytest.raises(ValueError, match=r"no nn\.Linear layer"), gradpath.probe(torch.nn.ReLU()):
+        pass
+    with pytest.raises(ValueError, match="no hidden layer"):
+        gradpath.predict("tanh", [], torch.randn(4, 3))
 
 
 def test_a_run_is_read_back(run_here) -> None:

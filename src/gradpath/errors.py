@@ -21,5 +21,5 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
 
 def alternatives(words: Iterable[str]) -> str:
     """`a`, `a or b`, `a, b or c`."""
-    *rest, last = list(words)
+    *rest, last = list(words) or ["nothing"]
     return f"{', '.join(rest)} or {last}" if rest else last

@@ -117,7 +117,7 @@ def test_stopped_by_hand(project: Path, signal_: signal.Signals, start, command)
     """Ctrl-C says how to go on, and leaves no result that looks like an end."""
     folder = project / f"logs/runs/stopped_{signal_.name}"
     process = start("train.py", *TRAIN, f"hydra.run.dir={folder}")
-    while not metrics.load(folder):
+    while not load_curves(folder):
         assert process.poll() is None
         time.sleep(0.05)
     process.send_signal(signal_)

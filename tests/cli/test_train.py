@@ -122,3 +122,20 @@ def test_divergence_is_an_observation(command, project: Path) -> None:
     counted = command("train.py", *hot, "fail_on_divergence=true", "hydra.run.dir=logs/runs/hot2")
     assert counted.returncode == 1
     assert counted.stderr.count("\n") == 1
+
+
+def test_a_single_run_has_what_hydra_gives(command, project: Path) -> None:
+    """Interpolations in the folder's name, variables of the environment, another working directory, Hydra's own files."""
+    tiny = ("data=xor", "data.epochs=1", "model.hidden=[4]", "trainer.accelerator=cpu", "experiment=null")
+    named = "${hydra:runtime.choices.activation}-${hydra:job.name}-${hydra.job.override_dirname}"
+    assert command("train.py", *tiny, "seed=3", f"hydra.run.dir=logs/hydra/../named/{named}").returncode == 0
+    (folder,) = (project / "logs/named").iterdir()
+    assert folder.name.startswith("relu-train-data.epochs=1,data=xor,")
+    assert folder.name.endswith(",seed=3,trainer.accelerator=cpu")
+    assert not (project / "logs/hydra").exists()
+    own = ("hydra.job.chdir=true", "hydra.output_subdir=.hydra", "hydra/job_logging=default")
+    done = command("train.py", *tiny, *own, "hydra.run.dir=logs/own")
+    assert done.returncode == 0, done.stderr
+    assert {".hydra", "train.log", "result.json"} <= {path.name for path in (project / "logs/own").iterdir()}
+    refused = command("train.py", "data=sine", "loss=cross_entropy", *own, "hydra.run.dir=logs/refused")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1), refused.stderr

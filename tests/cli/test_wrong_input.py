@@ -87,6 +87,12 @@ KNOWN_BEFORE_TORCH = [
     ("-m optimizer.lr=interval(0,1)", "write the values out"),
     ("resume=logs/nowhere", "resume=logs/nowhere: not the folder of a run"),
     ("--config-dir nowhere", "--config-dir nowhere: no such folder."),
+    ("--config-name other", "there is one configuration, conf/"),
+    ("--experimental-rerun x", "write resume=FOLDER"),
+    ("--cfg job -m seed=0,1", "Only one of --run, --multirun"),
+    ("allowed_targets=[]", "must start with nothing"),
+    ("optimizer.betas={a:1}", "optimizer.betas={a:1}: "),
+    ("hydra.job.env_copy=[NO_SUCH_VARIABLE]", "there is no variable 'NO_SUCH_VARIABLE'"),
 ]
 
 

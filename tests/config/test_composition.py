@@ -9,10 +9,11 @@ from hydra import initialize_config_dir
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import OmegaConf
 
-from gradpath.config.composition import CONF, compose, config_loader
-from gradpath.config.overrides import check_all, parse
-from gradpath.config.schema import GROUPS
+from gradpath.config.composition import CONF, config_loader
+from gradpath.config.overrides import check_all, check_job, parse
+from gradpath.config.schema import GROUPS, Root
 
+ROOT = list(Root.__annotations__)
 KEYS = (
     "seed=3", "optimizer.lr=0.5", "trainer.max_epochs=2", "data.limit=null", "data.batch_size=64", "trainer.devices=2",
     "trainer.gradient_clip_val=1.5", "init.sigma_b2=0.1", "fail_on_divergence=true", "probe.every=7", "resume=null",
@@ -35,8 +36,18 @@ def test_it_is_what_hydra_composes(seed: int) -> None:
     with config_loader():
         pass  # registers the resolvers of conf/
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        expected = OmegaConf.to_container(hydra_compose("config", typed), resolve=True)
-    assert compose(*typed)[0] == expected, typed
+        whole = hydra_compose("config", typed, return_hydra_config=True)
+        expected = OmegaConf.to_container(whole.hydra, resolve=False)
+    with config_loader() as loader:
+        found = check_job(loader, parse(typed))
+    assert found.config == OmegaConf.to_container(OmegaConf.masked_copy(whole, [*GROUPS, *ROOT]), resolve=True), typed
+    ours = OmegaConf.to_container(found.node.hydra, resolve=False)
+    # What Hydra derives from what was typed: lists, the folder's name, the choices.
+    for part in ("overrides", "run", "mode", "output_subdir", "callbacks"):
+        assert ours[part] == expected[part], part
+    for key in ("override_dirname", "env_set", "chdir", "config"):
+        assert ours["job"][key] == expected["job"][key], key
+    assert ours["runtime"]["choices"] == expected["runtime"]["choices"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from hydra import main as hydra_main
 from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from gradpath.config.composition import CONF, config_loader
@@ -39,24 +39,30 @@ def launch(task: Callable[[Job], Any], logs: str = "logs") -> None:
         parser.error = wrong_option  # type: ignore[method-assign]
         arguments = parser.parse_args()
         shows_only = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
-        for name in ("config_name", "config_path", "package", "experimental_rerun"):
-            if getattr(arguments, name):
-                wrong_option(f"--{name.replace('_', '-')}: there is one configuration, conf/; add folders with --config-dir")
+        if arguments.config_name or arguments.config_path:
+            wrong_option("--config-name, --config-path: there is one configuration, conf/; add folders with --config-dir")
+        if arguments.experimental_rerun:
+            wrong_option("--experimental-rerun: write resume=FOLDER")
         found = None
         with config_loader(arguments.config_dir, logs) as loader:
             if not shows_only:
                 found = check_all(parse(arguments.overrides), loader, arguments.multirun)
         try:
-            if found:
+            if found and not needs_hydra(found.node.hydra):
                 task(single_job(found))
                 return
-            ended = sweep(task)
+            ended = by_hydra(task)
         except KeyboardInterrupt:
             fail("stopped.", code=130)
+        except (AssertionError, ValueError) as error:
+            if not shows_only:
+                raise
+            # Hydra answers flags that do not go together with a traceback.
+            fail(f"{(str(error) or 'not understood').splitlines()[0].rstrip('.')}.")
     if len(ended) > 1:
         fail(f"{len(ended)} runs of the sweep failed: {'; '.join(map(str, ended))}", code=1)
     elif ended:
-        fail(str(ended[0]), code=1)
+        fail(str(ended[0]), code=1 if isinstance(ended[0], RunFailed) else 2)
 
 
 def single_job(found: Composition) -> Job:
@@ -64,28 +70,40 @@ def single_job(found: Composition) -> Job:
 
     Hydra's own runner is not used: it would make the run's folder before anything is built.
     """
-    folder = Path(found.node.hydra.run.dir).absolute()
+    hydra = found.node.hydra
+    # For interpolations such as ${hydra:job.name}, here and in the user's own code.
+    HydraConfig.instance().set_config(found.node)
+    folder = Path(os.path.abspath(hydra.run.dir))  # noqa: PTH100 - without the .. that absolute() leaves
+    with read_write(hydra.runtime):
+        hydra.runtime.output_dir = str(folder)
     standing = next(place for place in (folder, *folder.parents) if place.exists())
     if not standing.is_dir():
         raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(standing))
-    os.environ.update(OmegaConf.to_container(found.node.hydra.job.env_set))  # type: ignore[arg-type]
-    return Job(found.config, found.choices, folder, list(found.node.hydra.overrides.task))
+    os.environ.update({str(name): str(value) for name, value in hydra.job.env_set.items()})
+    return Job(found.config, found.choices, folder, list(hydra.overrides.task))
 
 
-def sweep(task: Callable[[Job], Any]) -> list[RunFailed]:
+def needs_hydra(hydra: DictConfig) -> bool:
+    """Whether a single job uses what only Hydra's own runner does: a log, callbacks, another working directory."""
+    logging = hydra.runtime.choices.get("hydra/job_logging") != "none"
+    return bool(logging or hydra.verbose or hydra.callbacks or hydra.output_subdir or hydra.job.chdir)
+
+
+def by_hydra(task: Callable[[Job], Any]) -> list[ConfigError | RunFailed]:
     """Runs every job of a sweep by Hydra's launcher, or prints what --help and the like ask for. Returns the failures."""
     # With this, Hydra re-raises exceptions instead of printing its own report of them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
-    ended: list[RunFailed] = []
+    ended: list[ConfigError | RunFailed] = []
 
     def job(config: DictConfig) -> None:
         hydra = HydraConfig.get()
         folder = Path(hydra.runtime.output_dir)
+        number = hydra.job.num if "MULTIRUN" in str(hydra.mode) else None
         names = [*GROUPS, "experiment"]
         choices = {group: str(hydra.runtime.choices[group]) for group in names if hydra.runtime.choices.get(group)}
         try:
-            task(Job(plain(config, resolve=True), choices, folder, list(hydra.overrides.task), hydra.job.num))
-        except RunFailed as error:
+            task(Job(plain(config, resolve=True), choices, folder, list(hydra.overrides.task), number))
+        except (ConfigError, RunFailed) as error:
             # Failures are reported at the end. Raised here, the first one would end the sweep with Hydra's own report.
             ended.append(error)
         except KeyboardInterrupt:

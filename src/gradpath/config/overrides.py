@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -90,6 +91,8 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     """
     for override in overrides:
         _check_name(override, loader)
+    # Hydra does not take null for a group.
+    overrides = [o for o in overrides if not (o.key_or_group == "experiment" and o.value() is None)]
     choosing = _choosing(overrides, loader)
     node = _load(loader, choosing)
     options = node.hydra.runtime.choices
@@ -98,12 +101,16 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     if options.get("experiment"):
         bare = _load(loader, parse(f"{group}={option}" for group, option in choices.items()))
     known = dict(leaves(plain(bare, resolve=False)))
+    for override in overrides:
+        if override not in choosing:
+            _check_key(override, known, choices, loader)
+            _set(node, override)
+    task = [override for override in overrides if not _is_hydras(override)]
+    # What Hydra derives from all that was typed.
+    node.hydra.overrides.task = [_line(override) for override in task]
+    how = node.hydra.job.config.override_dirname
+    node.hydra.job.override_dirname = get_overrides_dirname(task, list(how.exclude_keys), how.item_sep, how.kv_sep)
     try:
-        for override in overrides:
-            if override not in choosing:
-                _check_key(override, known, choices, loader)
-                OmegaConf.update(node, override.key_or_group, override.value(), merge=True)
-        node.hydra.overrides.task = [_line(override) for override in overrides if not _is_hydras(override)]
         config = plain(node, resolve=True)
     except OmegaConfBaseException as error:
         raise ConfigError(str(error).splitlines()[0]) from None
@@ -113,6 +120,14 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     if options.get("experiment"):
         choices["experiment"] = str(options["experiment"])
     return Composition(node, config, choices)
+
+
+def _set(node: DictConfig, override: Override) -> None:
+    """Applies a key that was typed, as Hydra does."""
+    try:
+        OmegaConf.update(node, override.key_or_group, override.value(), merge=True)
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{_line(override)}: {str(error).splitlines()[0].rstrip('.')}.") from None
 
 
 def _is_sweep(hydra: DictConfig) -> bool:
@@ -231,6 +246,8 @@ def _load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
         mark = getattr(error, "problem_mark", None)
         place = f"{mark.name}, line {mark.line + 1}" if mark else "an option's file"
         raise ConfigError(f"{place}: not YAML ({str(error).splitlines()[0]}).") from None
+    except KeyError as error:
+        raise ConfigError(f"hydra.job.env_copy: there is no variable {error} in the environment.") from None
     except (HydraException, OmegaConfBaseException) as error:
         cause = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ else ""
         raise ConfigError(str(error).splitlines()[0].rstrip(".") + cause + ".") from None

@@ -98,11 +98,11 @@ class Probe:
         self.model, self.every, self.activations = unwrapped(model), every, activations
         self.inputs, self.rank, self.clipping, self.scaler, self.passes = inputs, rank, clipping, scaler, passes
         self.distributed, self.step, self.on_row = distributed, first_step, on_row
-        self.device = next(model.parameters()).device
         self.slow_every, self.slow = slow_every, False
         # Eager execution is forced only for a compiled model, because forcing it slows every call down.
         self.compiled = is_compiled(model)
         self.watch = Watch(self.model, keep)
+        self.device = next(model.parameters()).device
         # A weight that is computed from others (spectral norm) is not a parameter and is not read.
         weights = [meter.linear.weight for meter in self.watch.meters]
         self.weights: Sequence[Tensor | None] = [w if isinstance(w, nn.Parameter) else None for w in weights]

@@ -110,8 +110,10 @@ def predict(
         outputs: of the network; what makes the gradients of two samples differ. 1 gives the band of a single input.
 
     Raises:
-        ValueError: what is to be normalised does not vary; no activation of this name.
+        ValueError: what is to be normalised does not vary; no hidden layer; no activation of this name.
     """
+    if not layers:
+        raise ValueError("predict: layers: there is no hidden layer")
     if isinstance(activation, str):
         activation = in_float64(activations.activation(activation))
     if isinstance(inputs, Tensor):
