@@ -21,8 +21,8 @@ FAULTS = [
     Fault(
         "a wrong key of an option is not noticed",
         "config/overrides.py",
-        "            if override not in choosing:\n                _check_key(",
-        "            if False:\n                _check_key(",
+        "        if override not in choosing:\n            _check_key(",
+        "        if False:\n            _check_key(",
         "cli/test_wrong_input.py -k test_known_before_torch",
     ),
     Fault(

@@ -126,9 +126,11 @@ def test_divergence_is_an_observation(command, project: Path) -> None:
 
 def test_a_single_run_has_what_hydra_gives(command, project: Path) -> None:
     """Interpolations in the folder's name, variables of the environment, another working directory, Hydra's own files."""
-    tiny = ("data=xor", "data.epochs=1", "model.hidden=[4]", "trainer.accelerator=cpu", "experiment=null")
+    tiny = ("data=xor", "data.epochs=1", "model.hidden=[4]", "trainer.accelerator=cpu")
     named = "${hydra:runtime.choices.activation}-${hydra:job.name}-${hydra.job.override_dirname}"
-    assert command("train.py", *tiny, "seed=3", f"hydra.run.dir=logs/hydra/../named/{named}").returncode == 0
+    assert (
+        command("train.py", *tiny, "experiment=null", "seed=3", f"hydra.run.dir=logs/hydra/../named/{named}").returncode == 0
+    )
     (folder,) = (project / "logs/named").iterdir()
     assert folder.name.startswith("relu-train-data.epochs=1,data=xor,")
     assert folder.name.endswith(",seed=3,trainer.accelerator=cpu")
