@@ -1,4 +1,4 @@
-"""Inputs and labels that know nothing of each other."""
+"""Random inputs with random labels, independent of each other."""
 
 import torch
 

@@ -29,7 +29,7 @@ def images(
         dataset: a class of torchvision.datasets that is laid out like MNIST.
         root: the folder with `<dataset>/raw/`; missing archives are downloaded to it.
         validation: samples of the training archive kept apart, drawn with `split_seed`.
-        mean, std: of the pixels in [0, 1].
+        mean, std: mean and standard deviation of the pixels in [0, 1].
 
     Raises:
         ConfigError: no such data set, or its files are missing, damaged and out of reach.
@@ -41,7 +41,7 @@ def images(
     if not 0 < validation < len(images):
         raise ConfigError(f"data.validation={validation}: must be less than the {len(images)} training samples.")
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(split_seed))
-    # Only what is used is copied: of 55,000 images, 640 perhaps.
+    # Only what is used is copied: perhaps 640 of 55,000 images.
     kept, held_out = order[:-validation][:limit], order[-validation:][:limit]
     return MemoryDataModule(
         MemoryDataset(images[kept], labels[kept]),
@@ -67,7 +67,7 @@ def _read(kind: type[MNIST], root: Path, train: bool) -> tuple[torch.Tensor, tor
     # torchvision: RuntimeError after failed downloads, OSError or EOFError for a broken archive, AssertionError and
     # ValueError for a file of the wrong size.
     except (RuntimeError, OSError, EOFError, AssertionError, ValueError) as error:
-        # What torchvision made for files that did not come.
+        # Empty folders that torchvision made for files that could not be downloaded.
         for empty in (folder, folder.parent):
             if empty.is_dir() and not any(empty.iterdir()):
                 empty.rmdir()

@@ -17,7 +17,7 @@ from gradpath.errors import ConfigError
 
 @dataclass(frozen=True, eq=False)
 class MemoryDataset(Dataset[Batch]):
-    """Two tensors whose first dimension is the sample. A batch is fetched with one index, never sample by sample."""
+    """Two tensors whose first dimension is the sample. A batch is fetched by one indexing call, never sample by sample."""
 
     inputs: Tensor
     targets: Tensor
@@ -29,18 +29,18 @@ class MemoryDataset(Dataset[Batch]):
         return Batch(self.inputs[index], self.targets[index])
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        """What DataLoader calls for a batch; its `collate_fn` then has nothing left to do."""
-        # Through numpy, which reads a list of numbers ten times faster than torch does.
+        """Fetches a whole batch. DataLoader calls this, so that its `collate_fn` has nothing left to do."""
+        # numpy reads a list of numbers ten times faster than torch does.
         rows = torch.from_numpy(np.asarray(indices, dtype=np.int64))
         return Batch(self.inputs.index_select(0, rows), self.targets.index_select(0, rows))
 
     def head(self, count: int | None) -> "MemoryDataset":
-        """The first `count` samples; all of them for None."""
+        """Returns the first `count` samples, or all of them for None."""
         return MemoryDataset(self.inputs[:count], self.targets[:count])
 
 
 class Share(Sampler[int]):
-    """Every `world_size`-th sample, none twice: for evaluation, where the sampler of training would pad."""
+    """Samples every `world_size`-th index for evaluation. Unlike the sampler for training, it does not pad."""
 
     def __init__(self, size: int, rank: int, world_size: int) -> None:
         self.indices = range(rank, size, world_size)
@@ -61,12 +61,12 @@ class MemoryDataModule(pl.LightningDataModule):
     Args:
         train, val, test: the splits.
         task: "regression", "binary" or "multiclass".
-        outputs: what the network must give per sample: classes, 1 for binary, regressed values.
-        batch_size: samples per step over all processes.
-        shuffle: draw a new order every epoch.
-        mean, std: taken off the inputs, in units of `scale`, on the device.
-        scale: inputs are divided by it first (255 for bytes).
-        seed: of the order of the samples.
+        outputs: number of network outputs per sample: the classes, 1 for binary, or the regressed values.
+        batch_size: samples per optimiser step, over all processes.
+        shuffle: whether each epoch has a new order.
+        mean, std: mean and standard deviation of the scaled inputs; batches are normalised with them on the device.
+        scale: the inputs are divided by it first (255 for bytes).
+        seed: seed of the order of the samples.
 
     Raises:
         ConfigError: labels outside the range, or nothing to train on.
@@ -99,7 +99,7 @@ class MemoryDataModule(pl.LightningDataModule):
         return self.train.inputs[0].numel()
 
     def sample(self, count: int) -> Batch:
-        """The first `count` training samples, as the network sees them: for what looks at data once, on the CPU."""
+        """Returns the first `count` training samples as the network sees them, on the CPU."""
         head = self.train.head(count)
         return self.on_after_batch_transfer(Batch(head.inputs, head.targets), 0)
 
@@ -120,7 +120,7 @@ class MemoryDataModule(pl.LightningDataModule):
         return self._evaluation(self.test)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Bytes become normalised floats on the device, so that a quarter of the memory travels."""
+        """Normalises bytes to floats on the device, so that only a quarter of the memory is transferred."""
         inputs, targets = batch
         if inputs.dtype == torch.uint8 or (self.shift, self.spread) != (0.0, 1.0):
             # (x - shift) / spread in two passes over the batch instead of three.
@@ -142,7 +142,7 @@ class MemoryDataModule(pl.LightningDataModule):
 
 
 def split_off(inputs: Tensor, targets: Tensor, parts: Sequence[float]) -> list[MemoryDataset]:
-    """Consecutive pieces of these fractions of the samples; the last takes what is left."""
+    """Cuts the samples into consecutive pieces of these fractions. The last piece takes what is left."""
     edges = [0, *(round(sum(parts[: i + 1]) * len(inputs)) for i in range(len(parts) - 1)), len(inputs)]
     return [MemoryDataset(inputs[a:b], targets[a:b]) for a, b in pairwise(edges)]
 
