@@ -1,4 +1,4 @@
-"""What is written out, beside what autograd gives: the only file of this room that uses autograd."""
+"""Compares what is written out with autograd. No other file of this room uses autograd."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from gradpath.model.objective import Objective
 
 @dataclass(frozen=True)
 class Row:
-    """One gradient. hand, autograd: Euclidean norms. difference: the largest, of any entry."""
+    """One gradient. hand, autograd: its Euclidean norm, both ways. difference: the largest difference of an entry."""
 
     name: str
     formula: str
@@ -55,13 +55,13 @@ class Comparison:
 
     @property
     def largest(self) -> float:
-        """The largest difference of any number."""
+        """The largest difference between the two ways, over all numbers."""
         rows = [*self.values, *self.gradients, *self.parameters]
         return max(abs(self.losses[0] - self.losses[1]), *(row.difference for row in rows))
 
 
 def compare(network: MLP, objective: Objective, batch: Batch) -> Comparison:
-    """A float64 network in training mode, on a batch.
+    """Compares a float64 network in training mode with autograd, on a batch.
 
     Raises:
         ConfigError: a part for which nothing is written out.
@@ -100,7 +100,7 @@ def compare(network: MLP, objective: Objective, batch: Batch) -> Comparison:
 
 
 def chain_by_autograd(given: Chain, activation: nn.Module) -> dict[str, float]:
-    """Every line of the chain's worksheet."""
+    """Computes every line of the chain's worksheet by autograd."""
     v = _leaves(vars(given))
     z1 = v["w1"] * v["x"] + v["b1"]
     a1 = activation(z1)
@@ -111,7 +111,7 @@ def chain_by_autograd(given: Chain, activation: nn.Module) -> dict[str, float]:
 
 
 def two_layer_by_autograd(given: TwoLayer, activation: nn.Module, loss: Loss) -> dict[str, float]:
-    """Every line of the 2-2-1 network's worksheet, of tensors and torch's own loss."""
+    """Computes every line of the 2-2-1 network's worksheet by autograd, with torch's own loss."""
     v = _leaves(vars(given))
     z1 = v["w11"] * v["x1"] + v["w12"] * v["x2"] + v["b1"]
     z2 = v["w21"] * v["x1"] + v["w22"] * v["x2"] + v["b2"]
@@ -128,7 +128,7 @@ def two_layer_by_autograd(given: TwoLayer, activation: nn.Module, loss: Loss) ->
 
 
 def _slope(activation: nn.Module, at: Tensor) -> float:
-    """phi' there."""
+    """phi' at this point."""
     h = at.detach().requires_grad_()
     (slope,) = torch.autograd.grad(activation(h), h)
     return float(slope)

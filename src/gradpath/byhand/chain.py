@@ -41,12 +41,12 @@ def chain(given: Chain, activation: Activation) -> Worksheet:
 
 
 def phi(activation: Activation, z: Expression) -> Expression:
-    """The activation of a number."""
+    """phi(x) as an expression."""
     return apply(activation.name, lambda h: _of_number(activation.value, h), z)
 
 
 def slope(activation: Activation, z: Expression) -> Expression:
-    """Its derivative there, written phi'."""
+    """phi'(x) as an expression."""
     return apply(f"{activation.name}'", lambda h: _of_number(activation.slope, h), z)
 
 

@@ -12,7 +12,7 @@ from gradpath.errors import ConfigError
 
 Map = Callable[[Tensor], Tensor]
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
-# Beyond it torch takes softplus for the identity (its `threshold`).
+# Above this value torch computes softplus as the identity (its `threshold`).
 SOFTPLUS_LINEAR = 20.0
 
 
@@ -31,7 +31,7 @@ class Activation:
 
 
 def sigmoid(h: Tensor) -> Tensor:
-    # 1 / (1 + e^-h) without overflow: of -|h| alone is e^ taken.
+    # 1 / (1 + e^-h) without overflow: the exponential is taken of -|h| only.
     e = torch.exp(-h.abs())
     return torch.where(h >= 0, 1 / (1 + e), e / (1 + e))
 
@@ -82,7 +82,7 @@ def elu(alpha: float, scale: float = 1.0) -> Activation:
     a, s = f"{alpha * scale:.6g} " if alpha * scale != 1 else "", f"{scale:.6g} " if scale != 1 else ""
     return Activation(
         "elu" if scale == 1 else "selu",
-        # Exponentials of what is not positive: none overflows on the side that is not taken.
+        # The exponents are never positive, so nothing overflows on the side that is not used.
         lambda h: scale * torch.where(h > 0, h, alpha * torch.expm1(h.clamp(max=0))),
         lambda h: scale * torch.where(h > 0, torch.ones_like(h), alpha * torch.exp(h.clamp(max=0))),
         f"{s}h if h > 0, else {a}(e^h - 1)",

@@ -10,7 +10,7 @@ SUM, PRODUCT, POWER, ATOM = 1, 2, 3, 4
 
 @dataclass(frozen=True)
 class Expression:
-    """A value with its formula twice: in names, and with the numbers put in; both are Python as well.
+    """A value and its formula, once in names and once with the numbers put in. Both formulas are valid Python.
 
     `w * x + b` of three named quantities has the formula "w*x + b", the numbers "0.5*2 + 1" and the value 2.
     """
@@ -45,7 +45,7 @@ class Expression:
 
 
 def named(name: str, value: float) -> Expression:
-    """A quantity that goes by its name from here on; a negative number is put into formulas in brackets."""
+    """Names a quantity: formulas use the name from here on. A negative number stands in brackets in formulas."""
     text = f"{value:.6g}"
     return Expression(name, f"({text})" if text.startswith("-") else text, value)
 

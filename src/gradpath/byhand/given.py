@@ -71,7 +71,7 @@ def read(doc: str | None, typed: Sequence[str] | None = None) -> Typed:
 
 
 def _weights(chosen: Namespace) -> dict[str, float]:
-    """As typed, biases 0 where they are left out, or drawn: N(0, 1), to two digits, which a reader can follow."""
+    """The weights as typed, with biases of 0 if they are left out; else drawn from N(0, 1) and rounded to two digits."""
     every, short = ORDERS[chosen.network]
     if chosen.weights:
         order = every if len(chosen.weights) == len(every) else short

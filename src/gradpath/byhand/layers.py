@@ -1,4 +1,4 @@
-"""The operations of a network, each with its value, the gradient that it hands on, and those of its own parameters."""
+"""The operations of a network: the value of each, the gradient it passes on, and the gradients of its parameters."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ class Operation(ABC):
 
     @abstractmethod
     def forward(self, x: Tensor) -> Tensor:
-        """Keeps what `backward` needs."""
+        """Computes the output and keeps what `backward` needs."""
 
     def backward(self, grad: Tensor) -> Tensor:
         """From dL/d(output) to dL/d(input)."""
@@ -50,7 +50,7 @@ class Operation(ABC):
 
     @abstractmethod
     def _backward(self, grad: Tensor) -> Tensor:
-        """What the operation's derivative makes of `grad`."""
+        """Applies the operation's derivative to `grad`."""
 
 
 class Linear(Operation):
@@ -152,6 +152,6 @@ class Softmax(Operation):
 
 
 def softmax(x: Tensor) -> Tensor:
-    """Over the classes of each sample, without overflow."""
+    """Softmax over the classes of each sample, without overflow."""
     e = torch.exp(x - x.amax(1, keepdim=True))
     return e / e.sum(1, keepdim=True)

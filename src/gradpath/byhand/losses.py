@@ -1,4 +1,4 @@
-"""Losses and their derivatives by the network's outputs."""
+"""Losses and their derivatives with respect to the network's outputs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -61,7 +61,7 @@ def huber(delta: float) -> Loss:
 def bce_with_logits() -> Loss:
     return Loss(
         "bce_with_logits",
-        # -y ln s(z) - (1 - y) ln(1 - s(z)), without the logarithm of a 0.
+        # -y ln s(z) - (1 - y) ln(1 - s(z)), without taking the logarithm of 0.
         lambda z, y: (z.clamp(min=0) - z * y + torch.log1p(torch.exp(-z.abs()))).mean(),
         lambda z, y: (sigmoid(z) - y) / z.numel(),
         "-mean [y ln p + (1 - y) ln(1 - p)], p = 1 / (1 + e^-z)",
@@ -84,7 +84,7 @@ def cross_entropy() -> Loss:
 
 
 def of_objective(objective: Objective) -> Loss:
-    """The formulas of an objective's criterion, on targets as the data has them.
+    """The formulas of an objective's criterion, for targets as the data set has them.
 
     Raises:
         ConfigError: for this criterion nothing is written out.

@@ -41,14 +41,14 @@ class Network:
 
     @property
     def parameters(self) -> dict[str, Tensor]:
-        """By torch's names; changing them in place changes the network."""
+        """The parameters by torch's names. Changing them in place changes the network."""
         pairs = zip(self.places, self.operations, strict=True)
         return {f"{place}.{name}": value for place, operation in pairs for name, value in operation.parameters.items()}
 
 
 @torch.no_grad()
 def by_hand(network: Network, loss: Loss, inputs: Tensor, targets: Tensor) -> Pass:
-    """Every operation once, then, in the reverse of this topological order, every gradient once (Linnainmaa 1976).
+    """Runs every operation once, then computes every gradient once, in reverse topological order (Linnainmaa 1976).
 
     Args:
         inputs: (B, ...), flattened as the MLP does. targets: as `loss` takes them.

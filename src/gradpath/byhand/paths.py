@@ -17,7 +17,7 @@ Entry = tuple[int, int]
 
 
 def paths(operations: Sequence[Operation], shapes: Sequence[Shape]) -> list[int]:
-    """How many paths lead to the loss from one entry of each intermediate, inputs first; 1 from the outputs.
+    """Counts the paths to the loss from one entry of each intermediate, inputs first. From the outputs there is 1.
 
     Args:
         shapes: of each intermediate, inputs first.
@@ -29,7 +29,7 @@ def paths(operations: Sequence[Operation], shapes: Sequence[Shape]) -> list[int]
 
 
 def expanded(operations: Sequence[Operation], shapes: Sequence[Shape], upstream: Tensor) -> tuple[Tensor, int]:
-    """dL/d(inputs), summed path by path, and how many paths there were: for small networks.
+    """Sums dL/d(inputs) path by path and counts the paths. Only for small networks.
 
     Args:
         operations: that have run forward. shapes: of each intermediate, inputs first. upstream: dL/d(outputs).
@@ -51,7 +51,7 @@ def expanded(operations: Sequence[Operation], shapes: Sequence[Shape], upstream:
 
 
 def _reached(reach: Reach, entry: Entry, shape: Shape) -> list[Entry]:
-    """The entries of the output, of this shape, that one of the input has a say in."""
+    """The entries of an output of this shape that depend on one entry of the input."""
     (sample, unit), (samples, units) = entry, shape
     if reach == "entry":
         return [entry]
@@ -59,7 +59,7 @@ def _reached(reach: Reach, entry: Entry, shape: Shape) -> list[Entry]:
 
 
 def _local(operation: Operation, shape: Shape) -> Tensor:
-    """d(output) / d(input), (B, m, B, n): what `backward` hands on for one entry of the output at a time."""
+    """d(output) / d(input), (B, m, B, n), from one call of `backward` per entry of the output."""
     samples, units = shape
     ones = torch.eye(samples * units, dtype=torch.float64).reshape(-1, samples, units)
     rows = [operation.backward(one) for one in ones]

@@ -1,4 +1,4 @@
-"""Backpropagation by hand in the terminal, within 80 columns."""
+"""Prints backpropagation by hand within 80 columns."""
 
 from collections.abc import Mapping, Sequence
 from textwrap import wrap
@@ -11,7 +11,7 @@ WIDTH = 80
 
 
 def worksheet(sheet: Worksheet, expected: Mapping[str, float], activation: Activation) -> list[str]:
-    """Each line as name = formula = the numbers put in, its value beside autograd's below."""
+    """Writes each line as name = formula = the numbers put in, and below it the value beside autograd's."""
     given = "  ".join(f"{name}={value:g}" for name, value in sheet.given.items())
     lines = ["given", *(f"  {part}" for part in wrap(given, WIDTH - 2))]
     lines += _defined(activation)
@@ -28,7 +28,7 @@ def worksheet(sheet: Worksheet, expected: Mapping[str, float], activation: Activ
 
 
 def network(found: Comparison, step: float) -> list[str]:
-    """Every intermediate and parameter of a network: norms by hand and by autograd.
+    """Lists every intermediate and parameter of a network with its norm by hand and by autograd.
 
     Args:
         step: the largest difference of a parameter after one step of the optimiser.

@@ -17,7 +17,7 @@ from gradpath.model.optimizers import Muon
 
 Memory = dict[str, Any]
 Step = Callable[[Tensor, Tensor, Memory], None]
-# torch's coefficients of Muon's iteration.
+# The coefficients of Muon's iteration, as in torch.
 QUINTIC, ITERATIONS = (3.4445, -4.7750, 2.0315), 5
 
 
@@ -54,7 +54,7 @@ def adam(w: Tensor, g: Tensor, s: Memory, lr: float, betas: tuple[float, float],
 
 
 def adamw(w: Tensor, g: Tensor, s: Memory, lr: float, betas: tuple[float, float], eps: float, weight_decay: float) -> None:
-    """Adam, with the decay taken off w itself (Loshchilov & Hutter 2019)."""
+    """Adam with the weight decay applied to w itself (Loshchilov & Hutter 2019)."""
     w *= 1 - lr * weight_decay
     adam(w, g, s, lr, betas, eps, 0.0)
 
@@ -112,7 +112,7 @@ def orthogonalised(g: Tensor) -> Tensor:
     return x
 
 
-# Which of an optimiser's keys its step takes, besides lr and weight_decay.
+# The keys that each optimiser's step takes besides lr and weight_decay.
 STEPS: dict[type[Optimizer], tuple[Callable[..., None], tuple[str, ...]]] = {
     optim.SGD: (sgd, ("momentum", "nesterov")),
     optim.RMSprop: (rmsprop, ("alpha", "eps", "momentum")),

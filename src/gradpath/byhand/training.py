@@ -15,10 +15,10 @@ from gradpath.model.objective import Objective
 def train(
     network: Network, objective: Objective, optimizer: torch.optim.Optimizer, batches: Iterable[Batch]
 ) -> Iterator[Pass]:
-    """One step for each batch, changing the network's parameters; yields what was computed for it.
+    """Takes one step per batch, changes the network's parameters, and yields what was computed for the batch.
 
     Args:
-        optimizer: whose kind and keys are followed; it takes no step itself.
+        optimizer: its kind and its keys are followed. It takes no step itself.
 
     Raises:
         ConfigError: a loss or an optimiser for which nothing is written out.

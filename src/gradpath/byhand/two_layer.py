@@ -29,7 +29,7 @@ class TwoLayer:
 
 
 def two_layer(given: TwoLayer, activation: Activation, loss: Loss) -> Worksheet:
-    """Forward, then backward, every derivative once; at the end dL/dw11 again, as the product of the factors on its path.
+    """Forward, then backward, every derivative once. The last line is dL/dw11 as the product of the factors on its path.
 
     Args:
         loss: "mse", L = (z - y)^2 / 2; or "bce", L = -(y ln p + (1 - y) ln(1 - p)) with p = sigmoid(z).
@@ -64,7 +64,7 @@ def two_layer(given: TwoLayer, activation: Activation, loss: Loss) -> Worksheet:
 
 
 def _loss(sheet: Worksheet, z: Expression, y: Expression, loss: Loss) -> Expression:
-    """Writes the loss; what is returned is dL/dz. Raises ConfigError where p rounds to 0 or 1."""
+    """Writes the loss and returns dL/dz. Raises ConfigError where p rounds to 0 or 1."""
     if loss == "mse":
         sheet.write("L", 0.5 * (z - y) ** 2)
         return z - y

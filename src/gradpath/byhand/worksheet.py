@@ -1,4 +1,4 @@
-"""A sheet of named quantities, each written down once, after all that it depends on."""
+"""A sheet of named quantities. Each is written down once, after everything that it depends on."""
 
 from dataclasses import dataclass
 
@@ -27,13 +27,13 @@ class Worksheet:
         self.lines: list[Line] = []
 
     def take(self, name: str, value: float) -> Expression:
-        """A number that is given."""
+        """Enters a number that is given."""
         self._check(name)
         self.given[name] = value
         return named(name, value)
 
     def write(self, name: str, computed: Expression) -> Expression:
-        """Writes a line; what is returned goes by its name from here on."""
+        """Writes a line and returns its quantity, which formulas call by its name from here on."""
         self._check(name)
         value = computed.value + 0.0  # -0 becomes 0
         self.lines.append(Line(name, computed.formula, computed.numbers, value))
