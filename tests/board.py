@@ -45,7 +45,7 @@ def make_dashboard(folder: Path) -> Iterator[str]:
     port = free_port() if taken else 6006
     typed = ["make", "dashboard", *([f"ARGS=--port {port}"] if taken else [])]
     # What `make test ARGS=...` hands on to every make below it is not meant for this one.
-    env = {name: value for name, value in environment(PROJECT).items() if not name.startswith(("MAKE", "MFLAGS"))}
+    env = {name: value for name, value in environment(PROJECT).items() if not name.startswith(("MAKE", "MFLAGS", "ARGS"))}
     with answering(typed, port, env, cwd=folder):
         yield f"http://127.0.0.1:{port}"
 
