@@ -34,7 +34,7 @@ def one_neuron(given: Mapping[str, float], option: str) -> tuple[Worksheet, dict
 
 
 def two_neurons(given: Mapping[str, float], option: str, loss: Loss) -> tuple[Worksheet, dict[str, float], Activation]:
-    """Likewise of the 2-2-1 network."""
+    """The same three things for the 2-2-1 network."""
     module, numbers = activation_named(option), TwoLayer(**given)
     activation = of_module(module)
     return two_layer(numbers, activation, loss), two_layer_by_autograd(numbers, module, loss), activation

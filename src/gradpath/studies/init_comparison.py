@@ -61,7 +61,7 @@ class Scheme:
 
 
 def schemes(study: str = "init_comparison") -> list[Scheme]:
-    """All of them; what was trained before is read.
+    """Trains every scheme, or reads the result of an earlier training.
 
     Raises:
         ConfigError, RunFailed: as a run.
@@ -74,13 +74,13 @@ def schemes(study: str = "init_comparison") -> list[Scheme]:
 
 
 def overrides(depth: int, activation: str, init: str, seed: int) -> tuple[str, ...]:
-    """Of one run."""
+    """The overrides of one run."""
     shape = ("model=deep", f"model.width={WIDTH}", f"model.depth={depth}", f"activation={activation}", f"init={init}")
     return (*shape, f"seed={seed}", *SETTING)
 
 
 def tables(found: Sequence[Scheme]) -> Iterator[str]:
-    """In Markdown: what each initialisation comes to, then ratio and accuracy at each depth."""
+    """Writes Markdown tables: one line per initialisation, then ratio and accuracy at each depth."""
     yield "| init | gradient healthy | ratio within .5 to 2 | mean accuracy | lowest | trained |\n" + "|---" * 6 + "|"
     for init in INITS:
         own = [scheme for scheme in found if scheme.init == init]

@@ -1,4 +1,4 @@
-"""The networks that studies at step 0 are made of: described by overrides, built and measured as a run would."""
+"""Networks for studies of step 0: described by overrides, built and measured as a run builds and measures them."""
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -36,7 +36,7 @@ def drawn(case: Mapping[str, str], seed: int, dtype: torch.dtype) -> tuple[MLP, 
 
 
 def each(cases: Sequence[Case], judge: Callable[[Case], Found]) -> list[Found]:
-    """`judge` of every case, with a count on stderr."""
+    """Applies `judge` to every case and counts on stderr."""
     found = []
     for index, case in enumerate(cases, 1):
         found.append(judge(case))

@@ -37,7 +37,7 @@ class Cell:
 
 
 def cells(optimizer: str, study: str = "outlook") -> list[Cell]:
-    """Every activation, initialisation and depth, trained with each of the optimiser's learning rates.
+    """Trains every activation, initialisation and depth with each of the optimiser's learning rates.
 
     Raises:
         ConfigError, RunFailed: as a run.
@@ -51,13 +51,13 @@ def cells(optimizer: str, study: str = "outlook") -> list[Cell]:
 
 
 def overrides(optimizer: str, depth: int, activation: str, init: str, lr: float) -> tuple[str, ...]:
-    """Of one run."""
+    """The overrides of one run."""
     shape = ("model=deep", f"model.width={WIDTH}", f"model.depth={depth}", f"activation={activation}", f"init={init}")
     return (*shape, f"optimizer={optimizer}", f"optimizer.lr={lr}", *ONE_EPOCH)
 
 
 def table(found: Sequence[Cell]) -> Iterator[str]:
-    """In Markdown."""
+    """Writes a Markdown table and the counts."""
     yield "| optimizer | activation | init | depth | past | theory | accuracy | trains | |\n" + "|---" * 9 + "|"
     for cell in found:
         limit = "" if cell.trains else f"{cell.limit:.0f}"

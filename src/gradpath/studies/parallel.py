@@ -1,4 +1,4 @@
-"""Many calls at once, in processes that do not outlive the one that started them."""
+"""Makes many calls at once, in processes that end with the one that started them."""
 
 import os
 import signal

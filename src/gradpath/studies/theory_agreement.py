@@ -82,12 +82,12 @@ def agreement(activation: str, init: str, norm: str, depth: int, width: int = WI
 
 
 def slope(delta: Sequence[float]) -> float:
-    """Of log |delta|^2 per layer towards the input, by least squares."""
+    """The least-squares slope of log |delta|^2 per layer towards the input."""
     return -2 * float(np.polyfit(np.arange(len(delta)), np.log(delta), 1)[0])
 
 
 def table(found: Sequence[Agreement]) -> Iterator[str]:
-    """In Markdown."""
+    """Writes a Markdown table and the counts."""
     yield "| activation | init | norm | depth | measured | predicted | difference | |\n|---|---|---|---|---|---|---|---|"
     for row in found:
         numbers = f"{row.measured:+.4f} \u00b1 {row.spread:.4f} | {row.predicted:+.4f} | {row.difference:+.4f}"

@@ -56,7 +56,7 @@ def accuracies(grid: Grid, study: str = "trainability") -> Array:
 
 
 def overrides(width: int, depth: int, sigma_w2: float) -> tuple[str, ...]:
-    """Of one network."""
+    """The overrides of one network."""
     shape = ("model=deep", f"model.width={width}", f"model.depth={depth}", f"activation={ACTIVATION}")
     return (*shape, "init=he_normal", f"init.gain={sqrt(sigma_w2)}", f"init.sigma_b2={SIGMA_B2}", *SETTING)
 

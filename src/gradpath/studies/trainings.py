@@ -1,4 +1,4 @@
-"""Runs as function calls: many of them, each in a folder of its own, none made twice."""
+"""Runs as function calls. Each has a folder of its own, and none is made twice."""
 
 import ast
 import contextlib
@@ -90,7 +90,7 @@ def train_all(study: str, cells: Mapping[str, Sequence[str]], keep: bool = False
 
 
 def losses(folder: Path) -> Curve:
-    """The logged losses of a run with CURVES, one per step; one that was not finite, and what came after it, left out."""
+    """The logged losses of a run with CURVES, one per step, up to the first that was not finite."""
     found = np.array([row["train/loss"] for row in load_curves(folder) if "train/loss" in row], dtype=np.float64)
     finite = np.isfinite(found)
     return found if finite.all() else found[: int(finite.argmin())]
@@ -110,7 +110,7 @@ def made_by() -> str:
 
 
 def without_words(source: str) -> str:
-    """The syntax of a file, which neither comments nor docstrings change."""
+    """The syntax tree of a file. Comments and docstrings do not change it."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
@@ -138,7 +138,7 @@ def _result(folder: Path) -> dict[str, Any]:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Nobody else trains for this study meanwhile. The lock ends with this process, however it ends.
+    """Locks the study for this process. The lock ends with the process, however it ends.
 
     Raises:
         ConfigError: somebody does.

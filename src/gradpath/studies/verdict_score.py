@@ -50,12 +50,12 @@ class Score:
 
     @property
     def cause_right(self) -> bool:
-        """A true cause of a sick network first; nothing at all on a healthy one."""
+        """Whether the first finding names a true cause, or a healthy network has no finding."""
         return self.cause in self.causes if self.causes else self.findings == 0
 
 
 def suite() -> list[dict[str, str]]:
-    """The configurations, as overrides: activation x init x norm x depth x width."""
+    """Lists the configurations as overrides: activation x init x norm x depth x width."""
     cases = []
     activations = ("relu", "tanh", "sigmoid", "gelu", "selu", "leaky_relu", "erf", "softplus")
     inits = ("pytorch", "he_normal", "xavier_normal", "lecun_normal", "orthogonal", "critical")
@@ -98,7 +98,7 @@ def true_class(case: dict[str, str]) -> tuple[str, float]:
 
 
 def true_causes(case: dict[str, str], profile: Sequence[LayerFlow]) -> frozenset[str]:
-    """What makes the network healthy when it alone is changed; depth where nothing else does, symmetry by definition."""
+    """The changes that make the network healthy on their own; depth if nothing else does; symmetry by definition."""
     if profile[0].symmetric:
         return frozenset({"symmetry"})
     norm = {"batch": "BatchNorm", "layer": "LayerNorm"}.get(case["norm"].partition("_")[0])

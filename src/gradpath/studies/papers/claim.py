@@ -24,7 +24,7 @@ class Check:
 
     @property
     def error(self) -> float:
-        """How far off it is, in units of what is allowed: above 1 (and NaN, whose comparisons are false) fails."""
+        """The distance from the expected number, in units of what is allowed. Above 1, and for NaN, the check fails."""
         if self.kind != "equal":
             holds = self.measured >= self.expected if self.kind == "at least" else self.measured <= self.expected
             return 0.0 if holds else inf
@@ -64,5 +64,5 @@ class Claim:
 
 
 def same(setting: str, expected: Tensor, measured: Tensor, tolerance: float) -> Check:
-    """Two tensors, entry by entry: their largest difference is 0."""
+    """Checks that the largest difference between two tensors is 0."""
     return Check(setting, 0.0, (measured.detach() - expected.detach()).abs().max().item(), tolerance)

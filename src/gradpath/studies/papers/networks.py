@@ -1,4 +1,4 @@
-"""What claims are measured on: networks built as a run builds them, and the gradient of a random output cotangent."""
+"""Networks on which claims are measured, built as a run builds them, and the gradient of a random output cotangent."""
 
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -82,7 +82,7 @@ def inner_product(outputs: int) -> Objective:
 
 
 def growth(seeds: int, *overrides: str, skip: int, batch: int = 16, **options: bool) -> float:
-    """Of |delta|^2 per layer towards the input: exp of the mean slope over seeds, `skip` hidden layers off each end.
+    """Growth of |delta|^2 per layer towards the input: exp of the mean slope over seeds, without `skip` layers at each end.
 
     Args:
         options: of `drawn`.

@@ -35,7 +35,7 @@ CLAIMS: dict[int, Callable[..., Claim]] = {
 
 
 def verified(number: int, seeds: int | None) -> tuple[Claim, float]:
-    """A claim, computed, and the seconds that it took. `seeds`: None for its own number; the exact claims have none."""
+    """Computes a claim and the seconds it took. `seeds`: None for the claim's own number; exact claims have no seeds."""
     compute = CLAIMS[number]
     options = {"seeds": seeds} if seeds and "seeds" in inspect.signature(compute).parameters else {}
     begun = time.perf_counter()
@@ -48,7 +48,7 @@ def verified(number: int, seeds: int | None) -> tuple[Claim, float]:
 
 
 def verify(numbers: Sequence[int], seeds: int | None) -> list[tuple[Claim, float]]:
-    """`verified` of each, as many at a time as there are cores, one thread each, the slowest first."""
+    """Verifies each claim, as many at a time as there are cores, one thread each, the slowest first."""
     if len(numbers) == 1:
         torch.set_num_threads(1)
         return [verified(numbers[0], seeds)]

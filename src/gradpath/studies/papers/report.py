@@ -1,4 +1,4 @@
-"""What was verified: a table for the terminal or a pipe, and everything as JSON."""
+"""Shows what was verified as a table, and saves everything as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ Found = Sequence[tuple[Claim, float]]
 
 
 def show(found: Found, in_full: bool) -> None:
-    """A row per claim with its worst number, or `in_full` every number of every claim; those that fail in full always."""
+    """Shows a row per claim with its worst number, or every number with `in_full`. Claims that fail are shown in full."""
     if in_full:
         for claim, _ in found:
             _show_claim(claim)
@@ -50,7 +50,7 @@ def save(path: Path, found: Found, seconds: float) -> None:
 
 
 def _rows(claim: Claim) -> list[dict[str, object]]:
-    """JSON has no NaN: a number that is none becomes a word."""
+    """The checks as rows. JSON has no NaN, so a number that is not finite becomes a word."""
     return [
         asdict(check) | {"passed": check.passed} | ({} if isfinite(check.measured) else {"measured": str(check.measured)})
         for check in claim.checks
@@ -69,5 +69,5 @@ def _cells(check: Check) -> tuple[str, ...]:
 
 
 def _number(value: float) -> str:
-    """Six digits, two of what is small: tolerances go down to 1e-6 of numbers near 1."""
+    """Six digits, or two for small numbers: tolerances go down to 1e-6 of numbers near 1."""
     return f"{value:.6g}" if value == 0 or abs(value) >= 1e-3 else f"{value:.1e}"

@@ -67,7 +67,7 @@ def phase_diagram(
 
 
 def _hatch(axes: Axes, nowhere: npt.NDArray[np.bool_]) -> list[Patch]:
-    """Marks what the colours leave out; nothing where they leave out nothing."""
+    """Hatches the part of the plane that has no colour, if there is any."""
     if not nowhere.any():
         return []
     axes.set_facecolor("0.85")
@@ -83,7 +83,7 @@ def _edge(axes: Axes, edge: Array, sigma_b2: Array) -> list[Artist]:
 
 
 def _marks(axes: Axes, marks: Mapping[str, tuple[float, float]]) -> list[Artist]:
-    """A symbol for every initialisation; most lie on the axis itself, half outside."""
+    """Draws a symbol for every initialisation. Most lie on the axis itself, half outside the plane."""
     return [
         *chain.from_iterable(
             axes.plot(
@@ -95,7 +95,7 @@ def _marks(axes: Axes, marks: Mapping[str, tuple[float, float]]) -> list[Artist]
 
 
 def _label(axes: Axes, text: str, sigma_w2: Array, sigma_b2: Array, phase: npt.NDArray[np.bool_]) -> None:
-    """Names a phase where there is most room for it, in the longest form that fits into it; nothing where none does."""
+    """Writes the name of a phase where it has most room, in the longest form that fits, or not at all."""
     # The marks stand on the lower border.
     free = phase.copy()
     free[: round(MARKED * len(phase))] = False

@@ -1,4 +1,4 @@
-"""Where a picture goes, made sure of before anything is computed, and how it gets there."""
+"""Saves pictures. The place is checked before anything is computed."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How the studies' pictures look: legible at a README's size, in colours that colour-blind readers can tell apart."""
+"""The look of the studies' pictures: legible in a README, in colours that colour-blind readers can tell apart."""
 
 from typing import Any
 

@@ -50,7 +50,7 @@ def trainability(
 
 
 def borders(centres: Array) -> Array:
-    """Of cells around `centres`, one more than those: halfway between neighbours."""
+    """The borders of cells around `centres`, halfway between neighbours: one more than the centres."""
     middle = (centres[1:] + centres[:-1]) / 2
     ends = centres[0] - (middle[0] - centres[0]), centres[-1] + (centres[-1] - middle[-1])
     return np.concatenate([ends[:1], middle, ends[1:]])
