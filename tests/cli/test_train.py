@@ -66,9 +66,12 @@ def test_the_same_command_twice_gives_the_same_bits(command, project: Path) -> N
     assert all(torch.equal(first[name], second[name]) for name in first)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.slow
 def test_two_processes_equal_one(command, project: Path) -> None:
-    """With gloo and the same global batch, two processes give the same metrics to 1e-4, and one folder."""
+    """With gloo and the same global batch, two processes give the same metrics to 1e-4, and one folder.
+
+    Smaller: flow/test_probe_processes.py, data/test_memory.py, and the next test.
+    """
     common = (
         "data.limit=2000",
         "trainer.max_epochs=2",
@@ -109,6 +112,7 @@ def test_two_processes_notice_divergence(command, project: Path) -> None:
         "optimizer=sgd", "optimizer.lr=1e30", "activation=identity", "hydra.run.dir=logs/runs/hot_ddp",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert [path.name for path in (project / "logs/runs").glob("hot_ddp*")] == ["hot_ddp"]
     result = json.loads((project / "logs/runs/hot_ddp/result.json").read_text())
     assert result["status"] == "diverged"
     assert re.search(r"first at step [1-4] in hidden_01 \(weight\)", result["error"])

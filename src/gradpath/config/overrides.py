@@ -62,18 +62,17 @@ def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -
     for override in overrides:
         if multirun and override.key_or_group == "hydra.run.dir":
             raise ConfigError(f"{override.input_line}: a sweep has many runs; its folder is hydra.sweep.dir.")
-        _check_name(override, loader)
-    single = [override for override in overrides if not override.is_sweep_override()]
-    if len(single) == len(overrides) and not multirun:
+    swept = [override for override in overrides if override.is_sweep_override()]
+    if not swept and not multirun:
         job = check_job(loader, overrides)
         hydra = job.node.hydra
         if not _is_sweep(hydra):
             return job
     else:
-        hydra = _load(loader, _choosing(single, loader)).hydra
-    if len(single) < len(overrides) and not multirun and not _is_sweep(hydra):
-        swept = next(override for override in overrides if override.is_sweep_override())
-        raise ConfigError(f"{swept.input_line}: several values are a sweep: add -m. (A list is written [a,b].)")
+        choosing = _choosing(overrides, loader)
+        hydra = _load(loader, [override for override in choosing if not override.is_sweep_override()]).hydra
+    if swept and not multirun and not _is_sweep(hydra):
+        raise ConfigError(f"{swept[0].input_line}: several values are a sweep: add -m. (A list is written [a,b].)")
     params = parse(f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items())
     for jobs in _jobs([*params, *overrides]):
         check_job(loader, jobs)
@@ -89,11 +88,10 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     Raises:
         ConfigError: for the first mistake.
     """
-    for override in overrides:
-        _check_name(override, loader)
-    # Hydra does not take null for a group.
-    overrides = [o for o in overrides if not (o.key_or_group == "experiment" and o.value() is None)]
     choosing = _choosing(overrides, loader)
+    # Hydra does not take null for a group.
+    nothing = [o for o in choosing if o.key_or_group == "experiment" and o.value() is None]
+    overrides, choosing = ([o for o in some if o not in nothing] for some in (overrides, choosing))
     node = _load(loader, choosing)
     options = node.hydra.runtime.choices
     choices = {group: str(options[group]) for group in GROUPS}
@@ -151,20 +149,26 @@ def values(override: Override) -> list[str]:
 
 
 def _choosing(overrides: list[Override], loader: ConfigLoader) -> list[Override]:
-    """The overrides that choose options or are Hydra's own. They can be composed before any key is looked at."""
+    """The overrides that choose options or are Hydra's own. They can be composed before any other key is looked at.
+
+    Raises:
+        ConfigError: an override names no group or key, or changes something in a way that is not allowed.
+    """
     groups = loader.list_groups("")
-    return [o for o in overrides if o.key_or_group in groups or _is_hydras(o)]
+    for override in overrides:
+        _check_name(override, groups, loader)
+    return [override for override in overrides if override.key_or_group in groups or _is_hydras(override)]
 
 
 def _is_hydras(override: Override) -> bool:
     return override.key_or_group.split("/")[0].split(".")[0] == "hydra"
 
 
-def _check_name(override: Override, loader: ConfigLoader) -> None:
+def _check_name(override: Override, groups: list[str], loader: ConfigLoader) -> None:
     key, typed = override.key_or_group, override.input_line or ""
-    groups = [name for name in loader.list_groups("") if name != "hydra"]
     if _is_hydras(override):
         return
+    groups = [name for name in groups if name != "hydra"]
     if override.is_delete():
         raise ConfigError(f"{typed}: keys cannot be removed; set a value instead.")
     if override.is_add() or override.is_force_add():
