@@ -1,1 +1,1 @@
-"""The chapter's claims as studies: each runs, draws, and says whether its conclusion holds."""
+"""The chapter's claims as studies. Each study trains or computes, draws, and says whether its conclusions hold."""

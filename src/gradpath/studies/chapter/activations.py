@@ -1,4 +1,4 @@
-"""Activations and their derivatives, with the zones in which little or nothing comes back (C8)."""
+"""Activations and their derivatives, with the zones in which little or no gradient comes back (C8)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,16 +19,21 @@ from gradpath.theory.moments import D
 
 Curve = npt.NDArray[np.float64]
 Zone = npt.NDArray[np.bool_]
-# Where the slope is below this share of the steepest an activation is flat; where it is 0 the unit is dead.
+# An activation is flat where its slope is below this share of the steepest, and dead where its slope is 0.
 FLAT = 0.03
 RANGE, POINTS, COLUMNS = 6.0, 1201, 5
 
 
 @dataclass(frozen=True)
 class Shape:
-    """An activation on [-6, 6]: phi(h) and phi'(h) by autograd; dead, flat: where phi' is 0, or small beside its largest.
+    """An activation and its derivative at POINTS equally spaced points of [-6, 6].
 
-    kept: E phi'(z)^2 for z ~ N(0, 1), what one layer leaves of |delta|^2 at sigma_w^2 = 1.
+    h: (POINTS,), the points.
+    value: (POINTS,), phi(h).
+    slope: (POINTS,), phi'(h) by autograd.
+    kept: E phi'(z)^2 for z ~ N(0, 1), the share of |delta|^2 that one layer keeps at sigma_w^2 = 1.
+    dead: (POINTS,), where phi' is 0.
+    flat: (POINTS,), where |phi'| is not 0 but below FLAT times its largest value.
     """
 
     h: Curve
@@ -47,7 +52,7 @@ class Shape:
 
 
 def activations(quick: bool = False) -> Study:
-    """Every option of the `activation` group; nothing is trained, so that --quick is the same."""
+    """Compares every option of the `activation` group. Nothing is trained, so `quick` changes nothing."""
     shapes = {path.stem: shape(activation_named(path.stem)) for path in sorted((CONF / "activation").glob("*.yaml"))}
     steepest = {name: float(np.abs(one.slope).max()) for name, one in shapes.items()}
     relu, leaky, left = shapes["relu"], shapes["leaky_relu"], shapes["relu"].h < 0
@@ -99,7 +104,7 @@ def shape(phi: nn.Module) -> Shape:
 
 
 def draw(shapes: Mapping[str, Shape]) -> Figure:
-    """A small picture for each, on one scale."""
+    """Draws a small panel for each activation, all on one scale."""
     figure = new_figure("Activations and their derivatives", 11.0, 7.4)
     panels = figure.subplots(-(-len(shapes) // COLUMNS), COLUMNS, sharex=True, sharey=True)
     for axes in panels.flat[len(shapes) :]:
@@ -136,7 +141,7 @@ def _panel(axes: Axes, one: Shape) -> None:
 
 
 def _zone(one: Shape, where: Zone) -> str:
-    """`h < -3.5, 0.1 < h < 0.3, h > 3.5`: its parts from left to right."""
+    """The intervals of h in which `where` holds, from left to right: `h < -3.5, 0.1 < h < 0.3, h > 3.5`."""
     if where.all():
         return "everywhere"
     edges = np.flatnonzero(np.diff(where.astype(int))) + 1

@@ -1,4 +1,4 @@
-"""Which batch size? (C15) Test accuracy, the gap to the training images, and the gradient's noise."""
+"""Which batch size? (C15) Test accuracy, the gap between training and test accuracy, and the gradient's noise."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,33 +21,37 @@ from gradpath.studies.pictures.style import COLOURS, TICK, dress, new_figure
 
 NETWORK = ("model=two_layer", "optimizer=adam", "schedule=constant", "probe=none", "trainer=cpu")
 SIZES = (8, 32, 128, 256, 1024, 4096)
-# The chapter's range, and one of it.
+# The range that the chapter recommends, and the size in it with which others are compared.
 USUAL, MIDDLE = ("32", "128", "256"), "128"
-# A large one that is given as many steps, too.
+# A large size that is also trained for as many steps as MIDDLE.
 LONGER = "1024"
 RATES = (0.0003, 0.001, 0.003, 0.01)
-# Batches over which the noise is averaged, at least.
+# The noise is averaged over at least this many batches.
 DRAWS = 32
 Run = tuple[MemoryDataModule, MLP, Objective, Any]
 
 
 @dataclass(frozen=True)
 class Noise:
-    """E |g_B - g|^2 / |g|^2 of a network for each of SIZES, measured over batches and expected from single samples."""
+    """Noise E |g_B - g|^2 / |g|^2 of a network's gradient, one number for each batch size in SIZES.
+
+    measured: the mean over drawn batches.
+    expected: computed from the gradients of single samples.
+    """
 
     measured: list[float]
     expected: list[float]
 
 
 def batch_size(quick: bool = False) -> Study:
-    """As many epochs for every size, each at the learning rate that validates best."""
+    """Trains every batch size for the same number of epochs, each at the learning rate with the best validation accuracy."""
     seeds, length, limit = (1, 2, 8192) if quick else (3, 10, 10_000)
     rates = RATES[1:3] if quick else RATES
     network = (*NETWORK, f"data.limit={limit}", f"trainer.max_epochs={length}")
     arms = {str(size): (*network, f"data.batch_size={size}") for size in SIZES}
     place = "batch_size" + ("_quick" if quick else "")
     found = tuned(place, arms, dict.fromkeys(arms, rates), seeds, keep=True, more=0 if quick else MORE)
-    # As many steps as MIDDLE has.
+    # So many epochs that LONGER takes as many steps as MIDDLE.
     longer = {LONGER: (*arms[LONGER], f"trainer.max_epochs={length * int(LONGER) // int(MIDDLE)}")}
     more_steps = tuned(place + "_longer", longer, {LONGER: rates}, seeds, more=0 if quick else MORE)[LONGER]
     trains = {name: [accuracy(restored(folder)) for folder in one.folders] for name, one in found.items()}
@@ -128,14 +132,14 @@ def _conclusions(
 
 @torch.no_grad()
 def accuracy(run: Run) -> float:
-    """On all its training samples."""
+    """The accuracy of a run's network on all its training samples."""
     data, network, objective, _ = run
     batch = data.sample(len(data.train))
     return float(objective.score(network(batch.inputs), batch.targets))
 
 
 def noise(run: Run) -> Noise:
-    """Over its training samples."""
+    """The noise of the gradient over a run's training samples."""
     data, network, objective, _ = run
     batch = data.sample(len(data.train))
     count = len(batch.targets)

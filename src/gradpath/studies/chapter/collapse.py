@@ -11,12 +11,12 @@ from gradpath.studies.pictures.loss_curves import Line, loss_curves
 
 LINEAR = ("data=xor", "activation=identity", "init=orthogonal", "optimizer=adam", "optimizer.lr=0.01")
 DEPTHS = (0, 1, 3, 10)
-# Of float64, after as many products as there are layers.
+# The rounding error allowed in float64, after as many matrix products as there are layers.
 EXACT = 1e-12
 
 
 def collapse(quick: bool = False) -> Study:
-    """Identity networks of several depths on XOR, and the same shape with ReLU between the layers."""
+    """Trains linear networks of several depths on XOR, and the one with three hidden layers also with ReLU."""
     seeds, steps = range(2 if quick else 5), 400 if quick else 2000
     stacks = {
         depth: [train(seed, (*LINEAR, f"model.hidden={[8] * depth}".replace(" ", "")), steps) for seed in seeds]
@@ -67,7 +67,7 @@ def collapse(quick: bool = False) -> Study:
 
 
 def distance_to_product(network: MLP) -> float:
-    """The largest difference of the outputs from those of the single matrix W_n ... W_1 (and its bias), on random inputs."""
+    """The largest difference, on random inputs, between the outputs and those of the matrix W_n ... W_1 with its bias."""
     inputs = torch.randn(64, network.linears[0].in_features, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     weight, bias = torch.eye(inputs.shape[1], dtype=torch.float64), torch.zeros(inputs.shape[1], dtype=torch.float64)
     for linear in network.linears:

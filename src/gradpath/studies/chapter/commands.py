@@ -1,4 +1,7 @@
-"""What the commands of claims without a study find, for the contents: their own functions, called with their own words."""
+"""Checks the claims that a command shows instead of a study, for the table of contents.
+
+Each command's own functions are called, with the arguments that the command gives them.
+"""
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
@@ -9,15 +12,15 @@ from gradpath.studies.backpropagation import mlp, one_neuron, two_neurons
 from gradpath.studies.chapter.entries import CHAPTER
 from gradpath.studies.papers.networks import built
 
-# Of float64 and a few sums.
+# The rounding error allowed after a few sums in float64.
 EXACT = 1e-12
-# Of float32, in which TensorBoard keeps its curves.
+# The relative rounding error allowed in float32, in which TensorBoard keeps its curves.
 SINGLE = 1e-6
 PARAMETERS = 101_770
 
 
 def verdicts() -> dict[str, str]:
-    """Name of the entry -> whether the chapter is right."""
+    """Name of each entry without a study -> whether the chapter is right, with the number that shows it."""
     count = sum(parameter.numel() for parameter in built(0, "data=mnist", "model=two_layer").network.parameters())
     chain, two_layer, network = (
         read(None, CHAPTER[f"by_hand_{name}"].typed.split()[2:]) for name in ("chain", "two_layer", "mlp")
@@ -42,7 +45,7 @@ def verdicts() -> dict[str, str]:
 
 
 def _logged(overrides: list[str]) -> str:
-    """What such a run leaves for TensorBoard: curves, read back from its event file, and the tab's matrix of all steps."""
+    """Trains a run, and compares the gradient norms in its TensorBoard event file with the matrix that the tab shows."""
     trainings.train_all("gradient_norms", {"run": [*overrides, "trainer=cpu"]})
     folder = trainings.STUDIES / "gradient_norms/run"
     board = EventAccumulator(str(folder))

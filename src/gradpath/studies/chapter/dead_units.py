@@ -14,7 +14,7 @@ from gradpath.studies.chapter.study import Conclusion, Study, Table, difference,
 from gradpath.studies.papers.networks import built
 from gradpath.studies.pictures.style import COLOURS, TICK, dress, new_figure
 
-# Too large a step, which throws units into the negative half: where the two part.
+# The learning rate is too large on purpose. Large steps push units below 0, where the two activations differ.
 MNIST = (
     "data=mnist",
     "model=deep",
@@ -31,8 +31,11 @@ Shares = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Silence:
-    """Of each hidden unit, (L, N): silent, whether its pre-activation is negative on every sample; moved, whether a gradient
-    comes through it on any."""
+    """Which hidden units are silent, and which of them pass a gradient on.
+
+    silent: (L, N), whether the unit's pre-activation is at most 0 on every sample.
+    moved: (L, N), whether a gradient comes through the unit on any sample.
+    """
 
     silent: Units
     moved: Units
@@ -40,7 +43,13 @@ class Silence:
 
 @dataclass(frozen=True)
 class Life:
-    """One training: before it, after `steps`, and after as many again."""
+    """The units of one network through training.
+
+    start: before the first step.
+    end: after `steps` steps.
+    later: after as many steps again.
+    accuracy: on the training samples, at `later`.
+    """
 
     start: Silence
     end: Silence
@@ -49,7 +58,7 @@ class Life:
 
 
 def dead_units(quick: bool = False) -> Study:
-    """Both activations with the same weights, data and steps."""
+    """Trains ReLU and LeakyReLU from the same weights, on the same data, for the same number of steps."""
     seeds, steps = range(2 if quick else 5), 60 if quick else 200
     found = {name: [live((*MNIST, f"activation={name}"), seed, steps) for seed in seeds] for name in ("relu", "leaky_relu")}
     shares = {name: [one.end.silent.mean() for one in many] for name, many in found.items()}
@@ -105,14 +114,14 @@ def dead_units(quick: bool = False) -> Study:
 
 
 def live(overrides: Sequence[str], seed: int, steps: int) -> Life:
-    """Trains for `steps` and as many again."""
+    """Trains for `steps` steps, then for as many again."""
     one = train(seed, overrides, 2 * steps, SAMPLES, (0, steps))
     start, end, later = (silence(overrides, seed, network) for network in (one.films[0], one.films[steps], one.network))
     return Life(start, end, later, one.accuracy)
 
 
 def silence(overrides: Sequence[str], seed: int, network: MLP) -> Silence:
-    """On the samples that it was trained on."""
+    """Finds the silent units of `network` on the samples that it was trained on."""
     data, _, objective, _ = built(seed, *overrides)
     batch, hidden = data.sample(SAMPLES), []
     x = batch.inputs.double().flatten(1)
@@ -129,7 +138,7 @@ def silence(overrides: Sequence[str], seed: int, network: MLP) -> Silence:
 
 
 def _shares(many: Sequence[Life], at: str) -> Shares:
-    """Of silent units, (seeds, L)."""
+    """The share of silent units, (seeds, L), at the moment `at`: a field of Life."""
     found: Shares = np.array([getattr(one, at).silent.mean(1) for one in many])
     return found
 

@@ -1,5 +1,7 @@
-"""Gradients that vanish and explode through depth (C17): in which networks, by the factor that theory says, and what becomes
-of training."""
+"""Gradients that vanish or explode through depth (C17).
+
+Compares the factor per layer with theory's, and the test accuracies after an epoch.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from gradpath.studies.pictures.style import COLOURS, DASHES, TICK, dress, new_fi
 Profile = npt.NDArray[np.float64]
 WIDTH = 128
 TRAINED = ("schedule=constant", "probe=none", "trainer=cpu", "trainer.max_epochs=1", "optimizer=sgd")
-# To begin with: the learning rate is a nuisance where networks are compared, and each gets its own.
+# The rates tried first. The learning rate is a nuisance parameter here, so each network gets its own best one.
 RATES, SEEDS = (0.01, 0.1), 3
 Networks = Mapping[str, Sequence[str]]
 SIGMOID, BATCH_NORM = "sigmoid, Xavier", "ReLU, BatchNorm"
@@ -38,25 +40,29 @@ EXPLODING: Networks = {
     "ReLU, sigma_w^2 = 4": ("activation=relu", "init=he_normal", "init.gain=2"),
     BATCH_NORM: ("activation=relu", "init=he_normal", "norm=batch_before"),
 }
-# One digit in ten is guessed right; the most frequent one is 11.4 % of the test images.
+# Below this a network only guesses: always naming the most frequent digit is right on 11.4 % of the test images.
 CHANCE = 0.12
 
 
 @dataclass(frozen=True)
 class Flow:
-    """|delta| of each hidden layer relative to the last one, (L,): the (geometric) mean over seeds, and theory's."""
+    """|delta| of each hidden layer divided by that of the last hidden layer, as a geometric mean over seeds.
+
+    measured: (L,), in the network.
+    predicted: (L,), by theory.
+    """
 
     measured: Profile
     predicted: Profile
 
     @property
     def ratio(self) -> float:
-        """Of the first to the last hidden layer."""
+        """The ratio of |delta| in the first hidden layer to |delta| in the last, measured."""
         return float(self.measured[0])
 
     @property
     def factors(self) -> tuple[float, float]:
-        """Per layer towards the input, from the first layer to the last: measured, predicted."""
+        """The mean factor by which |delta| changes per layer towards the input: measured, predicted."""
         steps = len(self.measured) - 1
         return float(self.measured[0] ** (1 / steps)), float(self.predicted[0] ** (1 / steps))
 
@@ -65,12 +71,12 @@ Concluded = Callable[[Mapping[str, Flow], Mapping[str, Tuned]], list[Conclusion]
 
 
 def vanishing(quick: bool = False) -> Study:
-    """Fifteen layers at step 0 and after an epoch, each network at its own best learning rate."""
+    """Measures the gradient in fifteen layers at step 0, and trains for an epoch, each network at its best learning rate."""
     return _study("vanishing", VANISHING, 15, quick, _of_vanishing)
 
 
 def exploding(quick: bool = False) -> Study:
-    """Forty layers, likewise."""
+    """Measures the gradient in forty layers at step 0, and trains for an epoch, each network at its best learning rate."""
     return _study("exploding", EXPLODING, 40, quick, _of_exploding)
 
 
@@ -149,7 +155,7 @@ def _by_theory(flows: Mapping[str, Flow], statement: str, more: str = "") -> Con
 
 
 def flow(overrides: Sequence[str], depth: int, seeds: int) -> Flow:
-    """At step 0, on 256 digits."""
+    """Measures the gradient before training, on SAMPLE digits, and predicts it, for `seeds` seeds."""
     measured, predicted = [], []
     for seed in range(seeds):
         data, network, objective, _ = built(seed, *shaped(overrides, depth))
@@ -164,14 +170,14 @@ def flow(overrides: Sequence[str], depth: int, seeds: int) -> Flow:
 
 
 def accuracies(place: str, networks: Mapping[str, Sequence[str]], depth: int, quick: bool) -> dict[str, Tuned]:
-    """What each network learns in an epoch of SGD at its best rate."""
+    """Trains each network for an epoch of SGD at several learning rates; returns the results by the network's name."""
     seeds, rates, limit = (1, RATES, 6400) if quick else (SEEDS, RATES, 50_000)
     arms = {name: (*shaped(overrides, depth), *TRAINED, f"data.limit={limit}") for name, overrides in networks.items()}
     return tuned(place + ("_quick" if quick else ""), arms, dict.fromkeys(arms, rates), seeds, more=0 if quick else MORE)
 
 
 def table(flows: Mapping[str, Flow], trained: Mapping[str, Tuned]) -> Table:
-    """A row per network."""
+    """The study's table: a row per network."""
     rows = []
     for name, one in flows.items():
         measured, predicted = one.factors
@@ -180,7 +186,7 @@ def table(flows: Mapping[str, Flow], trained: Mapping[str, Tuned]) -> Table:
 
 
 def epoch_of_sgd(quick: bool) -> str:
-    """How `accuracies` trains, for a page."""
+    """Describes on a page how `accuracies` trains."""
     return f"one epoch of SGD on MNIST, {how(1 if quick else SEEDS, quick)}"
 
 
@@ -189,7 +195,7 @@ def shaped(overrides: Sequence[str], depth: int) -> tuple[str, ...]:
 
 
 def draw(title: str, flows: Mapping[str, Flow]) -> Figure:
-    """Layers from the input (left) to the output; solid: measured, dashed: theory."""
+    """Draws |delta| over the layers, from the input (left) to the output. Solid: measured; dashed: theory."""
     figure = new_figure(title, height=5.6)
     axes = figure.subplots()
     for (name, one), colour in zip(flows.items(), COLOURS, strict=False):

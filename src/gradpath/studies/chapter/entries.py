@@ -1,17 +1,24 @@
-"""The chapter's claims in its order, and what shows each, before anything is run: nothing heavy is imported."""
+"""The chapter's claims in its order, with the study or command that shows each. Nothing heavy is imported here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-# Exit code of a study with a conclusion that does not hold: 1 is that of one that could not be made.
+# Exit code of a study with a conclusion that does not hold. A study that could not be run exits with 1.
 FAILED = 3
 
 
 @dataclass(frozen=True)
 class Entry:
-    """title: the question. claims: of the chapter, whose words `says` are. lists: keys of its own, lists of numbers.
-    overrides: it takes what train.py takes. typed: the command that shows it, where it is no study. file: of a study's
-    function, where it has not the study's name."""
+    """One question, with the claims of the chapter that answer it and what shows whether they are right.
+
+    title: the question.
+    claims: the numbers of the claims, such as "C1".
+    says: what the chapter claims.
+    lists: the study's own keys on the command line; each takes a list of numbers.
+    overrides: whether the study also takes the overrides that train.py takes.
+    typed: the command that shows the claim; "" if a study does.
+    file: the module with the study's function; "" if it has the study's name.
+    """
 
     title: str
     claims: Sequence[str]

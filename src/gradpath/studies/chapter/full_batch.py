@@ -1,4 +1,4 @@
-"""Training a small network on its whole data set at every step, with what it passed through."""
+"""Full-batch training of a small network, which keeps the losses and copies of the network on the way."""
 
 from collections.abc import Sequence
 from copy import deepcopy
@@ -15,7 +15,13 @@ Curve = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Trained:
-    """losses: (steps + 1,), before each step and after the last, as is accuracy. films: copies of the network by step."""
+    """A trained network and how it came about.
+
+    network: the network after the last step, in float64.
+    losses: (steps + 1,), the training loss before each step and after the last.
+    accuracy: the training accuracy after the last step.
+    films: step -> a copy of the network after that many steps.
+    """
 
     network: MLP
     losses: Curve
@@ -24,7 +30,11 @@ class Trained:
 
 
 def train(seed: int, overrides: Sequence[str], steps: int, samples: int = 4, films: Sequence[int] = ()) -> Trained:
-    """Trains what a run with these overrides would, in float64, on its first `samples` samples."""
+    """Trains the network of a run with these overrides, in float64, on all of its first `samples` samples at every step.
+
+    Args:
+        films: the numbers of steps after which to keep a copy of the network.
+    """
     data, network, objective, make_optimizer = built(seed, *overrides)
     batch, network = data.sample(samples), network.double()
     inputs, optimizer = batch.inputs.double(), make_optimizer(network.parameters())

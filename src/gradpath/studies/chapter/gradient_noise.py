@@ -1,4 +1,4 @@
-"""How far the gradient of a batch strays from that of all samples."""
+"""The noise of the gradient: how far the gradient of a batch is from that of all samples."""
 
 from collections.abc import Iterable
 from math import ceil
@@ -12,14 +12,21 @@ from gradpath.model.objective import Objective
 
 
 def measured(network: MLP, objective: Objective, data: Batch, batches: Iterable[Tensor]) -> float:
-    """The mean of |g_B - g|^2 / |g|^2 over batches, each the indices of its samples; g: of all of `data`."""
+    """The mean of |g_B - g|^2 / |g|^2 over batches, where g is the gradient on all of `data`.
+
+    Args:
+        batches: the indices of each batch's samples, (B,).
+    """
     whole = gradient(network, objective, data)
     off = [gradient(network, objective, Batch(data.inputs[b], data.targets[b])) - whole for b in batches]
     return float(torch.stack([(d**2).sum() for d in off]).mean() / (whole**2).sum())
 
 
 def epochs(samples: int, size: int, draws: int, seed: int = 0) -> list[Tensor]:
-    """The whole batches of as many shuffled epochs as have `draws` of them; `size` is `samples` at most."""
+    """Draws batches of indices, (size,) each, from as many shuffled epochs as it takes to have at least `draws` of them.
+
+    Incomplete batches are left out. `size` must be at most `samples`.
+    """
     generator, found = torch.Generator().manual_seed(seed), list[Tensor]()
     for _ in range(ceil(draws / (samples // size))):
         order = torch.randperm(samples, generator=generator)
@@ -28,10 +35,10 @@ def epochs(samples: int, size: int, draws: int, seed: int = 0) -> list[Tensor]:
 
 
 def expected(network: MLP, objective: Objective, data: Batch, size: int) -> float:
-    """The same from the samples' own gradients: tr Sigma / (B |g|^2), and (N - B) / (N - 1) because none is drawn twice.
+    """E |g_B - g|^2 / |g|^2 for batches of `size` samples, computed from the gradients of single samples.
 
-    tr Sigma / |g|^2 is the simple noise scale of McCandlish et al. 2018, eq. 2.9: the batch at which noise and gradient are
-    as large.
+    It is tr Sigma / (B |g|^2) times (N - B) / (N - 1), because no sample is drawn twice. tr Sigma / |g|^2 is the simple
+    noise scale of McCandlish et al. 2018, eq. 2.9: the batch size at which noise and gradient are equally large.
     """
     count = len(data.targets)
     square = float((gradient(network, objective, data) ** 2).sum())
@@ -40,8 +47,10 @@ def expected(network: MLP, objective: Objective, data: Batch, size: int) -> floa
 
 
 def per_sample_squares(network: MLP, objective: Objective, data: Batch) -> Tensor:
-    """|dLoss_i / dparameters|^2 of each sample i, (N,), for a network without normalisation: of a layer's weights it is
-    |delta_i|^2 |x_i|^2, of its biases |delta_i|^2."""
+    """|dLoss_i / dparameters|^2 of each sample i, (N,), for a network without normalisation.
+
+    A layer's weights contribute |delta_i|^2 |x_i|^2, and its biases |delta_i|^2.
+    """
     x, layers = data.inputs.flatten(1), []
     for block in network.blocks:
         h = block.get_submodule("linear")(x)
@@ -55,6 +64,6 @@ def per_sample_squares(network: MLP, objective: Objective, data: Batch) -> Tenso
 
 
 def gradient(network: MLP, objective: Objective, data: Batch) -> Tensor:
-    """Of the mean loss with respect to all parameters, as one vector."""
+    """The gradient of the mean loss with respect to all parameters, as one vector (parameters,)."""
     found = torch.autograd.grad(objective.loss(network(data.inputs), data.targets), list(network.parameters()))
     return torch.cat([part.flatten() for part in found])

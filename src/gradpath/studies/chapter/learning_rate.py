@@ -1,4 +1,4 @@
-"""Which learning rate? (C13) Loss curves of several, each labelled by what its curve did."""
+"""Which learning rate? (C13) Loss curves at several rates, each labelled by what its curve did."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,9 +17,9 @@ from gradpath.studies.pictures.style import COLOURS
 
 Curve = npt.NDArray[np.float64]
 RATES = (0.1, 0.01, 0.001, 0.0001)
-# A loss that rises above so many times its start is out of control; one that ends above this share of it learnt nothing.
+# A loss that rises above ROSE times its start is out of control; one that ends above UNLEARNT times it learnt nothing.
 ROSE, UNLEARNT = 2.0, 0.5
-# Within this factor of the lowest end a rate is as good; below this share of its start the problem is learnt at any rate.
+# A rate is good if its loss ends within AS_GOOD times the lowest end, or below LEARNT times its start.
 AS_GOOD, LEARNT = 1.5, 0.02
 
 HEADER = ("rate", "label", "start", "peak / start", "swing", "end", "val accuracy")
@@ -33,11 +33,13 @@ LABELS = (
 
 @dataclass(frozen=True)
 class Course:
-    """What the curves of one rate have in common, over its seeds.
+    """The loss curves of one rate in five numbers: `start` is a mean over seeds, `peak`, `swing` and `end` geometric means.
 
-    start: mean loss before the first step. peak: the highest, as a multiple of the start, on (geometric) average. swing: how
-    many times what it had been before the smoothed curve rose to, likewise. end: the median of the last quarter, likewise.
-    peak, swing and end are inf where NaN or Inf was met. died: the step at which it was, None where never.
+    start: the loss before the first step.
+    peak: the highest loss divided by the first. inf if a seed met NaN or Inf.
+    swing: the largest ratio of the smoothed loss to its lowest value so far. inf if a seed met NaN or Inf.
+    end: the median loss of the last quarter. inf if a seed met NaN or Inf.
+    died: the first step at which a seed met NaN or Inf; None if none did.
     """
 
     start: float
@@ -52,7 +54,11 @@ class Course:
 
 
 def course(curves: Sequence[Curve], steps: int) -> Course:
-    """Args: curves: the loss before each step, a curve per seed, finite; shorter than `steps` where NaN or Inf ended it."""
+    """Summarises the loss curves of one rate.
+
+    Args:
+        curves: one per seed, (steps,): the loss before each step, finite. A curve that NaN or Inf ended is shorter.
+    """
     deaths = [len(curve) for curve in curves if len(curve) < steps]
     start = fmean(float(curve[0]) for curve in curves)
     if deaths:
@@ -68,11 +74,13 @@ def course(curves: Sequence[Curve], steps: int) -> Course:
 
 
 def labels(courses: Mapping[float, Course]) -> dict[float, str]:
-    """diverged, oscillating, too slow, good or best, of each rate beside the others.
+    """Labels each rate by comparison with the others.
 
-    diverged: NaN or Inf, or a loss that rose above twice its start and ended above half of it. best: the lowest end of the
-    others. good: an end within 1.5 times the best's, or below a fiftieth of the start. Of the rest, oscillating: those that
-    rose above twice their start or, smoothed, twice what they had been; too slow: those that never did.
+    diverged: the loss met NaN or Inf, or rose above twice its start and ended above half of it.
+    best: the lowest end of the other rates, if it is at most half of its start.
+    good: an end at most half of the start, and either within 1.5 times the lowest end or below a fiftieth of the start.
+    oscillating: of the rest, a loss that rose above twice its start or, smoothed, above twice its lowest value so far.
+    too slow: of the rest, a loss that did not.
     """
     found = {
         rate: "diverged"
@@ -84,14 +92,14 @@ def labels(courses: Mapping[float, Course]) -> dict[float, str]:
     for rate, one in rest.items():
         assert best is not None
         near = one.end <= max(AS_GOOD * rest[best].end, LEARNT * one.start)
-        # The lowest of losses that all stand still is no best.
+        # If no loss falls, the lowest of them is not called best.
         good = near and one.end <= UNLEARNT * one.start
         found[rate] = ("best" if rate == best else "good") if good else "oscillating" if one.rose else "too slow"
     return {rate: found[rate] for rate in courses}
 
 
 def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides: Sequence[str] = ()) -> Study:
-    """Trains the configuration of `overrides` once for each rate and seed.
+    """Trains the configuration that `overrides` describe once for each rate and seed.
 
     Raises:
         ConfigError: rates that are not 2 to 7 different positive numbers; a wrong override.
@@ -106,14 +114,14 @@ def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides
         for rate in rates
         for seed in seeds
     }
-    # A wrong input is answered before anything is written or started; the runs differ in numbers that are right.
+    # Building one run reports a wrong override before anything is written or trained. The runs differ in rate and seed only.
     built(0, *next(iter(cells.values())))
     place = _folder(quick, overrides)
     results = trainings.train_all(place, cells)
     curves = {rate: [trainings.losses(trainings.STUDIES / place / f"{rate:g}_{seed}") for seed in seeds] for rate in rates}
     if not all(len(curve) for many in curves.values() for curve in many):
         raise RunFailed(f"the loss is not finite before the first step, whatever the learning rate: {' '.join(overrides)}")
-    # One more than the longest where even that one met NaN: nobody knows how far the others would have gone.
+    # The length of the longest curve, plus 1 if that one ended in NaN too: then no run shows how many steps there were.
     dead = {name for name, result in results.items() if result["status"] == "diverged"}
     steps = max(len(curves[rate][seed]) + (f"{rate:g}_{seed}" in dead) for rate in rates for seed in seeds)
     courses = {rate: course(many, steps) for rate, many in curves.items()}
@@ -124,7 +132,7 @@ def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides
         for rate in rates
     }
     rows = [_row(rate, courses[rate], found[rate], accuracies[rate]) for rate in ordered]
-    # A regression has no accuracy.
+    # A regression has no accuracy, so its column is left out.
     shown = None if any(row[-1] for row in rows) else -1
     lines = [Line(f"{rate:g}: {found[rate]}", curves[rate]) for rate in ordered]
     return Study(
@@ -138,7 +146,7 @@ def learning_rate(quick: bool = False, rates: Sequence[float] = RATES, overrides
 
 
 def _folder(quick: bool, overrides: Sequence[str]) -> str:
-    """A place of its own for each configuration."""
+    """The folder of one configuration's runs, inside that of all studies."""
     kept = "".join(c if c.isalnum() or c in "-_." else "-" for c in "_".join(overrides))
     return "learning_rate" + ("_quick" if quick else "") + (f"/{kept}" if kept else "/default")
 
@@ -161,12 +169,12 @@ def _row(rate: float, one: Course, label: str, accuracy: Sequence[float]) -> tup
 def _conclusions(
     rates: Sequence[float], curves: Mapping[float, Sequence[Curve]], steps: int, found: Mapping[float, str]
 ) -> list[Conclusion]:
-    """From the highest rate to the lowest; of the chapter's four what it says of them, of others what holds of any."""
+    """Concludes from `rates`, the highest first. The chapter's claim is judged only if its own four rates were run."""
     order = ["diverged", "oscillating", "good", "best", "too slow"]
     ranks = [order.index("good" if found[rate] == "best" else found[rate]) for rate in rates]
     measured = ", ".join(f"{rate:g} {found[rate]}" for rate in rates)
     conclusions = []
-    # Of rates that all end alike there is no order.
+    # If all rates have the same label, there is no order to check.
     if len(set(ranks)) > 1:
         said = "the labels are in the order of the rates: diverged above oscillating above good above too slow"
         conclusions.append(Conclusion(said, measured, ranks == sorted(ranks)))

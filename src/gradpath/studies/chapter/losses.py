@@ -1,5 +1,8 @@
-"""Which loss for which task (C12): the right pairs learn, the wrong ones are refused, and what squared error and a second
-softmax cost."""
+"""Which loss for which task? (C12)
+
+The right pairs train. The wrong ones are refused, except squared error. Its cost is measured, and that of a second
+softmax.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,46 +28,51 @@ DATA = {"regression": "sine", "binary": "xor_noisy", "multiclass": "mnist"}
 RIGHT = {"regression": "mse", "binary": "bce_with_logits", "multiclass": "cross_entropy"}
 LOSSES = ("mse", "bce_with_logits", "cross_entropy")
 SMALL = ("model.hidden=[64]", "optimizer=adam")
-# Of the runs: ten classes, and two that overlap.
+# Overrides of the runs with ten classes, and with two classes that overlap.
 TEN = (*trainings.ONE_EPOCH, "data=mnist", *SMALL)
 TWO = (*trainings.ONE_EPOCH, "data=xor_noisy", "data.noise=0.3", "data.samples=40000", "data.batch_size=64", *SMALL)
-# Of two classes: BCEWithLogits, and squared error of the output z itself or of sigmoid(z).
+# The losses compared on two classes: BCEWithLogits, and squared error of the output z or of sigmoid(z).
 PAIR = {
     "bce_with_logits": ("loss=bce_with_logits",),
     "mse": ("loss=mse",),
     "mse_sigmoid": ("loss=mse", "model.output=sigmoid"),
 }
-# The initialisation is a nuisance, too: squared error on ten classes learns far less with He's.
+# The initialisation is a nuisance parameter, too: squared error on ten classes learns far less with He's.
 INITS = ("pytorch", "he_normal")
 RATES = (0.001, 0.003)
-# Of one point with target 1, by the output z: the loss, and what is done to z before it.
+# Losses of one point with target 1: the option of the group `loss`, and the function applied to the output z before it.
 POINT: dict[str, tuple[str, Callable[[Tensor], Tensor]]] = {
     "BCEWithLogits": ("bce_with_logits", lambda z: z),
     "squared error of sigmoid(z)": ("mse", torch.sigmoid),
     "squared error of z": ("mse", lambda z: z),
 }
-# Confidently wrong: a probability of 1 in 400 for the class that it is.
+# A confidently wrong output: it gives the true class a probability of 1 in 400.
 WRONG = -6.0
 
 
 @dataclass(frozen=True)
 class Compared:
-    """Squared error beside the task's own loss: for each loss, the better of its initialisations."""
+    """Squared error beside the loss that belongs to the task.
+
+    ten: loss -> its runs on ten classes, with the initialisation of INITS that validates better.
+    two: name in PAIR -> its runs on two classes.
+    by_init: initialisation -> the runs with squared error on ten classes.
+    spread: initialisation -> the standard deviation of the outputs on ten classes before training.
+    """
 
     ten: Mapping[str, Tuned]
     two: Mapping[str, Tuned]
-    # Of squared error on ten classes: its initialisation -> runs; and the outputs' standard deviation at the start.
     by_init: Mapping[str, Tuned]
     spread: Mapping[str, float]
 
     def apart(self, task: str, other: str = "mse") -> Difference:
-        """The task's own loss less another."""
+        """The test accuracy of the task's own loss minus that of `other`. `task`: "multiclass" or "binary"."""
         arms = self.ten if task == "multiclass" else self.two
         return difference(arms[RIGHT[task]].tests, arms[other].tests)
 
 
 def losses(quick: bool = False) -> Study:
-    """Every loss of the chapter on every task; then what the wrong ones that can be trained cost."""
+    """Tries every loss of the chapter on every task, and measures what the wrong ones that can be trained cost."""
     said = {(task, loss): refusal(f"data={data}", f"loss={loss}") for task, data in DATA.items() for loss in LOSSES}
     seeds = 1 if quick else 3
     found = compared(quick, seeds)
@@ -93,7 +101,7 @@ def losses(quick: bool = False) -> Study:
 
 
 def compared(quick: bool, seeds: int) -> Compared:
-    """Trains on ten classes with both initialisations, and on two."""
+    """Trains each loss on ten classes, with both initialisations, and on two classes."""
     ten = (*TEN, "data.limit=12800") if quick else TEN
     arms = {
         f"{loss}_{init}": (*ten, f"loss={loss}", f"init={init}") for loss in ("mse", RIGHT["multiclass"]) for init in INITS
@@ -114,7 +122,7 @@ def compared(quick: bool, seeds: int) -> Compared:
 
 
 def refusal(*overrides: str) -> str | None:
-    """What a run with these overrides answers instead of beginning; None where it begins."""
+    """The error message with which a run with these overrides is refused; None if it is not."""
     try:
         config, choices = compose(*overrides, *SMALL)
         seed_everything(0)
@@ -125,18 +133,18 @@ def refusal(*overrides: str) -> str | None:
 
 
 def gradient(name: str, at: Tensor) -> Tensor:
-    """|dL/dz| of one point with target 1, of POINT, for each output in `at` (points,)."""
+    """|dL/dz| of one point with target 1, (points,), for each output z in `at` (points,). `name`: a key of POINT."""
     loss, before = POINT[name]
     objective = built(0, "data=xor_noisy", f"loss={loss}").objective
     z = at.clone().requires_grad_()
-    # Its mean over the points, and so the sum of what each would lose alone.
+    # The objective is a mean over the points. Times their number, it is the sum of the single points' losses.
     total = len(z) * objective.loss(before(z)[:, None], torch.ones(len(z), dtype=torch.long))
     return torch.autograd.grad(total, z)[0].abs()
 
 
 @torch.no_grad()
 def spread(overrides: tuple[str, ...]) -> float:
-    """Standard deviation of the outputs before training."""
+    """The standard deviation of the outputs before training."""
     data, network, _, _ = built(0, *overrides)
     return float(network(data.sample(1024).inputs).std())
 

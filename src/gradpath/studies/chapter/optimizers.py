@@ -1,4 +1,4 @@
-"""SGD, momentum, RMSProp and Adam (C10): their ways over three surfaces, and on MNIST, each at a rate of its own."""
+"""SGD, momentum, RMSProp and Adam (C10) on three surfaces and on MNIST, each at its own best learning rate."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ from gradpath.studies.pictures.style import COLOURS, TICK, dress, new_figure
 
 Curve = npt.NDArray[np.float64]
 OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam")
-# Of the surfaces: long enough to see who comes and leaves again, and rates whose neighbours are a sixth apart.
+# On the surfaces: enough steps to see who reaches the goal and leaves it again. Neighbouring rates differ by a sixth.
 STEPS = 400
 RATES = np.geomspace(1e-3, 10, 61).tolist()
-# Of MNIST: a decade and a half around what each is known to take.
+# On MNIST: a decade and a half of rates around the usual one of each optimiser.
 TRIED = {
     "sgd": (0.03, 0.1, 0.3, 1.0),
     "momentum": (0.01, 0.03, 0.1, 0.3),
@@ -33,7 +33,12 @@ TRIED = {
 
 @dataclass(frozen=True)
 class Way:
-    """One optimiser on one surface, at the rate that takes the fewest steps to the goal."""
+    """One optimiser on one surface, at the learning rate that `quickest` finds.
+
+    rate: the learning rate.
+    steps: the number of steps to the goal; inf if it is not reached.
+    path: (STEPS + 1, 2), the weights before each step and after the last.
+    """
 
     rate: float
     steps: float
@@ -42,8 +47,12 @@ class Way:
 
 @dataclass(frozen=True)
 class Digits:
-    """On MNIST. trained: each optimiser at its best rate. wrong: at a tenth and ten times that. curves: of training loss, at
-    the best rate."""
+    """The optimisers on MNIST, by name.
+
+    trained: the runs, with the best rate among those tried.
+    wrong: the runs at a tenth of the best rate and at ten times it.
+    curves: the training loss at every step with the best rate, one curve per seed.
+    """
 
     trained: Mapping[str, Tuned]
     wrong: Mapping[str, Tuned]
@@ -55,7 +64,7 @@ class Digits:
 
 
 def optimizers(quick: bool = False) -> Study:
-    """Trajectories of two weights; then the default network for an epoch at every rate."""
+    """Follows each optimiser over surfaces of two weights, then trains the default network for an epoch at every rate."""
     ways = {surface.title: {name: quickest(surface, name) for name in OPTIMIZERS} for surface in SURFACES}
     seeds = 1 if quick else 3
     digits = on_mnist(quick, seeds)
@@ -87,7 +96,7 @@ def optimizers(quick: bool = False) -> Study:
 
 
 def on_mnist(quick: bool, seeds: int) -> Digits:
-    """An epoch of the default network at each optimiser's rates."""
+    """Trains the default network for an epoch with each optimiser: at its rates, then at a tenth and ten times the best."""
     place, limit = ("optimizers_quick", 12_800) if quick else ("optimizers", 50_000)
     arms = {
         name: (*trainings.CURVES, "trainer.max_epochs=1", f"data.limit={limit}", f"optimizer={name}") for name in OPTIMIZERS
@@ -141,7 +150,10 @@ def _of_the_rates(digits: Digits) -> Conclusion:
 
 
 def quickest(surface: Surface, optimizer: str) -> Way:
-    """At the rate with the fewest steps to the goal, its neighbours included: one lucky jump is no merit."""
+    """The way at the rate in RATES that needs the fewest steps to the goal.
+
+    What counts is the largest number among a rate and its two neighbours, so that one lucky jump does not win.
+    """
     paths = walks(surface, optimizer, RATES, STEPS)
     steps = np.array([arrival(surface, path) for path in paths])
     around = [float(steps[k - 1 : k + 2].max()) for k in range(1, len(RATES) - 1)]
@@ -150,7 +162,7 @@ def quickest(surface: Surface, optimizer: str) -> Way:
 
 
 def first_step(path: Path) -> float:
-    """How far it goes in the second weight, relative to the first."""
+    """The length of the first step in the second weight, divided by that in the first weight."""
     along, across = np.abs(path[1] - path[0])
     return float(across / along)
 
@@ -161,7 +173,7 @@ def draw_ways(ways: Mapping[str, Mapping[str, Way]]) -> Figure:
     for axes, surface in zip(panels, SURFACES, strict=True):
         _contours(axes, surface)
         for (name, way), colour in zip(ways[surface.title].items(), COLOURS, strict=False):
-            # The steps to the goal: what comes after would hide it.
+            # Only the steps to the goal are drawn, because later ones would hide it.
             x, y = way.path[: int(min(way.steps, STEPS)) + 1].T
             axes.plot(x, y, marker=".", markersize=7, color=colour, linewidth=2, label=name)
         axes.plot(*surface.start, "o", color="white", markersize=10, markeredgecolor="black", zorder=5)
@@ -174,6 +186,6 @@ def _contours(axes: Axes, surface: Surface) -> None:
     (left, right), (bottom, top) = surface.window
     x, y = torch.linspace(left, right, 121).double(), torch.linspace(bottom, top, 121).double()
     values = surface.loss(torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)).numpy()
-    # Equally many of the picture's points between neighbours: a valley's floor has lines too.
+    # Contour levels at equal quantiles of the loss, so that the floor of a valley has lines too.
     levels = np.unique(np.quantile(values, np.linspace(0, 1, 13)))
     axes.contourf(x.numpy(), y.numpy(), values, levels=levels, cmap="Greys", alpha=0.6)

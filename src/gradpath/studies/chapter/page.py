@@ -1,4 +1,4 @@
-"""A study as a page of Markdown, and in the terminal."""
+"""Writes a study as a Markdown page, and as lines for the terminal."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,7 +9,7 @@ from gradpath.studies.chapter.entries import Entry
 from gradpath.studies.chapter.study import Study, Table
 
 WIDTH, INDENT = 80, "       "
-# What a page explains where it occurs.
+# Pattern -> the note that a page ends with if the pattern occurs in it.
 NOTES = {
     r"% \+- ": "x% +- y%: mean and standard deviation over seeds.",
     r"\d points": "points: percentage points, mean and standard error of the difference seed by seed.",
@@ -18,7 +18,11 @@ NOTES = {
 
 
 def page(entry: Entry, study: Study, typed: str) -> str:
-    """What the chapter says, the pictures, what was measured, the conclusion; and `typed`, the command that makes them."""
+    """The Markdown page of a study: what the chapter says, the pictures, the measurements and the conclusions.
+
+    Args:
+        typed: the command that makes the page.
+    """
     pictures = [
         f"![{study.captions[stem]}]({file})\n\n*{study.captions[stem]}*"
         for file in study.files
@@ -43,10 +47,10 @@ def page(entry: Entry, study: Study, typed: str) -> str:
 
 
 def contents(chapter: Mapping[str, Entry], verdicts: Mapping[str, str]) -> str:
-    """Every claim with its page and what was found, or with the command that shows it.
+    """The Markdown table of contents: every claim, what was found, and the page or command that shows it.
 
     Args:
-        verdicts: name of the entry -> whether the chapter is right.
+        verdicts: name of the entry -> whether the chapter is right, and the number that shows it.
     """
     rows = []
     for name, entry in chapter.items():
@@ -62,7 +66,7 @@ def contents(chapter: Mapping[str, Entry], verdicts: Mapping[str, str]) -> str:
 
 
 def terminal(entry: Entry, study: Study) -> list[str]:
-    """The table and the conclusions."""
+    """The lines that the terminal shows: the table, the verdict and the conclusions."""
     lines = [f"{entry.title} ({', '.join(entry.claims)})", ""]
     lines += table_lines(study.table.header, study.table.rows, "left")
     lines.append("")

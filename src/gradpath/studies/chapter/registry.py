@@ -1,4 +1,4 @@
-"""From a study's name to its function."""
+"""Runs a study by name."""
 
 from importlib import import_module
 from typing import Any
@@ -10,8 +10,8 @@ from gradpath.studies.chapter.study import Study
 
 
 def study(name: str, **options: Any) -> Study:
-    """Runs the function of this name in the study's file."""
-    # Small networks gain nothing from a second thread, and runs have processes of their own.
+    """Imports the module of the study `name`, and calls its function of that name with `options`."""
+    # A second thread gains nothing on small networks, and the training runs have their own processes.
     torch.set_num_threads(1)
     file = import_module(f"gradpath.studies.chapter.{STUDIES[name].file or name}")
     found: Study = getattr(file, name)(**options)

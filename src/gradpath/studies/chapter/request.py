@@ -1,4 +1,4 @@
-"""What `scripts/study.py` is asked for: which studies, what they are given, and where each is kept."""
+"""Reads the command line of `scripts/study.py`: which studies to run, with which arguments, in which folders."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +9,17 @@ from gradpath.config.arguments import Command, Keys, Value, numbers, one_of
 from gradpath.errors import ConfigError
 from gradpath.studies.chapter.entries import STUDIES
 
-# What a study that takes overrides gives its runs itself.
+# Keys that a study sets in its runs itself, so that they may not be typed.
 OWN = ("seed", "optimizer.lr", "schedule", "probe", "trainer.log_every_n_steps", "resume")
 LIST = Value(numbers(), "[N,N]")
 
 
 def folder(text: str) -> Path:
-    """A place for pages. Raises ConfigError."""
+    """The path of a folder for pages.
+
+    Raises:
+        ConfigError: it names the current folder.
+    """
     if Path(text) == Path():
         raise ConfigError("must name a folder of its own, such as docs/studies.")
     return Path(text)
@@ -32,7 +36,15 @@ FLAGS = {
 
 @dataclass(frozen=True)
 class Request:
-    """names: of the studies to run; none: list them. keys: what was typed for one. given: the same, for its function."""
+    """What was asked for on the command line.
+
+    names: the studies to run; empty if they are to be listed.
+    keys: the `key=value` arguments as they were typed.
+    given: the same arguments as keyword arguments of the study's function.
+    quick: whether to make fewer and smaller runs.
+    every: whether --all was typed.
+    pages: the folder for pages and pictures; None if --pages was not typed.
+    """
 
     names: Sequence[str]
     keys: Sequence[str]
@@ -42,17 +54,25 @@ class Request:
     pages: Path | None
 
     def typed(self, name: str) -> str:
-        """The command that runs this study alone."""
+        """The command that runs the study `name` alone."""
         return " ".join(["python scripts/study.py", name, *self.keys, *(["--quick"] if self.quick else [])])
 
     def place(self, name: str) -> str:
-        """A folder's name of its own: the study's, with the words that describe it."""
+        """The name of the folder for the study `name`, made of that name and the arguments."""
         kept = "".join(c if c.isalnum() or c in "-_.=" else "-" for c in "_".join(self.keys))
         return "_".join(filter(None, (name, "quick" * self.quick, kept)))
 
 
 def read(doc: str | None, typed: Sequence[str] | None = None) -> Request:
-    """Raises ConfigError: what was typed, and what is allowed."""
+    """Reads a command line.
+
+    Args:
+        doc: the script's docstring, which --help prints.
+        typed: the arguments; None for those of this process.
+
+    Raises:
+        ConfigError: a wrong argument. The message says what was typed and what is allowed.
+    """
     chosen = Command(doc, WORDS, KEYS, FLAGS).read(typed)
     if chosen.all and chosen.typed:
         raise ConfigError(f"{' '.join(chosen.typed)}: write the name of one study, or --all alone.")
@@ -71,6 +91,6 @@ def read(doc: str | None, typed: Sequence[str] | None = None) -> Request:
 
 
 def listed() -> list[str]:
-    """A line per study."""
+    """The list of studies, one line each: name, question, claims."""
     width = max(map(len, STUDIES)) + 2
     return [f"{name:<{width}}{entry.title} ({', '.join(entry.claims)})" for name, entry in STUDIES.items()]

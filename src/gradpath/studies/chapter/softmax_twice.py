@@ -1,4 +1,4 @@
-"""Full-batch training on ten classes with one softmax before the negative log-likelihood, or two."""
+"""Full-batch training on ten classes with one softmax, or two, before the negative log-likelihood."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -12,18 +12,22 @@ from gradpath.studies.chapter.full_batch import Curve
 from gradpath.studies.chapter.tuning import best, untried
 from gradpath.studies.papers.networks import built
 
-# What is done to the logits before cross-entropy, which applies a softmax itself.
+# The function applied to the logits before cross-entropy, which applies a softmax itself.
 WAYS: dict[str, Callable[[Tensor], Tensor]] = {"softmax once": lambda z: z, "twice": lambda z: torch.softmax(z, 1)}
-# Of these weights both learn more than of He's.
+# Both ways learn more from PyTorch's initial weights than from He's.
 TYPED = ("data=mnist", "loss=cross_entropy", "model.hidden=[64]", "init=pytorch", "optimizer=adam")
-# For each way its own, to begin with.
+# The learning rates tried first. Each way gets its own best one.
 RATES = (0.003, 0.01)
 
 
 @dataclass(frozen=True)
 class Way:
-    """Trained at one rate. first: |dL/dz| at the start, z the last layer's outputs, mean over seeds. accuracies: on what is
-    trained on, before each step, (seeds, steps)."""
+    """One way of applying softmax, trained at one learning rate.
+
+    rate: the learning rate.
+    first: |dL/dz| before the first step, where z are the last layer's outputs on all samples; the mean over seeds.
+    accuracies: (seeds, steps), the training accuracy before each step.
+    """
 
     rate: float
     first: float
@@ -31,13 +35,16 @@ class Way:
 
     @property
     def learnt(self) -> list[float]:
-        """The mean over all steps, a number per seed."""
+        """The mean training accuracy over all steps, one number per seed."""
         means: list[float] = self.accuracies.mean(1).tolist()
         return means
 
 
 def trained(before: Callable[[Tensor], Tensor], steps: int, samples: int, seeds: int, more: int) -> Way:
-    """At the rate that has learnt most, of RATES and, `more` times, of those next to it."""
+    """Trains at several learning rates, and returns the training with the highest mean training accuracy.
+
+    RATES are tried first; then, at most `more` times, the rates next to the best one.
+    """
     ways = {rate: train(before, rate, steps, samples, seeds) for rate in RATES}
     for _ in range(more):
         ways |= {rate: train(before, rate, steps, samples, seeds) for rate in untried(_best(ways), list(ways))}
@@ -45,7 +52,7 @@ def trained(before: Callable[[Tensor], Tensor], steps: int, samples: int, seeds:
 
 
 def train(before: Callable[[Tensor], Tensor], rate: float, steps: int, samples: int, seeds: int) -> Way:
-    """Full-batch training with the cross-entropy of what `before` makes of the outputs."""
+    """Trains on the cross-entropy of `before(outputs)`, with all samples at every step, once per seed."""
     found = [_train(before, rate, steps, samples, seed) for seed in range(seeds)]
     return Way(rate, fmean(first for first, _ in found), np.array([accuracies for _, accuracies in found]))
 

@@ -1,4 +1,4 @@
-"""What a study finds: numbers in a table, pictures, and conclusions that can fail."""
+"""The result of a study: numbers in a table, pictures, and conclusions that can fail."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,8 +9,14 @@ from matplotlib.figure import Figure
 
 @dataclass(frozen=True)
 class Conclusion:
-    """statement: what should be so. measured: what was found. holds: whether it is so, computed from what was found.
-    supports, contradicts: the chapter's own claim, where it holds: what does, in a few words with its number."""
+    """A statement that the measured numbers either bear out or not.
+
+    statement: what should be so.
+    measured: what was found.
+    holds: whether the statement is so, computed from what was found.
+    supports: if it holds, the finding that supports the chapter's claim, with its number; "" if none does.
+    contradicts: if it holds, the finding that contradicts the chapter's claim, with its number; "" if none does.
+    """
 
     statement: str
     measured: str
@@ -21,7 +27,7 @@ class Conclusion:
 
 @dataclass(frozen=True)
 class Table:
-    """Cells as they are shown."""
+    """A table of cells, formatted as they are shown."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -29,8 +35,15 @@ class Table:
 
 @dataclass(frozen=True)
 class Study:
-    """setting: how it was done, in a sentence. figures: file stem -> picture. films: file stem -> its pictures in order.
-    captions: file stem of either -> what it shows."""
+    """The result of a study.
+
+    setting: how it was done, in a sentence.
+    table: the measured numbers.
+    conclusions: the statements that were checked.
+    figures: file stem -> picture.
+    captions: file stem of a picture or film -> what it shows.
+    films: file stem -> the frames in order.
+    """
 
     setting: str
     table: Table
@@ -41,7 +54,7 @@ class Study:
 
     @property
     def files(self) -> list[str]:
-        """Names of its pictures and films."""
+        """The file names of the pictures and films."""
         return [*(f"{stem}.png" for stem in self.figures), *(f"{stem}.gif" for stem in self.films)]
 
     @property
@@ -50,7 +63,7 @@ class Study:
 
     @property
     def verdict(self) -> str:
-        """Whether the chapter is right, with the numbers that say so; "" where no conclusion bears on its claim."""
+        """Whether the chapter is right, with the numbers that show it; "" if no conclusion bears on the chapter's claim."""
         bearing = [conclusion for conclusion in self.conclusions if conclusion.supports or conclusion.contradicts]
         supported = any(conclusion.supports for conclusion in bearing)
         contradicted = any(conclusion.contradicts for conclusion in bearing)
@@ -63,25 +76,29 @@ class Study:
 
 
 def percent(shares: Sequence[float], digits: int = 1) -> str:
-    """Mean and standard deviation over seeds; the mean alone of a single one."""
+    """Formats mean and standard deviation over seeds, in per cent; with a single seed the mean alone."""
     deviation = f" +- {stdev(shares):.{digits}%}" if len(shares) > 1 else ""
     return f"{fmean(shares):.{digits}%}{deviation}"
 
 
 def seeded(count: int) -> str:
-    """How many seeds, in words."""
+    """Formats a number of seeds: "1 seed", "3 seeds"."""
     return "1 seed" if count == 1 else f"{count} seeds"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """Of two arms with the same seeds: mean, and its standard error, which a single seed does not give."""
+    """The difference between two arms that were run with the same seeds, as a share: 0.01 is one percentage point.
+
+    mean: the mean over seeds.
+    error: its standard error; None with a single seed.
+    """
 
     mean: float
     error: float | None
 
     def __str__(self) -> str:
-        # Of what is rounded: no -0.0.
+        # Adding 0.0 after rounding turns -0.0 into 0.0.
         return (
             f"{round(100 * self.mean, 1) + 0.0:+.1f}"
             + ("" if self.error is None else f" +- {100 * self.error:.1f}")
@@ -90,16 +107,16 @@ class Difference:
 
     @property
     def low(self) -> float:
-        """Two standard errors below the mean; with a single seed two points."""
+        """Two standard errors below the mean; with a single seed, two percentage points below."""
         return self.mean - (0.02 if self.error is None else 2 * self.error)
 
     @property
     def high(self) -> float:
-        """Likewise above it."""
+        """Two standard errors above the mean; with a single seed, two percentage points above."""
         return 2 * self.mean - self.low
 
 
 def difference(first: Sequence[float], second: Sequence[float]) -> Difference:
-    """first - second, seed by seed."""
+    """The difference first - second, taken seed by seed. Both: one share per seed, in the same order."""
     off = [a - b for a, b in zip(first, second, strict=True)]
     return Difference(fmean(off), stdev(off) / len(off) ** 0.5 if len(off) > 1 else None)

@@ -1,4 +1,4 @@
-"""Losses of two weights, on which the way of an optimiser can be drawn."""
+"""Losses of two weights, on which the path of an optimiser can be drawn."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -20,8 +20,16 @@ Path = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Surface:
-    """loss: of weights (..., 2); formula: the same in words. start: where all begin. goal: the loss to be reached.
-    window: of the picture, ((left, right), (bottom, top)). weights: what the axes show."""
+    """A loss of two weights, and the task that optimisers have on it.
+
+    title: its name.
+    formula: the loss in words.
+    loss: (..., 2) -> (...), the loss of each pair of weights.
+    start: the weights at which every optimiser begins.
+    goal: the loss to be reached.
+    window: the part of the plane that is drawn, ((left, right), (bottom, top)).
+    weights: the labels of the axes.
+    """
 
     title: str
     formula: str
@@ -33,20 +41,23 @@ class Surface:
 
 
 def ravine(w: Tensor) -> Tensor:
-    """A hundred times as steep across as along."""
+    """A valley whose curvature across is a hundred times that along it. `w`: (..., 2); returns (...)."""
     return (w[..., 0] ** 2 + 100 * w[..., 1] ** 2) / 2
 
 
 def saddle(w: Tensor) -> Tensor:
-    """Steep down to the saddle at 0, and from there a faint slope to the minima at w2 = -1 and 1."""
+    """A steep descent to the saddle at 0, from which a faint slope leads to the minima at w2 = -1 and w2 = 1.
+
+    `w`: (..., 2); returns (...).
+    """
     return 2 * w[..., 0] ** 2 - w[..., 1] ** 2 / 2 + w[..., 1] ** 4 / 4
 
 
 def xor(w: Tensor) -> Tensor:
-    """Binary cross-entropy of a 2-2-1 tanh network on the four points, as its slopes a and b vary.
+    """Binary cross-entropy of a 2-2-1 tanh network on the four points of XOR, as a function of its hidden slopes a and b.
 
-    The hidden units are tanh(a (x1 + x2 - 1/2)) and tanh(b (x1 + x2 - 3/2)), the logit 3 (h1 - h2 - 1): with large a and b
-    the exact solution. A weight decay of 0.01 keeps the minimum from lying at infinity.
+    The hidden units are tanh(a (x1 + x2 - 1/2)) and tanh(b (x1 + x2 - 3/2)), and the logit is 3 (h1 - h2 - 1). Large a and b
+    solve XOR. A weight decay of 0.01 keeps the minimum from lying at infinity. `w`: (..., 2), a and b; returns (...).
     """
     total, labels = CORNERS.double().sum(1), LABELS.double()
     a, b = w[..., :1], w[..., 1:]
@@ -72,10 +83,16 @@ SURFACES = (
 
 
 def walks(surface: Surface, optimizer: str, rates: Sequence[float], steps: int) -> Path:
-    """The weights before each step and after the last, (rates, steps + 1, 2), of an option of the group `optimizer`.
+    """Follows an optimiser at several learning rates; returns the weights before each step and after the last.
 
-    All rates at once: what an optimiser keeps of a weight depends on its gradients alone, and its step is in proportion to
-    the learning rate, so that a step at rate 1 gives them all.
+    All rates are computed at once. An optimiser's state depends on the gradients alone, and its step is proportional to the
+    learning rate, so a step at rate 1 is computed and scaled by each rate.
+
+    Args:
+        optimizer: an option of the group `optimizer`.
+
+    Returns:
+        (rates, steps + 1, 2).
     """
     each = torch.tensor(rates, dtype=torch.float64)[:, None]
     weights = nn.Parameter(torch.tensor(surface.start, dtype=torch.float64).repeat(len(rates), 1))
@@ -96,20 +113,20 @@ def _maker(optimizer: str) -> Callable[[Iterable[Any]], Optimizer]:
 
 
 def steepness(surface: Surface) -> float:
-    """How much larger the gradient is in the second weight than in the first, at the start."""
+    """The ratio, at the start, of the gradient in the second weight to that in the first, in absolute value."""
     start = torch.tensor(surface.start, dtype=torch.float64, requires_grad=True)
     (gradient,) = torch.autograd.grad(surface.loss(start), start)
     return float((gradient[1] / gradient[0]).abs())
 
 
 def departure(path: Path) -> float:
-    """The number of steps after which the second weight has left the saddle for a minimum; inf where it does not."""
+    """The number of steps until the second weight is more than 1/2 from the saddle; inf if it never is. `path`: (S, 2)."""
     left = np.abs(path[:, 1]) > 0.5
     return float(left.argmax()) if left.any() else float("inf")
 
 
 def arrival(surface: Surface, path: Path) -> float:
-    """The number of steps after which the loss is at the goal or below and stays there; inf where it does not."""
-    # Not "above it": NaN is not there either.
+    """The number of steps after which the loss stays at the goal or below; inf if it does not. `path`: (S, 2)."""
+    # `not <=` instead of `>`, because a loss of NaN has not arrived either.
     off = np.flatnonzero(~(surface.loss(torch.from_numpy(path)).numpy() <= surface.goal))
     return float(off[-1] + 1) if off[-1] + 1 < len(path) else float("inf")

@@ -1,4 +1,4 @@
-"""Units that start alike stay alike (C11): the rank of the hidden weights through training, for each initialisation."""
+"""Units that start alike stay alike (C11): the rank of a hidden weight matrix through training, by initialisation."""
 
 from collections.abc import Sequence
 
@@ -24,13 +24,14 @@ MNIST = (
     "optimizer.lr=0.01",
 )
 SAMPLES = 256
-# Singular values below this share of the largest are rounding; rows closer than this share of their length are the same.
+# Singular values below this share of the largest are rounding error. Rows count as equal if their distance is below this
+# share of the longest row.
 TINY = 1e-5
 ALIKE = ("zeros", "constant")
 
 
 def symmetry(quick: bool = False) -> Study:
-    """Every option of the `init` group on the first digits of MNIST, trained on all of them at every step."""
+    """Trains a network with every option of the `init` group, full-batch, on the first digits of MNIST."""
     inits, steps = sorted(path.stem for path in (CONF / "init").glob("*.yaml")), 30 if quick else 150
     films = sorted({*np.unique(np.geomspace(1, steps, 12).astype(int)).tolist(), 0, steps})
     seeds = range(1 if quick else 3)
@@ -79,18 +80,18 @@ def symmetry(quick: bool = False) -> Study:
 
 
 def lowest_ranks(many: Sequence[Trained]) -> dict[int, int]:
-    """Of any seed, at each step of the film."""
+    """Step -> the lowest `rank` of any seed, for each step at which the network was kept."""
     return {step: min(rank(one.films[step]) for one in many) for step in many[0].films}
 
 
 def rank(network: MLP) -> int:
-    """Of the second layer's weights; 0 where they are all zero."""
+    """The rank of the second layer's weight matrix; 0 if all its weights are 0."""
     values = torch.linalg.svdvals(network.linears[1].weight.detach())
     return int((values > TINY * values[0]).sum()) if values[0] > 0 else 0
 
 
 def distinct(network: MLP) -> int:
-    """Units of the second layer whose incoming weights differ."""
+    """The number of units in the second layer that have different incoming weights."""
     weight = network.linears[1].weight.detach()
     near = torch.cdist(weight, weight) <= TINY * weight.norm(dim=1).max()
     return len(torch.unique(near, dim=0))

@@ -1,4 +1,4 @@
-"""The chapter from its first claim to its last, one command after another."""
+"""A tour of the chapter from its first claim to its last. Each station runs one command."""
 
 import os
 import subprocess
@@ -12,27 +12,27 @@ from gradpath.files import write_text
 from gradpath.studies.chapter.entries import CHAPTER, FAILED, Entry
 
 WIDTH = 80
-# The name of the station that was seen last.
+# This file holds the name of the last station that was seen.
 LAST = PROJECT / "logs/tour.txt"
 
 
 def commands() -> dict[str, str]:
-    """Of every station, by name."""
+    """Name of the station -> its command."""
     return {name: entry.typed or f"python scripts/study.py {name} --quick" for name, entry in CHAPTER.items()}
 
 
 def following() -> int:
-    """The station after the one that was seen last, from 1; one more than there are when that was the last."""
+    """The number of the station to go on with, from 1. After the last station it is one more than there are."""
     names = list(CHAPTER)
     last = LAST.read_text().strip() if LAST.is_file() else ""
     return names.index(last) + 2 if last in names else 1
 
 
 def station(number: int) -> None:
-    """Says what comes, runs it in a process of its own, and notes that it was seen.
+    """Announces a station, runs its command in a process of its own, and notes that the station was seen.
 
     Raises:
-        RunFailed: the command failed. A study whose conclusion does not hold did not: it says so itself.
+        RunFailed: the command failed. A study with a conclusion that does not hold has not failed: it says so itself.
     """
     name = list(CHAPTER)[number - 1]
     typed = commands()[name]
@@ -47,31 +47,31 @@ def station(number: int) -> None:
 
 
 def _note(last: str) -> None:
-    """Writes down the station that was seen last: stopped in one, the tour goes on in it, wherever it had begun."""
+    """Saves the last station seen. A station first saves its predecessor, so that a tour stopped in it goes on in it."""
     LAST.parent.mkdir(exist_ok=True)
     write_text(LAST, f"{last}\n")
 
 
 def run(typed: str) -> int:
-    """The exit code of `python ...`, whose output is the terminal's."""
+    """Runs the command `python ...`, which prints to the terminal, and returns its exit code."""
     arguments = [sys.executable, *typed.split()[1:]]
     with subprocess.Popen(arguments, cwd=PROJECT, env=os.environ | {"COLUMNS": str(WIDTH)}) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:
-            # Ctrl-C went to the command, too, which ends in its own way.
+            # Ctrl-C reached the command too. Wait until it has ended in its own way.
             process.wait()
             raise
 
 
 def announced(number: int, entry: Entry, typed: str) -> list[str]:
-    """The heading of a station, what the chapter says, and what will be typed."""
+    """The lines before a station: its heading, what the chapter says, and the command."""
     head = f"-- {number} of {len(CHAPTER)}: {entry.title} ({', '.join(entry.claims)}) "
     return [head.ljust(WIDTH, "-"), *wrap(entry.says, WIDTH), f"$ {typed}", ""]
 
 
 def next_step(number: int) -> str:
-    """What comes after a station."""
+    """Names the station that comes after this one, or says that it was the last."""
     if number == len(CHAPTER):
         return "That was the last one. The pages in docs/studies tell it all at full size."
     entry = list(CHAPTER.values())[number]
@@ -79,7 +79,7 @@ def next_step(number: int) -> str:
 
 
 def listed() -> list[str]:
-    """A line per station; >: where the tour goes on."""
+    """The list of stations, one line each. `>` marks where the tour goes on."""
     goes_on = following()
     return [
         f"{'>' if number == goes_on else ' '} {number:>2}  {entry.title} ({', '.join(entry.claims)})"

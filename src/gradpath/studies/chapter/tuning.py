@@ -1,4 +1,4 @@
-"""Arms of a comparison, each at a learning rate of its own: the rate is a nuisance where something else is compared."""
+"""Trains the arms of a comparison, each at its own best learning rate, so that the rate does not decide between them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,17 +9,22 @@ from typing import Any
 from gradpath.studies import trainings
 from gradpath.studies.chapter.study import percent, seeded
 
-# What a run that met NaN counts as: it guesses one digit of ten.
+# The accuracy of a run that met NaN: it guesses one digit in ten right.
 CHANCE = 0.1
-# Those next to the best rate are tried, too, so often.
+# The rates that may be added. Those next to the best rate are added up to MORE times.
 LADDER = tuple(float(f"{digit}e{power}") for power in range(-8, 3) for digit in (1, 3))
 MORE = 3
 
 
 @dataclass(frozen=True)
 class Tuned:
-    """One arm. validation: rate -> accuracy, a number per seed. tests: test accuracy at the best rate, likewise. folders: of
-    these runs. diverged: all of them met NaN, and so at the best rate did those of all others."""
+    """One arm of a comparison.
+
+    validation: learning rate -> validation accuracy, one number per seed.
+    tests: the test accuracy at the best rate, one number per seed.
+    folders: the folders of the runs at the best rate, one per seed.
+    diverged: whether all runs at the best rate met NaN. No other rate did better than guessing then.
+    """
 
     validation: Mapping[float, list[float]]
     tests: list[float]
@@ -28,17 +33,17 @@ class Tuned:
 
     @property
     def rate(self) -> float:
-        """The one that validates best."""
+        """The learning rate with the best validation accuracy."""
         return best(self.validation)
 
     @property
     def mean(self) -> float:
-        """Test accuracy at this rate."""
+        """The mean test accuracy at the best rate."""
         return fmean(self.tests)
 
     @property
     def shown(self) -> tuple[str, str]:
-        """Test accuracy and rate, for a table; an asterisk where the best is the lowest or the highest that was tried."""
+        """Test accuracy and rate for a table. An asterisk marks a best rate that is the lowest or highest of those tried."""
         low, high = min(self.validation), max(self.validation)
         if self.diverged:
             return "diverged", f"{low:.1g} to {high:.1g}"
@@ -53,11 +58,18 @@ def tuned(
     keep: bool = False,
     more: int = MORE,
 ) -> dict[str, Tuned]:
-    """Trains every arm at each of its rates with each seed, and at those next to the best until both have been tried.
+    """Trains every arm at each of its rates with each seed, then at rates next to the best until both neighbours were tried.
 
     Args:
-        place: the study's folder. arms: name -> overrides. rates: of each arm, to begin with. keep: leave the weights in
-            the folders. more: how often rates are added at most.
+        place: the name of the study's folder.
+        arms: name -> overrides.
+        rates: name -> the learning rates tried first.
+        seeds: the number of seeds.
+        keep: leave the final weights in the folders.
+        more: how many times rates are added at most.
+
+    Raises:
+        ConfigError, RunFailed: as `trainings.train_all`.
     """
     tried = {name: sorted(rates[name]) for name in arms}
     results = _trained(place, arms, tried, seeds, keep)
@@ -73,18 +85,18 @@ def tuned(
 
 
 def best(validation: Mapping[float, list[float]]) -> float:
-    """The rate with the highest mean, of equals the lowest. (Accuracies are float32, whose last digit chooses none.)"""
+    """The rate with the highest mean, of equals the lowest. Accuracies are rounded: float32's last digit must not decide."""
     return max(validation, key=lambda rate: (round(fmean(validation[rate]), 6), -rate))
 
 
 def how(seeds: int, quick: bool) -> str:
-    """For a page."""
+    """Describes on a page how the learning rates were chosen."""
     rates = "of those tried" if quick else "of 1 and 3 times powers of ten, its neighbours tried too"
     return f"each at the learning rate that validates best ({rates}), {seeded(seeds)}; a run that met NaN counts as 10 %"
 
 
 def untried(rate: float, tried: Sequence[float]) -> list[float]:
-    """Those of the rates next to `rate`, 1 and 3 times powers of ten, that are not among `tried`."""
+    """The rates next to `rate`, below and above, that are not in `tried`. They are 1 or 3 times a power of ten."""
     below = next((known for known in reversed(LADDER) if known < rate / 1.2), None)
     above = next((known for known in LADDER if known > 1.2 * rate), None)
     return [known for known in (below, above) if known is not None and known not in tried]
@@ -93,7 +105,7 @@ def untried(rate: float, tried: Sequence[float]) -> list[float]:
 def _trained(
     place: str, arms: Mapping[str, Sequence[str]], rates: Mapping[str, Sequence[float]], seeds: int, keep: bool
 ) -> dict[str, dict[str, Any]]:
-    """The result of every arm at each of `rates` with every seed, by the cell's name."""
+    """Trains every arm at each of its `rates` with every seed; returns the results by the cell's name."""
     cells = {
         _cell(name, rate, seed): (*overrides, f"optimizer.lr={rate:g}", f"seed={seed}")
         for name, overrides in arms.items()
@@ -120,7 +132,7 @@ def _found(
 
 
 def score(result: Mapping[str, Any], metric: str) -> float:
-    """A metric of a run; CHANCE of one that diverged, whatever it had reached before."""
+    """The accuracy `metric` of a run; CHANCE if the run diverged, whatever it had reached before."""
     return CHANCE if result["status"] == "diverged" else float(result["metrics"][metric])
 
 

@@ -1,4 +1,4 @@
-"""Exclusive or: what a perceptron cannot do and one hidden layer can (C1, C2)."""
+"""Exclusive or: a perceptron cannot learn it, and a network with one hidden layer can (C1, C2)."""
 
 from math import log
 
@@ -23,19 +23,19 @@ NETWORKS = {
     "tanh, 8 hidden": (*ADAM, "model.hidden=[8]", "activation=tanh", "init=xavier_normal"),
 }
 SMALLEST = (*ADAM, "model.hidden=[2]", "activation=relu", "init=pytorch")
-# The losses at which two ReLU units come to rest: the claims' plateaus, and the solution.
+# The losses at which a network of two ReLU units can come to rest: the plateaus of the papers' claims, and the solution.
 RESTS = {**PLATEAUS, "solved": 0.0}
-# A loss this near is at rest there.
+# A loss counts as being at one of RESTS if it is this near.
 NEAR = 0.02
-# Small enough to be drawn whole. It waits at ln 2 before it finds the way.
+# A network small enough to be drawn whole. Its loss stays near ln 2 for a while before it falls.
 FILMED = (*ADAM, "model.hidden=[2]", "activation=tanh", "init=xavier_normal")
-# Steps of the film, and of the strip that is cut from it.
+# The steps that the film shows, and those that the picture of its moments shows.
 FILM = tuple(range(0, 401, 8))
 FRAMES = (0, 40, 200, 232, 264, 400)
 
 
 def xor(quick: bool = False) -> Study:
-    """Decision regions, hidden features while they are learnt, and where the smallest network comes to rest."""
+    """Draws decision regions, the hidden features as they are learnt, and the losses where the smallest network rests."""
     steps, starts = (600, 8) if quick else (3000, 24)
     trained = {
         name: [train(seed, overrides, steps, films=(0,)) for seed in range(3)] for name, overrides in NETWORKS.items()
@@ -94,7 +94,7 @@ def xor(quick: bool = False) -> Study:
 
 
 def first_solved() -> Trained:
-    """The film's network, with the first seed that solves it within the film; the last one tried where none does."""
+    """Trains the film's network with the first of 20 seeds that solves XOR within the film, or the last if none does."""
     for seed in range(20):
         film = train(seed, FILMED, FILM[-1], films=FILM)
         if film.accuracy == 1:
@@ -103,19 +103,19 @@ def first_solved() -> Trained:
 
 
 def rest(loss: float) -> str:
-    """Which of RESTS a loss is at, or "elsewhere"."""
+    """The name in RESTS of the value that `loss` is at, or "elsewhere"."""
     name = min(RESTS, key=lambda known: abs(RESTS[known] - loss))
     return name if abs(RESTS[name] - loss) < NEAR else "elsewhere"
 
 
 @torch.no_grad()
 def probabilities(network: MLP, points: Tensor) -> Tensor:
-    """p of class 1 at each point, (N,)."""
+    """The probability of class 1 at each point, (N,). `points`: (N, 2)."""
     return torch.sigmoid(network(points.double())).squeeze(1)
 
 
 def gradient_gap(network: MLP) -> float:
-    """The closed form of a perceptron's gradient against autograd's."""
+    """The largest difference between autograd's gradient of a perceptron and the closed form, mean (p - y) (x, 1)."""
     (linear,) = network.linears
     x, y = CORNERS.double(), LABELS.double()
     loss = torch.nn.functional.binary_cross_entropy_with_logits(network(x).squeeze(1), y)
@@ -149,7 +149,7 @@ def draw_moments(one: Trained) -> Figure:
 
 
 def draw_frame(one: Trained, step: int) -> Figure:
-    """A moment of the film: the plane of the inputs, the plane of two hidden units, the loss so far."""
+    """Draws one frame of the film: the plane of the inputs, the plane of the two hidden units, and the loss so far."""
     figure = new_figure(f"XOR: one hidden layer, step {step}", 11.0, 4.2, dpi=80)
     plane, features, losses = figure.subplots(1, 3)
     _inputs(plane, one.films[step], "what it decides")
@@ -168,12 +168,12 @@ def _inputs(axes: Axes, network: MLP, title: str) -> None:
 
 
 def _features(axes: Axes, one: Trained, step: int, title: str = "") -> None:
-    """The four points as the hidden layer sees them, and the output's line p = 1/2 between them."""
+    """Draws the four points in the plane of the two hidden units, and the output's line p = 1/2."""
     network, edge = one.films[step], np.array([-1.15, 1.15])
     with torch.no_grad():
         _points(axes, network.blocks[0](CORNERS.double()).numpy())
     (a, b), c = network.linears[-1].weight.detach().squeeze(0).tolist(), float(network.linears[-1].bias.detach())
-    # The points of the line a x + b y + c = 0 nearest to 0, and the line's direction.
+    # The point of the line a x + b y + c = 0 that is nearest to 0, and the line's direction.
     near, along = -c / (a * a + b * b) * np.array([a, b]), np.array([-b, a]) / np.hypot(a, b)
     axes.plot(*(near[:, None] + 3 * edge * along[:, None]), color="black", linewidth=2)
     dress(axes, "hidden unit a", "hidden unit b", title, xlim=(-1.15, 1.15), ylim=(-1.15, 1.15))
@@ -202,7 +202,7 @@ def _region(axes: Axes, network: MLP) -> ContourSet:
     p = probabilities(network, points).reshape(101, 101).T.numpy()
     x = grid.numpy()
     drawn = axes.contourf(x, x, p, levels=np.linspace(0, 1, 21), cmap="cividis")
-    # Where p is 1/2 all over, the line would be rounding.
+    # If p is 1/2 everywhere, the line p = 1/2 would only show rounding errors.
     if np.ptp(p) > 1e-3:
         axes.contour(x, x, p, levels=[0.5], colors="white", linewidths=2)
     _points(axes, CORNERS.numpy())
