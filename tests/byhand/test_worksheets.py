@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from hypothesis import assume, given, settings
+from hypothesis import assume, given, seed, settings
 from hypothesis import strategies as st
 from torch import nn
 
@@ -44,6 +44,7 @@ def check(sheet: Worksheet, expected: dict[str, float], module: nn.Module) -> No
 
 
 @pytest.mark.parametrize("name", MODULES)
+@seed(0)
 @settings(deadline=None, max_examples=30)
 @given(numbers=st.lists(NUMBER, min_size=6, max_size=6))
 def test_the_chain(name: str, numbers: list[float]) -> None:
@@ -53,6 +54,7 @@ def test_the_chain(name: str, numbers: list[float]) -> None:
 
 @pytest.mark.parametrize("loss", get_args(Loss))
 @pytest.mark.parametrize("name", MODULES)
+@seed(0)
 @settings(deadline=None, max_examples=30)
 @given(numbers=st.lists(NUMBER, min_size=11, max_size=11), y=st.sampled_from([0.0, 1.0]))
 def test_the_two_layer_network(name: str, loss: Loss, numbers: list[float], y: float) -> None:
