@@ -1,10 +1,13 @@
-"""What a training step costs: gradpath's default run against a plain PyTorch loop and against the stock pipeline, and the
-probe's options against none.
+"""What a training step costs: gradpath's default run compared with a plain
+PyTorch loop and with the stock pipeline, and the probe's options compared with
+no probe.
 
     python scripts/benchmark.py [pairs=7] [steps=300]
 
-Machines are noisy, so only ratios taken side by side count: the loops run in turn, one epoch of `steps` steps each, and
-every ratio is that of two neighbours. Prints the median of each with its range, as Markdown tables.
+Machines are noisy, so only ratios taken side by side count. The loops run in
+turn, `pairs` times, for one epoch of `steps` steps each. Every ratio compares
+two loops of the same turn. Prints the median of each ratio with its range, as
+Markdown tables.
 """
 
 import contextlib
@@ -45,7 +48,7 @@ def chapter_network() -> nn.Sequential:
 
 
 def plain_loop(data: MemoryDataModule, steps: int, fused: bool | None) -> float:
-    """Seconds per step of the chapter's loop over the same bytes in memory, normalised per batch."""
+    """Seconds per step of the chapter's loop. It reads the same bytes from memory and normalises them batch by batch."""
     network = chapter_network()
     optimizer = torch.optim.Adam(network.parameters(), lr=0.001, fused=fused)
     inputs, targets = data.train.inputs, data.train.targets
@@ -63,7 +66,7 @@ def plain_loop(data: MemoryDataModule, steps: int, fused: bool | None) -> float:
 
 
 def gradpath_run(steps: int, *overrides: str) -> float:
-    """Seconds per step of the default run: probes, logs and progress included."""
+    """Seconds per step of the default run, changed by `overrides`. Probe, logs and progress bar are included."""
     config, choices = compose(
         "trainer.accelerator=cpu", "trainer.max_epochs=1", f"trainer.limit_train_batches={steps + WARM_UP}", *overrides
     )
@@ -79,7 +82,7 @@ def gradpath_run(steps: int, *overrides: str) -> float:
 
 
 class StockModule(pl.LightningModule):
-    """The usual tutorial: log everything every step."""
+    """The module of a usual tutorial, which logs everything at every step."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,7 +104,10 @@ class StockModule(pl.LightningModule):
 
 
 def stock_pipeline(images: Any, steps: int) -> float:
-    """Seconds per step of DataLoader with ToTensor and Normalize, Lightning, TensorBoard and `grad_norm` each step."""
+    """Seconds per step of the stock pipeline.
+
+    It is a DataLoader with ToTensor and Normalize, Lightning, TensorBoard, and `grad_norm` at every step.
+    """
     loader = DataLoader(Subset(images, range((steps + WARM_UP) * 128)), batch_size=128, shuffle=True)
     timer = Timer(steps)
     with tempfile.TemporaryDirectory() as folder:
@@ -120,9 +126,9 @@ def stock_pipeline(images: Any, steps: int) -> float:
 
 
 class Timer(pl.Callback):
-    """Seconds per step after the warm-up: the median of blocks, which an interruption of the machine does not move."""
+    """Seconds per step after the warm-up: the median over blocks of steps, which a short interruption does not move."""
 
-    # Each holds a step on which probe=standard measures everything.
+    # Steps in a block. Each block holds one step at which probe=standard measures everything.
     BLOCK = 25
 
     def __init__(self, steps: int) -> None:
@@ -141,7 +147,7 @@ class Timer(pl.Callback):
 
 
 def probe_options(steps: int, *network: str) -> dict[str, Callable[[], float]]:
-    """The run without a probe, and with each of its options."""
+    """The runs to compare: one without a probe, and one with each of the probe's options."""
     options = {
         "probe=none": ("probe=none",),
         "probe=light (every 50 steps)": ("probe=light",),
@@ -153,7 +159,10 @@ def probe_options(steps: int, *network: str) -> dict[str, Callable[[], float]]:
 
 
 def measure(loops: dict[str, Callable[[], float]], pairs: int) -> Iterator[tuple[str, list[float], list[float]]]:
-    """Every loop in turn, `pairs` times: name, milliseconds, ratios to the first loop of the same turn."""
+    """Runs every loop in turn, `pairs` times.
+
+    Yields for each loop its name, its milliseconds per step, and their ratios to the first loop of the same turn.
+    """
     next(iter(loops.values()))()
     turns = [[loop() * 1000 for loop in loops.values()] for _ in range(pairs)]
     for index, name in enumerate(loops):
@@ -181,12 +190,12 @@ def main() -> None:
     report("784-512-256-10", "the run without a probe", probe_options(steps), pairs)
     deep = probe_options(steps // 4, "model=deep", "model.depth=50", "model.width=256")
     report("50 hidden layers of 256", "the run without a probe", deep, pairs)
-    # Schneider et al. 2021 (Cockpit), MNIST MLP on a CPU, measured at every step.
+    # The numbers are from Schneider et al. 2021 (Cockpit), for an MLP on MNIST on a CPU, measured at every step.
     print("\nPublished for Cockpit: |dW| alone 1.03, its economy set 63, business 72, full 260 x the step without it.")
 
 
 def report(title: str, reference: str, loops: dict[str, Callable[[], float]], pairs: int) -> None:
-    """A Markdown table of what each loop costs."""
+    """Prints a Markdown table of what each loop costs."""
     print(f"\n| {title} | ms per step | x {reference} (median, range) |\n|---|---|---|")
     for name, times, ratios in measure(loops, pairs):
         spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"

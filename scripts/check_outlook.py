@@ -1,10 +1,11 @@
-"""Is the warning before training right? Theory's yes or no beside real training on MNIST.
+"""Is the warning before training right? Compares theory with training on MNIST.
 
     python scripts/check_outlook.py          # plain SGD, as in Schoenholz et al. 2016
     python scripts/check_outlook.py adam
 
-Trains 100 networks (60 with Adam) with two learning rates each, in about an hour on two cores, and prints a Markdown table.
-Stopped and started again, it goes on where it was.
+Trains 100 networks (60 with Adam) with two learning rates each. Prints a
+Markdown table of theory's yes or no and the test accuracy. Takes about an hour
+on two cores. If it was stopped, the same command goes on where it was.
 """
 
 from gradpath.config.arguments import Command, Value, one_line_ends, one_of

@@ -1,9 +1,11 @@
-"""Every initialisation with every activation at depths 10, 20 and 50: the gradient at step 0, accuracy after one epoch.
+"""Every initialisation with every activation at depths 10, 20 and 50: the
+gradient at step 0, and the test accuracy after one epoch.
 
     python scripts/compare_init.py
 
-Trains 1014 networks of width 100 on MNIST, in about an hour on two cores, and prints Markdown tables. Stopped and started
-again, it goes on where it was.
+Trains 1014 networks of width 100 on MNIST and prints Markdown tables. Takes
+about an hour on two cores. If it was stopped, the same command goes on where it
+was.
 """
 
 from gradpath.config.arguments import Command, one_line_ends

@@ -1,7 +1,7 @@
-"""Theory beside measurement on 68 networks at initialisation: `python scripts/compare_theory.py`.
+"""Theory compared with measurement on 68 networks at initialisation: `python scripts/compare_theory.py`.
 
-Prints the slope of log |delta|^2 over depth, measured over five seeds and predicted, as a Markdown table. About five minutes
-on two cores.
+Prints a Markdown table of the slope of log |delta|^2 over depth, as measured
+over five seeds and as predicted. Takes about five minutes on two cores.
 """
 
 from gradpath.config.arguments import Command, one_line_ends

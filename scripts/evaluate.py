@@ -1,6 +1,7 @@
-"""Re-compute the test metrics of a saved run: `python scripts/evaluate.py run=logs/runs/...` (or run=last).
+"""Recomputes the test metrics of a saved run: `python scripts/evaluate.py run=logs/runs/...` (or run=last).
 
-Loads the weights that it ended with, and nothing else, into the network that its config.yaml describes.
+Loads the run's last weights, and nothing else, into the network that its
+config.yaml describes.
 """
 
 from gradpath.config.arguments import Command, Keys, Value, one_line_ends
@@ -13,7 +14,7 @@ def main() -> None:
     if chosen.run is None:
         raise ConfigError("no run given: write run=FOLDER, or run=last for the newest.")
     folder = find_run(chosen.run, "run")
-    from gradpath.run.evaluate import evaluate  # torch is slow to import; a wrong folder is answered before
+    from gradpath.run.evaluate import evaluate  # imports torch, which is slow: a wrong folder is answered before
 
     for name, value in evaluate(folder).items():
         print(f"{name}: {value:.4f}")

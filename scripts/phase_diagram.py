@@ -1,9 +1,11 @@
-"""The plane of sigma_w^2 and sigma_b^2 for any activation: order, chaos, the edge between them, the depth scale, and where
-the standard initialisations lie.
+"""Draws the plane of sigma_w^2 and sigma_b^2 for any activation: order, chaos,
+the edge between them, the depth scale, and where the standard initialisations
+lie.
 
     python scripts/phase_diagram.py tanh
 
-Writes logs/studies/phase_diagram_<activation>.png in half a minute on two cores.
+Writes logs/studies/phase_diagram_<activation>.png. Takes half a minute on two
+cores.
 """
 
 from gradpath.config.arguments import Command, Value, one_line_ends

@@ -1,6 +1,8 @@
-"""How often the verdict is right, on more than 200 networks whose truth is measured: `python scripts/score_verdict.py`.
+"""How often the verdict is right, on more than 200 networks whose true class
+and causes are measured: `python scripts/score_verdict.py`.
 
-Prints the two confusion matrices, and every case in which it erred. About a quarter of an hour on two cores.
+Prints the confusion matrices of classes and causes, and every case in which the
+verdict was wrong. Takes about a quarter of an hour on two cores.
 """
 
 from gradpath.config.arguments import Command, one_line_ends

@@ -1,12 +1,14 @@
-"""The chapter's claims as studies: each runs, draws a picture, and says whether its conclusion holds.
+"""The chapter's claims as studies. Each runs, draws pictures, and says whether
+its conclusions hold.
 
     python scripts/study.py                         the list
     python scripts/study.py learning_rate           one of them; --quick: smaller, in seconds
     python scripts/study.py learning_rate rates=[1,0.1,0.01] optimizer=sgd activation=tanh     any list, any configuration
     python scripts/study.py --all --pages docs/studies          all of them, as pages with their pictures
 
-Stopped and started again, a study trains no run twice, unless the code has changed.
-Exit code 3: a conclusion does not hold. Writes to logs/studies/NAME/, or with --pages to that folder.
+A study that was stopped and is started again trains no run twice, unless the
+code has changed. Writes to logs/studies/NAME/, or to the folder after --pages.
+Exit code 3 means that a conclusion does not hold.
 """
 
 from gradpath.config.arguments import one_line_ends
@@ -29,7 +31,7 @@ def main() -> int:
     from gradpath.studies.pictures.saving import save
 
     if asked.pages:
-        # Before anything is trained: a folder that cannot be written to is a wrong input.
+        # The folder is made before anything is trained, because one that cannot be written to is a wrong input.
         asked.pages.mkdir(parents=True, exist_ok=True)
     failed, found_of = 0, {}
     for name in asked.names:

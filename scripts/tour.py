@@ -4,8 +4,9 @@
     python scripts/tour.py 5          from station 5
     python scripts/tour.py --list     the stations; >: where it goes on
 
-Each station is a command that you could type: the tour says what the chapter claims, runs the command, and shows its numbers
-and where its pictures lie. In a terminal it waits for Enter between stations.
+Each station is a command that you could type yourself. The tour says what the
+chapter claims, runs the command, and shows its numbers and where its pictures
+are. In a terminal it waits for Enter between stations.
 """
 
 import sys
@@ -33,7 +34,7 @@ def main() -> None:
 
 
 def asked_to_stop() -> bool:
-    """Waits for Enter."""
+    """Waits for Enter. Returns whether the user typed q, or closed the input."""
     try:
         return input("Enter goes on, q stops: ").strip().lower() == "q"
     except EOFError:

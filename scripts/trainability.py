@@ -1,10 +1,11 @@
-"""How deep a network still trains: test accuracy on MNIST over depth and sigma_w^2, with theory's limit 6 xi_c over it
-(Schoenholz et al. 2016, fig. 5).
+"""How deep a network still trains: test accuracy on MNIST over depth and
+sigma_w^2, with theory's limit, 6 xi_c layers (Schoenholz et al. 2016, fig. 5).
 
     python scripts/trainability.py
 
-Trains 130 networks in about ten minutes on two cores; --quick trains 9 in half a minute. Stopped and started again, it
-goes on where it was. Writes logs/studies/trainability.png and the numbers beside it, as CSV.
+Trains 130 networks in about ten minutes on two cores; --quick trains 9 in half
+a minute. If it was stopped, the same command goes on where it was. Writes
+logs/studies/trainability.png, and its numbers as CSV in the same folder.
 """
 
 from gradpath.config.arguments import Command, Value, one_line_ends

@@ -1,9 +1,12 @@
-"""The published claims that this project stands on, computed by its own code and compared with the papers' numbers.
+"""Computes the published claims that this project stands on by its own code,
+and compares the results with the papers' numbers.
 
     python scripts/verify_science.py
 
-All twenty take about two minutes on two cores. Exit code 0: all hold; 1: some do not. Writes logs/studies/science.json,
-with every number of every claim (science_quick.json, science_8_12.json for a part of them).
+All twenty claims take about two minutes on two cores. Exit code 0 means that
+all hold, 1 that some do not. Writes every number of every claim to
+logs/studies/science.json; a part of the claims goes to a file of its own, such
+as science_quick.json or science_8_12.json.
 """
 
 import time

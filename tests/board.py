@@ -1,4 +1,4 @@
-"""A real TensorBoard process, its HTTP answers, and a real browser to look at its pages."""
+"""Starts a real TensorBoard, reads its HTTP answers, and opens a real browser to look at its pages."""
 
 import json
 import os
@@ -24,7 +24,7 @@ BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "
 
 @contextmanager
 def serving(*arguments: str | Path, env: dict[str, str] | None = None) -> Iterator[str]:
-    """The URL of a TensorBoard with these arguments, once it answers; it ends with the block."""
+    """Starts a TensorBoard with these arguments and yields its URL once it answers. It ends with the block."""
     tensorboard = Path(sys.executable).parent / "tensorboard"
     port = free_port()
     with answering(
@@ -35,8 +35,11 @@ def serving(*arguments: str | Path, env: dict[str, str] | None = None) -> Iterat
 
 @contextmanager
 def make_dashboard(folder: Path) -> Iterator[str]:
-    """The URL of what `make dashboard` starts in a folder that has logs/: on its own port, or beside a TensorBoard there."""
-    # Links, so that make compares the times of the real files.
+    """Runs `make dashboard` in a folder that has logs/, and yields its URL once it answers.
+
+    It serves on its default port, 6006, or on another one if that is taken.
+    """
+    # These are links, so that make compares the times of the real files.
     for name in ("Makefile", "pyproject.toml", "requirements.lock"):
         (folder / name).symlink_to(PROJECT / name)
     (folder / ".venv").symlink_to(sys.prefix)
@@ -44,7 +47,7 @@ def make_dashboard(folder: Path) -> Iterator[str]:
         taken = own.connect_ex(("127.0.0.1", 6006)) == 0
     port = free_port() if taken else 6006
     typed = ["make", "dashboard", *([f"ARGS=--port {port}"] if taken else [])]
-    # What `make test ARGS=...` hands on to every make below it is not meant for this one.
+    # `make test ARGS=...` hands its variables on to every make below it. They are not meant for this one.
     env = {name: value for name, value in environment(PROJECT).items() if not name.startswith(("MAKE", "MFLAGS", "ARGS"))}
     with answering(typed, port, env, cwd=folder):
         yield f"http://127.0.0.1:{port}"
@@ -61,7 +64,10 @@ def free_port() -> int:
 def answering(
     command: Sequence[str | Path], port: int, env: dict[str, str] | None = None, cwd: Path | None = None
 ) -> Iterator[None]:
-    """Starts a command that serves TensorBoard on `port`, waits until it answers; it and its children end with the block."""
+    """Starts a command that serves TensorBoard on `port`, and waits until it answers.
+
+    The command and its children end with the block.
+    """
     board = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=env, cwd=cwd, start_new_session=True
     )
@@ -76,17 +82,19 @@ def answering(
 
 
 def get(url: str, body: Any = None) -> Any:
-    """The JSON at an address; `body` makes it a POST."""
+    """The JSON at an address. A `body` makes the request a POST."""
     request = urllib.request.Request(url, json.dumps(body).encode() if body else None, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request, timeout=120) as answer:
         return json.load(answer)
 
 
 def wait_until(condition: Any, seconds: float = 240, ended: Callable[[], bool] = lambda: False) -> None:
-    """Returns once `condition()` holds; a server that is still starting refuses the connection.
+    """Returns once `condition()` holds; fails the test if it does not within `seconds`.
+
+    An OSError counts as not yet: a server that is still starting refuses the connection.
 
     Args:
-        ended: nothing is left to wait for.
+        ended: whether there is nothing left to wait for; the test then fails at once.
     """
     end = time.monotonic() + seconds
     while time.monotonic() < end and not ended():
@@ -101,7 +109,7 @@ def wait_until(condition: Any, seconds: float = 240, ended: Callable[[], bool] =
 
 @contextmanager
 def chromium() -> Iterator[Any]:
-    """A playwright browser; the test is skipped where there is none, but not where one is required."""
+    """A playwright browser. Without a Chromium the test is skipped, or fails if GRADPATH_REQUIRE_BROWSER is set."""
     if BROWSER is None:
         assert not os.environ.get("GRADPATH_REQUIRE_BROWSER"), "no Chromium, which .ci/run installs"
         pytest.skip("no Chromium on this machine")

@@ -1,4 +1,4 @@
-"""Commands in a copy of the project: forked from a process that has imported what they import, or as fresh interpreters."""
+"""Runs commands in a copy of the project: forked from a process that has imported what they need, or in new interpreters."""
 
 import json
 import os
@@ -12,25 +12,29 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).parent
-# What takes a command its first seconds.
+# These imports take up a command's first seconds.
 HEAVY = (
     "torchvision", "lightning.pytorch", "torch.utils.tensorboard", "matplotlib.pyplot", "gradpath.run.train",
     "gradpath.run.evaluate", "gradpath.studies.trainings", "gradpath.studies.backpropagation",
 )  # fmt: skip
-# What is there before torch: nothing of ours, so that the command still imports it.
+# These imports do without torch. None is our own package, so that a command still imports that itself.
 LIGHT = ("hydra.main", "omegaconf", "hydra.core.plugins")
-# To end a hang, not to measure speed.
+# Seconds until a process that hangs is killed. It is no measure of speed.
 PATIENCE = 240
 
 
 def environment(project: Path, *before: Path) -> dict[str, str]:
-    """The environment in which the copy's own package is the one that is imported; `before`: folders searched first."""
+    """The environment variables with which Python imports the package of the copy `project`.
+
+    Args:
+        before: folders that are searched first.
+    """
     path = os.pathsep.join(map(str, (*before, project / "src")))
     return os.environ | {"PYTHONPATH": path, "COLUMNS": "80"}
 
 
 class Forked:
-    """A child of the server, with what the tests use of `subprocess.Popen`."""
+    """A child of the server, with those methods of `subprocess.Popen` that the tests use."""
 
     def __init__(self, server: "ForkServer", pid: int, out: Any, err: Any) -> None:
         self._server, self.pid, self._out, self._err = server, pid, out, err
@@ -89,7 +93,7 @@ class ForkServer:
         return json.loads(answer)
 
     def start(self, arguments: tuple[str, ...], folder: Path, stdout: int | None = None) -> Forked:
-        """`stdout`: a descriptor in the place of a file that `communicate` reads."""
+        """Starts a script. `stdout` is a descriptor to write to instead of the file that `communicate` reads."""
         out, err = (tempfile.TemporaryFile("w+") for _ in range(2))  # noqa: SIM115 -- closed by communicate() or close()
         self._files += [out, err]
         with Path(os.devnull).open() as nothing:
@@ -100,7 +104,7 @@ class ForkServer:
         return Forked(self, pid, out, err)
 
     def close(self) -> None:
-        """Ends the server, and what of its children still runs."""
+        """Ends the server and those of its children that still run."""
         self._socket.close()
         self._process.wait()
         for file in self._files:
@@ -108,17 +112,17 @@ class ForkServer:
 
 
 def fresh_process(*arguments: str, folder: Path, environment: dict[str, str], **options: Any) -> "subprocess.Popen[str]":
-    """The script in an interpreter of its own. `options`: more of Popen's."""
+    """Starts a script in a new interpreter. `options` are passed on to Popen."""
     usual = {
         "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True,
-        # A shell that starts the tests in the background has them, and their children, ignore SIGINT.
+        # A shell that starts the tests in the background makes them and their children ignore SIGINT.
         "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     }  # fmt: skip
     return subprocess.Popen([sys.executable, *arguments], cwd=folder, env=environment, text=True, **usual | options)
 
 
 def ended(process: "Forked | subprocess.Popen[str]") -> "subprocess.CompletedProcess[str]":
-    """What a process printed, once it has ended."""
+    """Waits until a process has ended. Returns what it printed and its exit code."""
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode is not None
     return subprocess.CompletedProcess([], process.returncode, out, err)

@@ -1,4 +1,4 @@
-"""Shared by all tests: one thread per worker, runs in this process, and commands in a copy of the project."""
+"""What all tests share: one thread per worker, runs in this process, and commands in a copy of the project."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-# Two workers share two cores. Set before torch is imported.
+# Two workers share two cores. The variable has to be set before torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import torch
@@ -39,13 +39,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest tests first, so that no worker is left alone with them at the end."""
+    """Puts the longest tests first, so that no worker is left alone with them at the end."""
     items.sort(key=lambda item: not any(name in item.nodeid for name in LONGEST))
 
 
 @pytest.fixture
 def run_here(tmp_path: Path) -> Run:
-    """`run_here("activation=gelu", ...)` -> result, folder: the recipe itself, in this process."""
+    """`run_here("activation=gelu", ...)` trains a run in this process, and returns its result and its folder."""
 
     def call(*overrides: str, folder: str = "run") -> tuple[dict[str, Any], Path]:
         config, choices = compose(*overrides)
@@ -56,7 +56,7 @@ def run_here(tmp_path: Path) -> Run:
 
 @pytest.fixture(scope="session")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project whose logs/ belong to this worker alone."""
+    """A copy of the project. Its logs/ belong to this worker alone."""
     copy = tmp_path_factory.mktemp("project")
     for name in ("conf", "src", "scripts"):
         shutil.copytree(PROJECT / name, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -71,10 +71,11 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def start(project: Path, pytestconfig: pytest.Config) -> Iterator[Start]:
-    """`start("train.py", "seed=1")` begins a script of the copy as a user would: pid, poll, wait, send_signal, communicate.
+    """`start("train.py", "seed=1")` starts a script of the copy as a user would.
 
-    Forked from a process that has imported torch; as a fresh interpreter with `fresh=True`, or with `pytest --fresh`.
-    `stdout`: a descriptor in the place of what `communicate` reads.
+    It returns a process with pid, poll, wait, send_signal and communicate. The process is forked from one that has imported
+    torch; with `fresh=True` or `pytest --fresh` it is a new interpreter. `stdout` is a descriptor to write to instead of
+    the file that `communicate` reads.
     """
     server = ForkServer(environment(project), HEAVY)
 
@@ -90,7 +91,7 @@ def start(project: Path, pytestconfig: pytest.Config) -> Iterator[Start]:
 
 @pytest.fixture(scope="session")
 def command(start: Start) -> Command:
-    """`command("train.py", "seed=1")` runs a script of the copy, and returns what it printed; `fresh` as with `start`."""
+    """`command("train.py", "seed=1")` runs a script of the copy and returns what it printed. `fresh` is as for `start`."""
 
     def call(*arguments: str, fresh: bool = False) -> "subprocess.CompletedProcess[str]":
         return ended(start(*arguments, fresh=fresh))
@@ -100,7 +101,7 @@ def command(start: Start) -> Command:
 
 @pytest.fixture(scope="session")
 def before_torch(project: Path, pytestconfig: pytest.Config) -> Iterator[Command]:
-    """As `command`, where an import of torch or lightning ends the script: their stand-ins cannot be imported."""
+    """The same as `command`, but importing torch or lightning ends the script: stand-ins for them raise ImportError."""
     server = ForkServer(environment(project, WITHOUT_TORCH), LIGHT)
 
     def call(*arguments: str, fresh: bool = False) -> "subprocess.CompletedProcess[str]":
@@ -125,12 +126,12 @@ def finished(study: Path) -> dict[str, int]:
 
 
 def tree(folder: Path) -> set[Path]:
-    """Every file and folder below `folder`, bytecode and unpacked data left out."""
+    """Every file and folder below `folder`, without bytecode and data."""
     return {path for path in folder.rglob("*") if "__pycache__" not in path.parts and "data" not in path.parts}
 
 
 def network_of(activation: str, norm: str, hidden: list[int]) -> MLP:
-    """5 inputs, 3 classes, from the options' own files."""
+    """A network of 5 inputs and 3 classes, built from the files of the options `activation` and `norm`."""
     data = gaussian(samples=100, features=5, classes=3, data_seed=0, batch_size=10)
     nodes = [
         OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))

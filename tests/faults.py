@@ -1,12 +1,16 @@
-"""Faults over all rooms of the project, each with the tests that have to notice it; planted by test_planted_faults.py."""
+"""Faults in all rooms of the project, each with the tests that must notice it. test_planted_faults.py plants them."""
 
 from typing import NamedTuple
 
 
 class Fault(NamedTuple):
-    """`old` stands once in `file`, below src/gradpath unless it begins with another folder; `new` breaks it.
+    """One fault, and the tests that must notice it.
 
-    caught_by: what pytest is given, below tests/.
+    breaks: what goes wrong, in words.
+    file: a path below src/gradpath, or one that begins with scripts/.
+    old: a text that stands in the file exactly once.
+    new: the faulty text in its place.
+    caught_by: the arguments for pytest; paths are below tests/.
     """
 
     breaks: str

@@ -1,10 +1,10 @@
-"""Answers each request with a forked child that is, to the script it runs, a fresh interpreter with its imports done.
+"""Runs scripts in forked children. To its script, each child is a new interpreter that has done its imports already.
 
     python fork_server.py SOCKET MODULE...     SOCKET: the number of an inherited socket; MODULE: what to import first
 
-A request is one line of JSON, {"start": {...}} with the child's stdin, stdout and stderr beside it, {"poll": pid} or
-{"signal": [pid, number]}; the answer is a number, or null for a child that still runs. The server ends, and its children
-with it, when the other end of the socket closes.
+A request is one message in JSON: {"start": {...}}, sent with the descriptors of the child's stdin, stdout and stderr;
+{"poll": pid}; or {"signal": [pid, number]}. The answer is a number, or null for a child that still runs. When the other end
+of the socket closes, the server ends and its children with it.
 """
 
 import atexit
@@ -20,12 +20,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-# How a child ends, once that is known.
+# In a child: its exit code, once that is known.
 exit_codes: list[int] = []
 
 
 def serve(requests: socket.socket) -> dict[str, Any] | None:
-    """Answers requests. In the child: what it shall run; in the server, at the end: None."""
+    """Answers requests until the socket closes, and then returns None. In a child, returns what the child has to run."""
     running: set[int] = set()
     while True:
         message, descriptors, _, _ = socket.recv_fds(requests, 1 << 20, 3)
@@ -35,7 +35,7 @@ def serve(requests: socket.socket) -> dict[str, Any] | None:
             return None
         ((kind, content),) = json.loads(message).items()
         if kind == "start":
-            # A thread of the server would not be in the child, and what it held would stay held.
+            # A thread of the server would not exist in the child, and locks that it held would stay locked.
             assert len([*Path("/proc/self/task").iterdir()]) == 1, "the server has threads"
             pid = os.fork()
             if pid == 0:
@@ -61,7 +61,7 @@ def serve(requests: socket.socket) -> dict[str, Any] | None:
 
 
 def become(arguments: list[str], folder: str, environment: dict[str, str]) -> None:
-    """Runs a script as `python SCRIPT ...` would; what it raises is left to the interpreter, which prints it and ends."""
+    """Runs a script as `python SCRIPT ...` would. What it raises is left to the interpreter, which prints it and exits."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     os.environ.clear()
     os.environ.update(environment)
@@ -82,14 +82,14 @@ def become(arguments: list[str], folder: str, environment: dict[str, str]) -> No
         code = None
         raise
     finally:
-        # A sentence, or the signal of Ctrl-C, is for the interpreter to deal with.
+        # If the exit code is a sentence, or Ctrl-C was pressed, the interpreter deals with it.
         exit_codes.extend([code] if isinstance(code, int) else [])
 
 
 def leave() -> None:
-    """The last of the exit handlers: spares taking apart a thousand modules, half a second for each command."""
+    """Ends a child at once, as the last exit handler. Tearing down a thousand modules would take half a second."""
     if exit_codes:
-        # Where it fails, the interpreter says so.
+        # If the output cannot be written, the interpreter goes on and reports it.
         with suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()
@@ -97,13 +97,13 @@ def leave() -> None:
 
 
 if __name__ == "__main__":
-    # Before all others, which are called in the reverse order.
+    # Exit handlers are called in reverse order, so the first one that is registered runs last.
     atexit.register(leave)
-    # Ctrl-C is for pytest; the server ends with it.
+    # Ctrl-C is meant for pytest; the server ends when pytest does.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for module in sys.argv[2:]:
         importlib.import_module(module)
-    # What is collected never again need not be copied for a child.
+    # Frozen objects are not touched by garbage collection, so their memory is not copied for a child.
     gc.freeze()
     asked = serve(socket.socket(fileno=int(sys.argv[1])))
     if asked:

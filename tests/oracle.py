@@ -1,4 +1,4 @@
-"""A training step written out, with every quantity of the probe from its definition: no hooks, nothing of ours."""
+"""A training step written out. It computes every quantity of the probe from its definition, without hooks or our code."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -20,7 +20,12 @@ def by_hand(
     clip: float | None = None,
     loss: Callable[[Tensor, Tensor], Tensor] = F.cross_entropy,
 ) -> dict[str, Any]:
-    """One optimiser step of the batches `micro`: every quantity from its definition, and the activations themselves."""
+    """Takes one optimiser step on the micro-batches `micro`. Returns every quantity per layer, and all activations.
+
+    Args:
+        clip: the largest norm of the gradient, or None.
+        loss: the mean loss of a micro-batch, from outputs and targets.
+    """
     optimizer.zero_grad()
     deltas: list[list[Tensor]] = [[] for _ in network.blocks]
     outputs: list[list[Tensor]] = [[] for _ in network.blocks]
@@ -36,7 +41,7 @@ def by_hand(
                     outputs[index].append(x.detach())
         (loss(x, y) / len(micro)).backward()
         for index, h in enumerate(hs):
-            # Of a sample's own loss: the mean over the samples of all micro-batches taken out.
+            # This is the gradient of a sample's own loss: it undoes the mean over the samples of all micro-batches.
             deltas[index].append(h.grad * len(y) * len(micro))
     linears = network.linears
     before = [linear.weight.detach().clone() for linear in linears]

@@ -28,7 +28,7 @@ def batches(count: int, size: int = 8, features: int = 5, classes: int = 3) -> l
 def measured(
     network: nn.Module, steps: list[list[Batch]], optimizer: torch.optim.Optimizer, clip: float | None = None, **options: Any
 ) -> Probe:
-    """The same steps in a plain loop, with the probe around it."""
+    """Trains in a plain loop with the probe around it, one optimiser step for each list of micro-batches in `steps`."""
     with probe(network, **options) as p:
         for micro in steps:
             optimizer.zero_grad()
@@ -41,7 +41,7 @@ def measured(
 
 
 def twice(make: Callable[[], MLP]) -> Iterator[tuple[MLP, torch.optim.Optimizer]]:
-    """Two equal networks with their optimisers."""
+    """Yields two equal networks with their optimisers."""
     for _ in range(2):
         torch.manual_seed(0)
         network = make()
@@ -58,7 +58,7 @@ def check(p: Probe, expected: list[dict[str, Any]], rel: float = 1e-6) -> None:
 
 
 def steps_of(model: nn.Module, batch: Tensor, count: int = 2, **options: Any) -> Probe:
-    """A few steps of SGD on the mean square of the outputs."""
+    """Takes `count` steps of SGD on the mean square of the outputs, with the probe around them."""
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     with probe(model, **options) as p:
         for _ in range(count):
@@ -69,7 +69,7 @@ def steps_of(model: nn.Module, batch: Tensor, count: int = 2, **options: Any) ->
 
 
 class Shared(nn.Module):
-    """One matrix used twice, an unused one, functional activations."""
+    """A network that uses one matrix twice and another never, with activations that are functions, not modules."""
 
     def __init__(self) -> None:
         super().__init__()

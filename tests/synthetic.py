@@ -1,4 +1,4 @@
-"""Records as runs would leave them, made of realistic numbers with numpy alone."""
+"""Writes records as runs would leave them, with realistic numbers and numpy alone."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ HEALTHY = {
 
 
 def layers(count: int) -> list[str]:
-    """`hidden_01`, ..., `output`."""
+    """The names of `count` layers: `hidden_01`, ..., `output`."""
     width = len(str(count - 1)) if count > 100 else 2
     return [f"hidden_{index:0{width}d}" for index in range(1, count)] + ["output"]
 
@@ -72,7 +72,7 @@ def content(count: int = 13, steps: int = 200, rate: float = 0.24, seed: int = 0
 def write(
     folder: Path, arrays: dict[str, Any] | None = None, verdict: dict[str, Any] | None = None, **options: Any
 ) -> dict[str, Any]:
-    """Writes `folder/flow.npz` by renaming, as a run does, and returns its arrays."""
+    """Writes `folder/flow.npz` by renaming a temporary file, as a run does. Returns its arrays."""
     arrays = content(**options) if arrays is None else arrays
     extra = {} if verdict is None else {"verdict": np.array(json.dumps(verdict))}
     folder.mkdir(parents=True, exist_ok=True)

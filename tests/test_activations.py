@@ -1,4 +1,4 @@
-"""The activations by name are those of conf/activation/."""
+"""The names of activations mean the same as the options of conf/activation/."""
 
 import pytest
 import torch

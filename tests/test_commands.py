@@ -1,4 +1,4 @@
-"""A forked command ends, prints and takes signals as a fresh interpreter does."""
+"""A forked command exits, prints and reacts to signals as a new interpreter does."""
 
 import os
 import signal
@@ -33,7 +33,7 @@ def server() -> Iterator[ForkServer]:
 
 
 def both(server: ForkServer, folder: Path, text: str, *typed: str) -> "list[subprocess.CompletedProcess[str]]":
-    """Forked, and fresh."""
+    """Runs a script twice: forked, and in a new interpreter."""
     (folder / "script.py").write_text(text)
     forked = server.start(("script.py", *typed), folder)
     return [ended(forked), ended(fresh_process("script.py", *typed, folder=folder, environment=server.environment))]

@@ -1,4 +1,4 @@
-"""The package's face: `from gradpath import probe, mean_field, predict, load_run`, in the checkout and from a wheel."""
+"""The public names, `from gradpath import probe, mean_field, predict, load_run`, in the checkout and from a wheel."""
 
 import json
 import os
@@ -16,7 +16,7 @@ import gradpath
 from board import chromium, get, serving
 from gradpath.config.checks import PROJECT
 
-# What the probe, theory and saved runs do without.
+# The probe, theory and saved runs need none of these.
 HEAVY = (
     "lightning",
     "pytorch_lightning",
@@ -128,9 +128,9 @@ def test_what_is_no_run(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder outside the checkout into which the wheel alone has been unpacked, as pip does."""
+    """A folder outside the checkout that contains the unpacked wheel and nothing else."""
     place = tmp_path_factory.mktemp("wheel")
-    # From a copy: setuptools leaves a build folder beside the sources.
+    # The wheel is built from a copy, because setuptools leaves a build folder beside the sources.
     copy = place / "source"
     shutil.copytree(PROJECT / "src", copy / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
     for name in ("pyproject.toml", "README.md", "LICENSE"):
@@ -162,7 +162,7 @@ def test_the_wheel_gives_all_of_it_without_the_checkout(wheel: Path, tmp_path: P
 
 
 def test_the_wheel_has_the_tab(wheel: Path, tmp_path: Path) -> None:
-    """TensorBoard beside it lists the tab, serves its page, and finds what a probe left."""
+    """TensorBoard with the wheel on its path lists the tab, serves its page, and finds the record that a probe wrote."""
     python(USED, tmp_path, PYTHONPATH=str(wheel))
     with serving("--logdir", tmp_path, env=os.environ | {"PYTHONPATH": str(wheel)}) as url:
         assert get(f"{url}/data/plugins_listing")["gradient_flow"]["tab_name"] == "Gradient Flow"

@@ -1,4 +1,4 @@
-"""Faults planted in a copy of the project, which the tests named beside them have to notice."""
+"""Plants faults in a copy of the project. The tests that are named beside each fault must notice it."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ def place(fault: Fault, project: Path) -> Path:
 
 
 def test_each_fault_can_be_planted() -> None:
-    """What it replaces stands in its file, once; every room has one."""
+    """The text that a fault replaces stands in its file exactly once, and every room has a fault."""
     for fault in FAULTS:
         assert place(fault, PROJECT).read_text().count(fault.old) == 1, fault.breaks
         assert all((PROJECT / "tests" / name).exists() for name in fault.caught_by.partition(" -k ")[0].split()), (
@@ -34,7 +34,7 @@ def test_each_fault_can_be_planted() -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.breaks)
 def test_a_planted_fault_is_caught(fault: Fault, tmp_path: Path) -> None:
-    # Only read.
+    # A link is enough, because the data are only read.
     (tmp_path / "data").symlink_to(PROJECT / "data")
     for name in COPIED:
         if (PROJECT / name).is_dir():
@@ -48,6 +48,6 @@ def test_a_planted_fault_is_caught(fault: Fault, tmp_path: Path) -> None:
         [sys.executable, "-m", "pytest", "-q", "-x", "-n", "0", *(f"tests/{name}" for name in names.split()), "-k", some],
         cwd=tmp_path, env=os.environ | {"PYTHONPATH": str(tmp_path / "src")}, capture_output=True, text=True, check=False,
     )  # fmt: skip
-    # 1: a test failed. Other codes tell of tests that were not found or could not be started.
+    # Code 1 means that a test failed. Other codes mean that tests were not found or could not be started.
     assert done.returncode == 1, done.stdout[-2000:]
     assert " failed" in done.stdout.splitlines()[-1]

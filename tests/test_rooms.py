@@ -1,4 +1,4 @@
-"""The outline of the package: imports point one way, as docs/architecture.md draws them, and names are told apart."""
+"""The package's structure: imports point one way, as docs/architecture.md says; files are short and names differ."""
 
 import ast
 import re
@@ -26,7 +26,7 @@ def allowed() -> dict[str, set[str]]:
 
 
 def imported(path: Path) -> set[str]:
-    """Rooms (and files at the package's top) of which a file imports something, wherever in the file."""
+    """The rooms, and the files at the package's top, from which a file imports something, anywhere in the file."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.module == "gradpath":
@@ -48,7 +48,7 @@ def test_every_room_is_in_the_map_and_says_what_it_holds() -> None:
 
 
 def test_imports_point_one_way() -> None:
-    """To rooms that stand above in the table, and to none that the table does not name."""
+    """A room imports exactly the rooms that the table names for it. They all stand above it in the table."""
     arrows = allowed()
     order = list(arrows)
     for room, others in arrows.items():

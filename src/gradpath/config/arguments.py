@@ -1,6 +1,6 @@
-"""One grammar for every command that does not take Hydra's: words, `key=value`, `--flags`; each mistake in one line.
+"""One grammar for every command that does not use Hydra's: words, `key=value` and `--flags`.
 
-Nothing heavy is imported, so that a mistake is answered at once.
+Each mistake is answered in one line. Nothing heavy is imported, so the answer comes at once.
 """
 
 import sys
@@ -16,10 +16,12 @@ from gradpath.errors import ConfigError, alternatives, nearest
 
 @dataclass(frozen=True)
 class Value:
-    """A word, or what stands behind a key or a flag.
+    """A word, or the value of a key or a flag.
 
-    read: makes it of the text; raises ConfigError, `must be ...`. bool, of a flag: it takes none. shown: its name in --help.
-    default: where nothing is typed.
+    read: turns the typed text into the value, or raises ConfigError with `must be ...`. A flag whose `read` is bool takes no
+        value.
+    shown: the name of the value in --help.
+    default: the value if nothing is typed.
     """
 
     read: Callable[[str], Any] = str
@@ -30,7 +32,11 @@ class Value:
 
 @dataclass(frozen=True)
 class Keys:
-    """What may be typed as key=value. overrides: beside its own, whatever train.py takes."""
+    """The keys that may be typed as key=value.
+
+    own: the command's own keys.
+    overrides: whether the command also takes whatever train.py takes.
+    """
 
     own: Mapping[str, Value] = field(default_factory=dict)
     overrides: bool = False
@@ -38,10 +44,12 @@ class Keys:
 
 @dataclass(frozen=True)
 class Command:
-    """What a command may be given.
+    """Everything that may be typed after a command.
 
-    doc: the script's docstring, which -h and --help print. words: in their order; each may be left out. keys: those that go
-    with the first word; those of "" where there is none. flags: `--name` -> its value.
+    doc: the script's docstring, which -h and --help print.
+    words: name -> value, in the order in which they are typed; each may be left out.
+    keys: first word -> the keys that it allows; the entry "" applies if there is no first word.
+    flags: `--name` -> its value.
     """
 
     doc: str | None
@@ -50,11 +58,16 @@ class Command:
     flags: Mapping[str, Value] = field(default_factory=dict)
 
     def read(self, typed: Sequence[str] | None = None) -> Namespace:
-        """What was typed, on the command line unless it is given, by name: words, flags, the keys of the first word and
-        `overrides`; words and key=value also as they were typed, in `typed`.
+        """Parses what was typed.
+
+        The result has the words, the flags and the keys of the first word by name, and `overrides`. Its `typed` holds words
+        and key=value exactly as they were typed.
+
+        Args:
+            typed: the arguments; None reads the command line.
 
         Raises:
-            ConfigError: what was typed, what is allowed, what may have been meant.
+            ConfigError: says what was typed, what is allowed and what may have been meant.
         """
         parser = self._parser()
         chosen, unknown = parser.parse_known_intermixed_args(typed)
@@ -72,7 +85,7 @@ class Command:
         return chosen
 
     def _parser(self) -> "_Parser":
-        """Of flags; all else it collects in `typed`."""
+        """A parser that reads the flags and collects everything else in `typed`."""
         parser = _Parser(
             usage=f"%(prog)s {self._allowed()}",
             description=self.doc,
@@ -101,7 +114,7 @@ class Command:
                 raise ConfigError(f"{pair}: {called} has no such key.{self._meant(name, keys)}")
 
     def _meant(self, name: str, keys: Keys) -> str:
-        """What may have been meant by a key that does not go with the first word."""
+        """A hint about a key that the first word does not allow: what the user may have meant."""
         words = [word for word, others in self.keys.items() if name in others.own]
         belongs = f" It belongs to {alternatives(words)}." if words else ""
         meant = nearest(name, [*keys.own, *self.flags]) or belongs
@@ -131,7 +144,7 @@ def _read(typed: str, value: Value, text: str) -> Any:
 
 
 def one_of(words: Sequence[str]) -> Callable[[str], str]:
-    """One of `words`."""
+    """A reader of one of `words`."""
 
     def read(text: str) -> str:
         if text not in words:
@@ -142,7 +155,7 @@ def one_of(words: Sequence[str]) -> Callable[[str], str]:
 
 
 def whole(low: int, high: float = inf) -> Callable[[str], int]:
-    """A whole number in this range, its ends included."""
+    """A reader of a whole number from `low` to `high`, both included."""
     allowed = f"a whole number, at least {low}" if high == inf else f"a whole number from {low} to {high:g}"
 
     def read(text: str) -> int:
@@ -154,7 +167,7 @@ def whole(low: int, high: float = inf) -> Callable[[str], int]:
 
 
 def wholes(low: int, high: int) -> Callable[[str], list[int]]:
-    """Whole numbers in this range, ascending, each once: `8,12`."""
+    """A reader of whole numbers from `low` to `high`, such as `8,12`. It sorts them and drops repetitions."""
 
     def read(text: str) -> list[int]:
         try:
@@ -166,7 +179,7 @@ def wholes(low: int, high: int) -> Callable[[str], list[int]]:
 
 
 def numbers(*counts: int) -> Callable[[str], list[float]]:
-    """Finite numbers, `[0.1,1e-2]`, as many as one of `counts`; where none is given, as many as are typed."""
+    """A reader of finite numbers, such as `[0.1,1e-2]`: as many as one of `counts`, or any number if there are none."""
     many = f"a list of {alternatives(map(str, counts))} numbers" if counts else "a list of numbers, such as [0.1,0.01]"
 
     def read(text: str) -> list[float]:
@@ -184,13 +197,16 @@ def numbers(*counts: int) -> Callable[[str], list[float]]:
 
 @contextmanager
 def one_line_ends(hint: str) -> Iterator[None]:
-    """Turns the errors that a user can cause into one line on stderr and an exit code; Ctrl-C: `hint`, exit code 130."""
+    """Turns errors that a user can cause into one line on stderr and an exit code.
+
+    After Ctrl-C the line ends with `hint`, and the exit code is 130.
+    """
     try:
         yield
-        # What is still held back would otherwise fail after the last handler.
+        # Output that is still buffered would otherwise fail after the last handler.
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
-        # It knows Hydra's errors, and imports Hydra.
+        # This module knows Hydra's errors, and so imports Hydra.
         from gradpath.config.launch import fail, one_line_errors
 
         if isinstance(error, KeyboardInterrupt):

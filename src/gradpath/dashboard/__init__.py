@@ -1,7 +1,7 @@
-"""TensorBoard's tab "Gradient Flow": what `flow.npz` holds, as pictures of depth x step.
+"""TensorBoard's tab "Gradient Flow", which shows the content of `flow.npz` as pictures over depth and step.
 
-TensorBoard imports this module when it starts, and an ImportError here would stop it; all else is imported in `load`, whose
-errors TensorBoard logs and survives.
+TensorBoard imports this module when it starts, and an ImportError here would stop it. Everything else is therefore imported
+in `load`, whose errors TensorBoard logs and survives.
 """
 
 from typing import Any
@@ -10,7 +10,7 @@ from tensorboard.plugins import base_plugin
 
 
 class Loader(base_plugin.TBLoader):  # type: ignore[misc]
-    """The entry point `tensorboard_plugins`: makes the plugin, or raises into TensorBoard's log."""
+    """The entry point `tensorboard_plugins`, by which TensorBoard makes the plugin."""
 
     def load(self, context: base_plugin.TBContext) -> Any:
         from gradpath.dashboard.plugin import GradientFlowPlugin

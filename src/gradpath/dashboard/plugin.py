@@ -20,14 +20,14 @@ logger = logging.getLogger(__name__)
 
 
 class NoRunError(Exception):
-    """`run=` names no run that is listed."""
+    """The request's `run=` names no run that is listed."""
 
 
 class GradientFlowPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
-    """Serves below `/data/plugin/gradient_flow`; every error is JSON, `{"error": a sentence}`.
+    """Serves the tab below `/data/plugin/gradient_flow`. Every error is answered as JSON, `{"error": a sentence}`.
 
-    `/runs`                       200: `runs`, the newest first, and the `folders` that are searched
-    `/record?run=..&quantity=..`  200: see `records.read`; 404: no such run; 422: a file that cannot be read
+    `/runs`                       200: JSON of `runs`, the newest first, and the `folders` that are searched
+    `/record?run=..&quantity=..`  200: JSON, see `records.read`; 404: no such run; 422: the file cannot be read
     `/index.js`, `/style.css`, .. 200: the page, one route for each file of `static`
     """
 
@@ -44,11 +44,11 @@ class GradientFlowPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         }
 
     def is_active(self) -> bool:
-        """Always: where nothing is recorded, the page says how to."""
+        """Always true: if nothing is recorded, the page says how to record."""
         return True
 
     def frontend_metadata(self) -> base_plugin.FrontendMetadata:
-        # The page looks for news by itself; TensorBoard's reload button does not reach into a plugin's frame.
+        # The page looks for new data by itself, because TensorBoard's reload button does not reach into a plugin's frame.
         return base_plugin.FrontendMetadata(es_module_path="/index.js", tab_name="Gradient Flow", disable_reload=True)
 
     def _runs(self, request: wrappers.Request) -> str:
@@ -63,7 +63,7 @@ class GradientFlowPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
 
 def _pages() -> dict[str, Application]:
-    """A route for each file of `static`. The folder is listed once, so no path of a request reaches the disk."""
+    """A route for each file of `static`. The folder is listed only once, so no path from a request reaches the disk."""
     return {f"/{path.name}": _page(path) for path in STATIC.iterdir() if path.suffix in TYPES}
 
 
@@ -72,7 +72,7 @@ def _page(path: Path) -> Application:
 
 
 def _answering(answer: Callable[[wrappers.Request], str], content_type: str) -> Application:
-    """The WSGI application that sends what `answer` returns, or its error as JSON."""
+    """A WSGI application that sends what `answer` returns, or its error as JSON."""
 
     @wrappers.Request.application
     def application(request: wrappers.Request) -> wrappers.Response:

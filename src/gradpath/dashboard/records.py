@@ -1,4 +1,4 @@
-"""Finding and reading records: `flow.npz` files, which may be growing, damaged, huge or not ours."""
+"""Finds and reads records: `flow.npz` files, which may be growing, damaged, huge or not ours."""
 
 import json
 import math
@@ -29,11 +29,11 @@ Root = tuple[str, Path]
 
 
 class RecordError(Exception):
-    """A record that cannot be shown; `str()` is what follows the run's name in a sentence: "is damaged: ..."."""
+    """A record cannot be shown. Its text follows the run's name in a sentence: "is damaged: ..."."""
 
 
 def roots(logdir: str | None, spec: str | None) -> list[Root]:
-    """`--logdir` or `--logdir_spec name:path,path` as (name of the group or "", folder), as TensorBoard reads them."""
+    """Reads `--logdir` or `--logdir_spec name:path,path` as TensorBoard does. Returns (name of the group or "", folder)."""
     if logdir:
         return [("", Path(logdir).expanduser())]
     pairs = []
@@ -45,14 +45,14 @@ def roots(logdir: str | None, spec: str | None) -> list[Root]:
 
 
 class Runs:
-    """The runs with a record below some folders, named as TensorBoard names them; looked up again at each listing."""
+    """The runs with a record below some folders, named as TensorBoard names them. Each listing looks for them again."""
 
     def __init__(self, roots: list[Root]) -> None:
         self.roots = roots
         self._paths: dict[str, Path] = {}
 
     def listing(self) -> list[dict[str, str]]:
-        """`name` and `version` of every run, the newest first."""
+        """The `name` and `version` of every run, the newest first."""
         self._paths = {name: path for group, root in self.roots for name, path in _walk(group, root)}
         dated = []
         for name, path in self._paths.items():
@@ -88,10 +88,10 @@ def _walk(group: str, root: Path) -> Iterable[tuple[str, Path]]:
 
 
 def version(path: Path) -> str:
-    """A text that changes when the file is replaced.
+    """A text that changes whenever the file is replaced.
 
     Raises:
-        RecordError: the file is gone.
+        RecordError: the file is gone or cannot be read.
     """
     try:
         state = path.stat()
@@ -102,12 +102,16 @@ def version(path: Path) -> str:
 
 @lru_cache(maxsize=32)
 def read(path: Path, version: str, quantity: str) -> str:
-    """One quantity of a record, as JSON; `version` is what makes the cache forget.
+    """One quantity of a record, as JSON. NaN becomes null; the infinities become "inf" and "-inf".
 
-    `layers` (L,); `steps` (T,), T <= STEPS of the `recorded` steps, first and last among them; `quantities`, the names of
-    all; `values` (T, L), or null where the record does not hold `quantity`; `theory` (L,), `theory_band` (2, L) and
-    `seeds_band` (2, L), null where there are none; `verdict` or null.
-    NaN is null, the infinities are "inf" and "-inf".
+    version, quantity: the arguments. The cache reads a file again when its version changes.
+    layers: (L,), names.
+    steps: (T,), at most STEPS of the `recorded` steps, always with the first and the last.
+    recorded: the number of recorded steps. Steps without a measurement of `quantity` count only if it is one of GRADIENTS.
+    quantities: the names of all quantities that can be shown.
+    values: (T, L), or null if the record does not hold `quantity`.
+    theory, theory_band, seeds_band: (L,), (2, L) and (2, L), what is drawn beside step 0, or null.
+    verdict: the parts that the page shows, or null.
 
     Raises:
         RecordError: the file cannot be opened, is damaged, or holds something else.
@@ -156,12 +160,12 @@ def _content(archive: zipfile.ZipFile, quantity: str) -> dict[str, Any]:
 
 
 def _line(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> list[Any] | None:
-    """What is drawn beside a measured quantity, where the record has it."""
+    """An array that is drawn beside the measured quantity; None if the record does not have it."""
     return _encoded(_numbers(archive, name, shape)) if f"{name}.npy" in archive.namelist() else None
 
 
 def sample(count: int, limit: int) -> npt.NDArray[np.int64]:
-    """At most `limit` evenly spread indices of `count`, the first and the last among them."""
+    """At most `limit` evenly spread indices below `count`, always with the first and the last; `limit` is at least 2."""
     return np.unique(np.linspace(0, count - 1, min(count, limit)).round().astype(np.int64))
 
 
@@ -173,10 +177,10 @@ def _names(archive: zipfile.ZipFile) -> list[str]:
 
 
 def _fits(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> bool:
-    """Whether an array can be shown, from its header alone."""
+    """Whether an array can be shown, judged by its header alone."""
     try:
         found, dtype = _header(archive, name)
-    except Exception:  # one damaged array leaves the others
+    except Exception:  # one damaged array must not hide the others
         return False
     return found == shape and dtype.kind in "fiub"
 
@@ -186,7 +190,7 @@ def _header(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], np.dt
         form = np.lib.format.read_magic(file)
         header = np.lib.format.read_array_header_1_0 if form == (1, 0) else np.lib.format.read_array_header_2_0
         shape, _, dtype = header(file)
-    # numpy allocates what the header claims, before it sees how little follows.
+    # numpy allocates what the header claims before it sees how little follows.
     if dtype.itemsize * math.prod(shape) > min(BYTES, archive.getinfo(f"{name}.npy").file_size):
         raise RecordError(f"is damaged: `{name}` claims to be of shape {shape}, which is too large.")
     return shape, dtype
@@ -209,7 +213,7 @@ def _numbers(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...]) -> npt
 
 
 def _encoded(array: npt.NDArray[np.float64]) -> list[Any]:
-    """Nested lists of exact values; JSON knows neither NaN nor the infinities."""
+    """The array as nested lists. JSON has neither NaN nor infinities: they become None, "inf" and "-inf"."""
     values = array.astype(object)
     values[np.isnan(array)] = None
     values[np.isposinf(array)] = "inf"
@@ -219,7 +223,7 @@ def _encoded(array: npt.NDArray[np.float64]) -> list[Any]:
 
 
 def _verdict(archive: zipfile.ZipFile) -> dict[str, Any] | None:
-    """What the page knows to show of the verdict; None where there is none, or none that can be read."""
+    """The parts of the verdict that the page shows; None if there is no verdict or it cannot be read."""
     try:
         content = json.loads(str(_array(archive, "verdict")[()]))
         findings = [finding for finding in content.get("findings") or [] if isinstance(finding, dict)][:3]
@@ -247,7 +251,7 @@ def _text(value: Any) -> str | None:
 
 
 def _number(value: Any) -> float | str | None:
-    """A number as `_encoded` would have it; it may have been written as a text, as JSON has no infinity."""
+    """A number as `_encoded` encodes it, or None. It may be stored as text, because JSON has no infinity."""
     try:
         number: float | str | None = _encoded(np.array([float(value)]))[0]
     except (TypeError, ValueError):

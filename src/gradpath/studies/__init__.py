@@ -1,1 +1,1 @@
-"""What holds of many networks and runs: the claims of the chapter and of the papers, checked by running them."""
+"""Studies of many networks and runs, which check the claims of the chapter and of the papers by computing them."""

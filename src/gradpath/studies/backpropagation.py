@@ -1,4 +1,4 @@
-"""Backpropagation by hand beside autograd: one neuron, 2-2-1, and any network that a command line describes."""
+"""Compares backpropagation by hand with autograd: one neuron, a 2-2-1 network, and any network that overrides describe."""
 
 from collections.abc import Mapping, Sequence
 
@@ -18,15 +18,15 @@ from gradpath.data.batch import Batch
 from gradpath.run.build import build_optimizer, build_run
 from gradpath.run.seeding import seed_everything
 
-# Training samples that a network is shown.
+# A network is compared on this many training samples.
 SAMPLES = 8
 
 
 def one_neuron(given: Mapping[str, float], option: str) -> tuple[Worksheet, dict[str, float], Activation]:
-    """The worksheet of one hidden neuron, autograd's value of each line, and the activation that `option` names.
+    """The worksheet of one hidden neuron, autograd's value for each line, and the activation that `option` names.
 
     Raises:
-        ConfigError: no such activation, or one for which nothing is written out.
+        ConfigError: there is no such activation, or nothing is written out for it.
     """
     module, numbers = activation_named(option), Chain(**given)
     activation = of_module(module)
@@ -34,18 +34,23 @@ def one_neuron(given: Mapping[str, float], option: str) -> tuple[Worksheet, dict
 
 
 def two_neurons(given: Mapping[str, float], option: str, loss: Loss) -> tuple[Worksheet, dict[str, float], Activation]:
-    """The same three things for the 2-2-1 network."""
+    """The worksheet of the 2-2-1 network, autograd's value for each line, and the activation that `option` names.
+
+    Raises:
+        ConfigError: there is no such activation, or nothing is written out for it.
+    """
     module, numbers = activation_named(option), TwoLayer(**given)
     activation = of_module(module)
     return two_layer(numbers, activation, loss), two_layer_by_autograd(numbers, module, loss), activation
 
 
 def mlp(overrides: Sequence[str]) -> tuple[Comparison, float]:
-    """A run's network as drawn, in float64, on eight training samples; and the largest difference of any of its parameters
-    from torch's after one step of its optimiser.
+    """Compares the passes of a run's network by hand and by autograd, as drawn, in float64, on eight training samples.
+
+    Returns the comparison, and the largest difference of any parameter from torch's after one step of the optimiser.
 
     Raises:
-        ConfigError: a wrong input, or a part for which nothing is written out.
+        ConfigError: an override is wrong, or nothing is written out for some part of the network.
     """
     config, choices = compose(*overrides)
     seed_everything(config["seed"])

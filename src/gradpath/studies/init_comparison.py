@@ -46,10 +46,11 @@ SETTING = ("optimizer=sgd", "optimizer.lr=0.01", *ONE_EPOCH)
 
 @dataclass(frozen=True)
 class Scheme:
-    """An initialisation with an activation at a depth.
+    """An initialisation with an activation at a depth, and how it fares.
 
-    ratio: |delta| first / last hidden layer, geometric mean over SEEDS; None where no gradient arrives.
-    accuracy, spread: on the test images, mean and standard deviation over SEEDS; 0 for a run that diverged.
+    ratio: |delta| in the first hidden layer divided by |delta| in the last, at step 0; geometric mean over SEEDS. None if a
+        seed has no finite ratio above 0.
+    accuracy, spread: test accuracy in [0, 1], mean and standard deviation over SEEDS. A run that diverged counts as 0.
     """
 
     activation: str
@@ -64,9 +65,9 @@ def schemes(study: str = "init_comparison") -> list[Scheme]:
     """Trains every scheme, or reads the result of an earlier training.
 
     Raises:
-        ConfigError, RunFailed: as a run.
+        ConfigError, RunFailed: as `train_all`.
     """
-    # The deepest first: no core is left alone with them at the end.
+    # The deepest networks come first, so that no core is left alone with one at the end.
     kinds = list(product(sorted(DEPTHS, reverse=True), ACTIVATIONS, INITS))
     named = {(kind, seed): "-".join(map(str, (*kind, seed))) for kind, seed in product(kinds, SEEDS)}
     results = train_all(study, {name: overrides(*kind, seed) for (kind, seed), name in named.items()})
@@ -80,7 +81,7 @@ def overrides(depth: int, activation: str, init: str, seed: int) -> tuple[str, .
 
 
 def tables(found: Sequence[Scheme]) -> Iterator[str]:
-    """Writes Markdown tables: one line per initialisation, then ratio and accuracy at each depth."""
+    """Yields Markdown tables: one with a line per initialisation, then two per depth, of the ratio and of the accuracy."""
     yield "| init | gradient healthy | ratio within .5 to 2 | mean accuracy | lowest | trained |\n" + "|---" * 6 + "|"
     for init in INITS:
         own = [scheme for scheme in found if scheme.init == init]

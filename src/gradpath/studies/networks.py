@@ -20,13 +20,13 @@ Found = TypeVar("Found")
 
 
 def deep(activation: str, init: str, norm: str, depth: int, width: int) -> dict[str, str]:
-    """The overrides of a network of `depth` hidden layers of `width`."""
+    """Overrides for a network with `depth` hidden layers of `width` units."""
     shape = {"model": "deep", "model.depth": str(depth), "model.width": str(width)}
     return {"activation": activation, "init": init, "norm": norm, **shape}
 
 
 def drawn(case: Mapping[str, str], seed: int, dtype: torch.dtype) -> tuple[MLP, list[LayerFlow], Batch]:
-    """The network of `case` as drawn with `seed`, its profile, and the training samples that it was measured on."""
+    """The network of `case` drawn with `seed`, in `dtype`; its profile; and the training samples that were measured."""
     seed_everything(seed)
     data, network, objective, _ = build_run(*_composed(tuple(case.items())))
     batch = data.sample(SAMPLE)
@@ -36,7 +36,7 @@ def drawn(case: Mapping[str, str], seed: int, dtype: torch.dtype) -> tuple[MLP, 
 
 
 def each(cases: Sequence[Case], judge: Callable[[Case], Found]) -> list[Found]:
-    """Applies `judge` to every case and counts on stderr."""
+    """Applies `judge` to every case, and counts the cases on stderr."""
     found = []
     for index, case in enumerate(cases, 1):
         found.append(judge(case))

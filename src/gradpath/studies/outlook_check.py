@@ -1,4 +1,4 @@
-"""Is the warning before training right? Theory's yes or no beside real training on MNIST, cell by cell."""
+"""Is the warning before training right? Compares theory's yes or no with real training on MNIST, network by network."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,18 +10,23 @@ from gradpath.studies.trainings import ONE_EPOCH, train_all
 
 ACTIVATIONS = ("tanh", "relu", "gelu", "selu", "sigmoid")
 INITS = ("pytorch", "lecun_normal", "he_normal", "critical")
-# With Adam both learning rates are too large for most networks of 50 layers, whatever their weights.
+# With Adam, both learning rates are too large for most networks of 50 layers, whatever the weights.
 DEPTHS = {"sgd": (5, 10, 20, 50, 100), "adam": (5, 10, 20)}
 WIDTH = 300
-# The learning rate is a nuisance: a network counts as trainable when one of these trains it.
+# The learning rate is not what is studied, so a network counts as trainable if any of these trains it.
 RATES = {"sgd": (0.001, 0.01), "adam": (0.0001, 0.001)}
-# Twice chance, after one epoch of 214 steps.
+# A network has trained if its test accuracy after one epoch of 214 steps is above this, twice chance.
 TRAINED = 0.2
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One network: what theory says, and the best test accuracy over the learning rates."""
+    """One network: what theory says, and how well it trained.
+
+    limit: the largest depth that trains according to theory; inf if there is none.
+    trains: whether this network trains according to theory.
+    accuracy: the best test accuracy over the learning rates, in [0, 1].
+    """
 
     optimizer: str
     activation: str
@@ -40,9 +45,9 @@ def cells(optimizer: str, study: str = "outlook") -> list[Cell]:
     """Trains every activation, initialisation and depth with each of the optimiser's learning rates.
 
     Raises:
-        ConfigError, RunFailed: as a run.
+        ConfigError, RunFailed: as `train_all`.
     """
-    # The deepest first: no core is left alone with them at the end.
+    # The deepest networks come first, so that no core is left alone with one at the end.
     kinds = list(product(sorted(DEPTHS[optimizer], reverse=True), ACTIVATIONS, INITS))
     named = {(kind, lr): "-".join(map(str, (optimizer, *kind, lr))) for kind, lr in product(kinds, RATES[optimizer])}
     results = train_all(study, {name: overrides(optimizer, *kind, lr) for (kind, lr), name in named.items()})
@@ -57,7 +62,7 @@ def overrides(optimizer: str, depth: int, activation: str, init: str, lr: float)
 
 
 def table(found: Sequence[Cell]) -> Iterator[str]:
-    """Writes a Markdown table and the counts."""
+    """Yields a Markdown table with a line per network, then for each optimiser how often theory was right."""
     yield "| optimizer | activation | init | depth | past | theory | accuracy | trains | |\n" + "|---" * 9 + "|"
     for cell in found:
         limit = "" if cell.trains else f"{cell.limit:.0f}"

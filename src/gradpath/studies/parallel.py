@@ -1,4 +1,4 @@
-"""Makes many calls at once, in processes that end with the one that started them."""
+"""Makes many calls at once, in processes that end when the calling process ends."""
 
 import os
 import signal
@@ -20,20 +20,22 @@ Found = TypeVar("Found")
 
 
 def in_parallel(function: Callable[..., Found], jobs: Mapping[str, tuple[Any, ...]], known: int = 0) -> dict[str, Found]:
-    """`function(*arguments)` of every named job, as many at a time as there are cores, each on one thread; main thread only.
+    """Calls `function(*arguments)` for every named job. As many run at a time as there are cores, each on one thread.
 
-    Counts on stderr. However the caller ends, by Ctrl-C, an exception or SIGKILL, its processes end at once: each watches a
-    pipe whose other end the caller alone holds.
+    Counts finished jobs on stderr. Must be called from the main thread. However the caller ends, by Ctrl-C, an exception or
+    SIGKILL, its processes end at once: each watches a pipe whose other end only the caller holds.
 
     Args:
-        function: of a module, so that other processes can import it. known: jobs that were done before, for the count.
+        function: defined at the top of a module, so that other processes can import it.
+        jobs: name -> arguments.
+        known: the number of jobs that were done before, for the count.
 
     Raises:
         RunFailed: one of the processes was ended from outside.
-        What `function` raises, the jobs that were still running then ended.
+        Exception: whatever `function` raises. Jobs that are still running are then ended.
     """
     found: dict[str, Found] = {}
-    # A process that has imported what they need, once for all calls, and is forked for each of them.
+    # One process imports what the jobs need, once for all calls; the others are forked from it.
     context = get_context("forkserver")
     context.set_forkserver_preload([function.__module__])
     watched, held = context.Pipe(duplex=False)
@@ -61,9 +63,11 @@ def in_parallel(function: Callable[..., Found], jobs: Mapping[str, tuple[Any, ..
 
 @contextmanager
 def _interrupts_deferred() -> Iterator[None]:
-    """Ctrl-C waits until the processes stand. They never hear of it: they are the caller's to end, and a blocked signal is
-    blocked in what is started meanwhile for good."""
-    # Would unblock SIGINT when it starts.
+    """Delays Ctrl-C until the end of the block, in which processes are started.
+
+    The processes inherit the blocked signal and keep it blocked, so that Ctrl-C reaches only the caller, which ends them.
+    """
+    # The tracker unblocks SIGINT when it starts, so it has to run before.
     resource_tracker.ensure_running()
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
@@ -75,7 +79,7 @@ def _interrupts_deferred() -> Iterator[None]:
 def _begin(watched: Connection) -> None:
     # Small networks gain nothing from a second thread.
     torch.set_num_threads(1)
-    # Networks whose gradients vanish below 1e-38 would take a hundred times as long, for numbers that change no weight.
+    # Gradients below 1e-38 make arithmetic a hundred times slower, and are too small to change a weight.
     torch.set_flush_denormal(True)
     Thread(target=_end_with_caller, args=(watched,), daemon=True).start()
 

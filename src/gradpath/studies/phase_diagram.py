@@ -18,20 +18,23 @@ from gradpath.theory.scales import moments_of
 
 COLUMNS, ROWS = 80, 41
 LARGEST_SIGMA_B2 = 0.3
-# sigma_w^2 from first to last; the wide range, in equal ratios, for an activation that is ordered all over the other.
+# Ranges of sigma_w^2. The wide one, in equal ratios, is for activations that are still ordered at the end of the near one.
 NEAR, WIDE = (0.02, 4.0), (0.1, 400.0)
-# Of the marked initialisations.
+# The width of the hidden layers for which initialisations are marked.
 WIDTH = 256
-# chi_1 that changes by more between neighbours has jumped: the length map came to another fixed point.
+# If chi_1 differs by more than this at almost the same sigma_w^2, the length map has jumped to another fixed point.
 JUMP = 0.01
 
 
 @dataclass(frozen=True)
 class Plane:
-    """Theory over the plane.
+    """Theory's values over the plane.
 
-    sigma_w2: (W,). sigma_b2: (B,). chi_1, xi_c: (B, W), xi_c in layers, inf on the edge, NaN where q* = inf.
-    edge: (B,), the smallest sigma_w^2 with chi_1 = 1; NaN where chi_1 has none in range, or jumps past 1.
+    sigma_w2: (W,), ascending.
+    sigma_b2: (B,), ascending.
+    chi_1: (B, W), growth of |delta|^2 per layer.
+    xi_c: (B, W), in layers; inf on the edge, NaN where q* = inf.
+    edge: (B,), the smallest sigma_w^2 with chi_1 = 1; NaN if chi_1 does not reach 1 in the range, or jumps past it.
     """
 
     sigma_w2: Array
@@ -42,17 +45,17 @@ class Plane:
 
 
 def plane(activation: str, columns: int = COLUMNS, rows: int = ROWS) -> Plane:
-    """`columns` x `rows` points of the plane, computed in as many processes as there are cores.
+    """Computes `columns` x `rows` points of the plane, in as many processes as there are cores.
 
     Raises:
-        ConfigError: no option of that name.
+        ConfigError: there is no activation of that name.
     """
     phi = named(activation)
     if mean_field(phi, NEAR[1], LARGEST_SIGMA_B2).chi_1 > 1:
         sigma_w2 = np.linspace(*NEAR, columns)
     else:
         sigma_w2 = np.geomspace(*WIDE, columns)
-    # Closer together near 0, where the edge bends.
+    # Points are closer together near 0, where the edge bends.
     sigma_b2 = LARGEST_SIGMA_B2 * np.linspace(0, 1, rows) ** 1.5
     jobs = {str(i): (activation, sigma_w2.tolist(), float(s)) for i, s in enumerate(sigma_b2)}
     found = in_parallel(row, jobs)
@@ -61,7 +64,7 @@ def plane(activation: str, columns: int = COLUMNS, rows: int = ROWS) -> Plane:
 
 
 def row(activation: str, sigma_w2: Sequence[float], sigma_b2: float) -> tuple[list[float], list[float], float]:
-    """chi_1 and xi_c at every sigma_w^2, and the edge among them, as in `Plane`."""
+    """One row of `Plane`: chi_1 and xi_c at every sigma_w^2, and the edge."""
     phi = named(activation)
     fields = [mean_field(phi, s, sigma_b2) for s in sigma_w2]
     crossings = (a for a, b in pairwise(fields) if a.chi_1 < 1 <= b.chi_1)
@@ -73,9 +76,9 @@ def row(activation: str, sigma_w2: Sequence[float], sigma_b2: float) -> tuple[li
 
 
 def edge_of_chaos(activation: Activation, sigma_b2: float, low: float, high: float) -> float:
-    """The sigma_w^2 between `low` (ordered) and `high` (chaotic) with chi_1 = 1, by bisection to 1e-6 of itself.
+    """The sigma_w^2 between `low` (ordered) and `high` (chaotic) with chi_1 = 1, by bisection to a relative error of 1e-6.
 
-    NaN where chi_1 jumps past 1 (GELU's length map loses its stable fixed point before the gradient is balanced).
+    NaN if chi_1 jumps past 1. GELU's length map, for example, loses its stable fixed point before chi_1 reaches 1.
     """
     chi_low, chi_high = 0.0, inf
     while high - low > 1e-6 * high:
@@ -89,7 +92,11 @@ def edge_of_chaos(activation: Activation, sigma_b2: float, low: float, high: flo
 
 
 def standard_initialisations(activation: str, width: int = WIDTH) -> dict[str, tuple[float, float]]:
-    """Name -> (sigma_w^2, sigma_b^2) between hidden layers of equal `width`; schemes at the same place share an entry."""
+    """Name -> (sigma_w^2, sigma_b^2) between hidden layers of equal `width`. Schemes with equal values share an entry.
+
+    Raises:
+        ConfigError: there is no activation of that name.
+    """
     phi = named(activation)
     gain = resolve_gain("auto", phi)
     schemes = [
@@ -108,5 +115,9 @@ def standard_initialisations(activation: str, width: int = WIDTH) -> dict[str, t
 
 @cache
 def named(activation: str) -> nn.Module:
-    """One copy per process: its kinks are then found once. Raises ConfigError."""
+    """The activation, in float64. There is one copy per process, so that its kinks are found only once.
+
+    Raises:
+        ConfigError: there is no activation of that name.
+    """
     return in_float64(activation_named(activation))

@@ -1,4 +1,4 @@
-"""Does theory say what is measured? The slope of log |delta|^2 over depth at initialisation, network by network."""
+"""Does theory agree with measurement? Compares slopes of log |delta|^2 over depth at initialisation, for many networks."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from gradpath.model.predicted import predict_network
 from gradpath.studies.networks import deep, drawn
 
 SEEDS, WIDTH = range(5), 512
-# A slope agrees within this share of itself, or within this much per layer.
+# Slopes agree if they differ by at most this share of the predicted one, or by at most this much per layer.
 SHARE, PER_LAYER = 0.03, 0.01
 ACTIVATIONS = (
     "relu",
@@ -35,9 +35,11 @@ NORMS = ("batch_before", "batch_after", "layer_before", "layer_after")
 
 @dataclass(frozen=True)
 class Agreement:
-    """One network: slopes of log |delta|^2 per layer towards the input, over all hidden layers.
+    """One network, with the slopes of log |delta|^2 per layer towards the input over all hidden layers.
 
-    measured: mean over the seeds, float64. spread: their standard deviation. predicted: of the drawn networks' own scales.
+    measured: the slope measured in float64, mean over the seeds.
+    spread: its standard deviation over the seeds.
+    predicted: theory's slope for the scales of the networks as drawn, mean over the seeds.
     """
 
     activation: str
@@ -58,7 +60,10 @@ class Agreement:
 
 
 def suite() -> list[tuple[str, str, str, int]]:
-    """(activation, init, norm, depth): every activation without normalisation, four with each placement of both."""
+    """The networks as (activation, init, norm, depth).
+
+    Every activation stands without a normalisation, and four of them with BatchNorm and LayerNorm in each placement.
+    """
     inits, depths = cycle(INITS), cycle(DEPTHS)
     plain = [(activation, next(inits), "none", next(depths)) for activation, _ in product(ACTIVATIONS, range(3))]
     normed = [
@@ -69,7 +74,7 @@ def suite() -> list[tuple[str, str, str, int]]:
 
 
 def agreement(activation: str, init: str, norm: str, depth: int, width: int = WIDTH) -> Agreement:
-    """Measured and predicted slope of one network."""
+    """Measures and predicts the slope of one network."""
     measured, predicted = [], []
     for seed in SEEDS:
         case = deep(activation, init, norm, depth, width)
@@ -82,12 +87,12 @@ def agreement(activation: str, init: str, norm: str, depth: int, width: int = WI
 
 
 def slope(delta: Sequence[float]) -> float:
-    """The least-squares slope of log |delta|^2 per layer towards the input."""
+    """The least-squares slope of log |delta|^2 per layer towards the input. `delta` is (L,), first layer first."""
     return -2 * float(np.polyfit(np.arange(len(delta)), np.log(delta), 1)[0])
 
 
 def table(found: Sequence[Agreement]) -> Iterator[str]:
-    """Writes a Markdown table and the counts."""
+    """Yields a Markdown table with a line per network, then how many agree."""
     yield "| activation | init | norm | depth | measured | predicted | difference | |\n|---|---|---|---|---|---|---|---|"
     for row in found:
         numbers = f"{row.measured:+.4f} \u00b1 {row.spread:.4f} | {row.predicted:+.4f} | {row.difference:+.4f}"

@@ -1,4 +1,4 @@
-"""How deep a network still trains: MNIST over depth and sigma_w^2, beside theory (Schoenholz et al. 2016, fig. 5)."""
+"""How deep a network still trains: MNIST over depth and sigma_w^2, compared with theory (Schoenholz et al. 2016, fig. 5)."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from gradpath.theory.mean_field import mean_field, trainable_depth
 from gradpath.theory.quadrature import Array
 
 ACTIVATION, SIGMA_B2 = "tanh", 0.05
-# Pixels in [-.5, .5] and 200 steps of plain SGD, as in the paper.
+# As in the paper, pixels are shifted to [-.5, .5] and training takes 200 steps of plain SGD.
 SETTING = (
     "data.mean=0.5",
     "data.std=1",
@@ -30,25 +30,27 @@ SETTING = (
 
 @dataclass(frozen=True)
 class Grid:
-    """The networks of a map: one of every depth at every sigma_w^2, each hidden layer `width` units wide."""
+    """The networks of a map: one for every depth and sigma_w^2, with hidden layers of `width` units."""
 
     width: int
     depths: tuple[int, ...]
     sigma_w2: tuple[float, ...]
 
 
-# Depths a factor sqrt(2) apart.
+# Depths grow by a factor of sqrt(2).
 FULL = Grid(200, (5, 7, 10, 14, 20, 28, 40, 56, 80, 112), tuple(1 + 0.25 * i for i in range(13)))
 QUICK = Grid(100, (5, 14, 40), (1.0, 1.75, 4.0))
 
 
 def accuracies(grid: Grid, study: str = "trainability") -> Array:
-    """Test accuracy, (depths, sigma_w^2), one seed each; NaN where training diverged. What was trained before is read.
+    """Trains the networks of the grid with one seed each, or reads the results of an earlier training.
+
+    Returns test accuracies in [0, 1], (depths, sigma_w^2), NaN where training diverged.
 
     Raises:
-        ConfigError, RunFailed: as a run.
+        ConfigError, RunFailed: as `train_all`.
     """
-    # The deepest first: no core is left alone with them at the end.
+    # The deepest networks come first, so that no core is left alone with one at the end.
     named = {(depth, s): f"{grid.width}x{depth}_{s:g}" for depth in sorted(grid.depths, reverse=True) for s in grid.sigma_w2}
     results = train_all(study, {name: overrides(grid.width, *cell) for cell, name in named.items()})
     found = [[results[named[depth, s]]["metrics"].get("test/accuracy", nan) for s in grid.sigma_w2] for depth in grid.depths]
@@ -62,18 +64,18 @@ def overrides(width: int, depth: int, sigma_w2: float) -> tuple[str, ...]:
 
 
 def depth_limits(sigma_w2: Sequence[float]) -> Array:
-    """6 xi_c, the depth up to which theory expects a network to train; inf on the edge of chaos."""
+    """6 xi_c in layers at each sigma_w^2, (N,): the depth up to which theory expects training to work; inf on the edge."""
     phi = activation_named(ACTIVATION)
     return np.array([trainable_depth(mean_field(phi, s, SIGMA_B2)) for s in sigma_w2])
 
 
 def critical() -> float:
-    """sigma_w^2 of the edge of chaos."""
+    """sigma_w^2 at the edge of chaos."""
     return edge_of_chaos(activation_named(ACTIVATION), SIGMA_B2, 1.0, 4.0)
 
 
 def table(grid: Grid, accuracy: Array) -> Iterator[str]:
-    """The numbers behind the picture, as lines of CSV."""
+    """Yields the numbers behind the picture, as lines of CSV."""
     yield "sigma_w2,depth,test_accuracy,six_xi_c"
     limits = depth_limits(grid.sigma_w2)
     for row, depth in enumerate(grid.depths):

@@ -1,4 +1,4 @@
-"""Runs as function calls. Each has a folder of its own, and none is made twice."""
+"""Runs as function calls. Each has a folder of its own, and no run is trained twice."""
 
 import ast
 import contextlib
@@ -30,31 +30,31 @@ from gradpath.studies.parallel import in_parallel
 
 # Every study has a folder here.
 STUDIES = PROJECT / "logs/studies"
-# Of the package's code: files that count although their room does not train, and what leaves a result as it is.
+# A result is made by the package's folders, without the code in DO_NOT_TRAIN, and by the files in TRAINS.
 TRAINS = ("activations.py", "config/targets.py")
 DO_NOT_TRAIN = (
     *("config/", "studies/", "dashboard/", "byhand/"),
     *("run/terminal.py", "run/summary.py", "run/tensorboard.py", "run/heatmap.py"),
 )
-# Beside each run's result, written after all else: what has it is complete.
+# This file lies beside each run's result. It is written last, so a run that has it is complete.
 MADE_BY = "made_by"
-# One epoch of 214 steps on MNIST, no more than is needed for its accuracy.
+# One epoch of 214 steps on MNIST, with no more than is needed for the accuracy.
 ONE_EPOCH = ("schedule=constant", "data.batch_size=256", "trainer.max_epochs=1", "probe=none", "trainer=cpu")
-# What a run logs from which its loss curve is drawn: every step.
+# For runs whose loss curve is drawn: every step is logged.
 CURVES = ("schedule=constant", "probe=none", "trainer=cpu", "trainer.log_every_n_steps=1")
 Curve = npt.NDArray[np.float64]
 
 
 def trained(folder: Path, overrides: Sequence[str], keep: bool = False) -> dict[str, Any]:
-    """`result.json` of the run that `overrides` describe, read where it has been made before.
+    """Trains the run that `overrides` describe, unless it is there already. Returns the content of its `result.json`.
 
-    Silent, and without checkpoints: a study keeps numbers.
+    Prints nothing. Checkpoints are deleted, because a study needs only numbers.
 
     Args:
-        keep: leave the weights that it ended with, too.
+        keep: whether to keep the checkpoints all the same.
 
     Raises:
-        ConfigError, RunFailed: as a run.
+        ConfigError, RunFailed: for the same reasons as any run.
     """
     known = _made(folder, overrides, keep)
     if known:
@@ -70,14 +70,16 @@ def trained(folder: Path, overrides: Sequence[str], keep: bool = False) -> dict[
 
 
 def train_all(study: str, cells: Mapping[str, Sequence[str]], keep: bool = False) -> dict[str, dict[str, Any]]:
-    """`trained` for every named cell, as many at a time as there are cores; a study that was stopped goes on where it was.
+    """Calls `trained` for every cell, as many at a time as there are cores. A study that was stopped goes on where it was.
 
     Args:
-        study: its folder's name. cells: name of a folder -> overrides. keep: as `trained`.
+        study: the name of its folder.
+        cells: name of a run's folder -> overrides.
+        keep: as for `trained`.
 
     Raises:
-        ConfigError, RunFailed: as the first run that does; the others end with it. ConfigError, too, while another command
-            is at this study.
+        ConfigError, RunFailed: one of the runs raised it; the others are then ended. ConfigError also means that another
+            command is at this study.
     """
     jobs = {name: (STUDIES / study / name, tuple(overrides), keep) for name, overrides in cells.items()}
     with _alone(STUDIES / study):
@@ -90,7 +92,7 @@ def train_all(study: str, cells: Mapping[str, Sequence[str]], keep: bool = False
 
 
 def losses(folder: Path) -> Curve:
-    """The logged losses of a run with CURVES, one per step, up to the first that was not finite."""
+    """The training loss at each step of a run with CURVES, (steps,), up to the first that was not finite."""
     found = np.array([row["train/loss"] for row in load_curves(folder) if "train/loss" in row], dtype=np.float64)
     finite = np.isfinite(found)
     return found if finite.all() else found[: int(finite.argmin())]
@@ -98,8 +100,10 @@ def losses(folder: Path) -> Curve:
 
 @cache
 def made_by() -> str:
-    """What a training is made by: a digest of torch's version and of the code that trains, as both were when this file was
-    imported. Comments, docstrings, the command line, studies and displays are no part of it."""
+    """A digest of torch's version and of the code that trains, as both were when this file was imported.
+
+    Changes to comments, docstrings, the command line, studies and displays leave it as it is.
+    """
     code = hashlib.sha256(torch.__version__.encode())
     package = PROJECT / "src/gradpath"
     for path in sorted(package.rglob("*.py")):
@@ -110,7 +114,7 @@ def made_by() -> str:
 
 
 def without_words(source: str) -> str:
-    """The syntax tree of a file. Comments and docstrings do not change it."""
+    """The syntax tree of a file as text, without comments and docstrings."""
     tree = ast.parse(source)
     for node in ast.walk(tree):
         if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
@@ -119,15 +123,18 @@ def without_words(source: str) -> str:
 
 
 def _made(folder: Path, overrides: Sequence[str], keep: bool) -> dict[str, Any] | None:
-    """The result of this very run, by this very code (with its weights if they are to be kept), if it is complete."""
+    """The result of this very run, made by this very code; None if it is missing or incomplete.
+
+    With `keep`, the checkpoint has to be there, too.
+    """
     if keep and not (folder / LAST).is_file():
         return None
     try:
-        # In this order: composing takes as long as a short training.
+        # The digest is compared first, because composing takes as long as a short training.
         same = (folder / MADE_BY).read_text() == made_by() and read_config(folder) == compose(*overrides)[0]
         return _result(folder) if same else None
     except (OSError, json.JSONDecodeError, UnicodeDecodeError, YAMLError):
-        # Stopped before its end, or damaged: made again.
+        # The run was stopped before its end, or its files are damaged. It is trained again.
         return None
 
 
@@ -141,7 +148,7 @@ def _alone(folder: Path) -> Iterator[None]:
     """Locks the study for this process. The lock ends with the process, however it ends.
 
     Raises:
-        ConfigError: somebody does.
+        ConfigError: another process has locked it.
     """
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -152,5 +159,5 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
-# Now, together with the code that it speaks of: what is edited later has not made what is trained from here on.
+# The digest is taken now, when the code is loaded: this process trains by that code, even if files are edited later.
 made_by()

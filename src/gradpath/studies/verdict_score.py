@@ -1,8 +1,8 @@
-"""How often the verdict is right: on labelled networks whose truth is measured, not assumed.
+"""How often the verdict is right, on networks whose true class and causes are measured, not assumed.
 
-The class of a configuration is that of its median ratio |delta| first / last hidden layer over five seeds, in float64. A
-cause is true when changing it alone makes the network healthy, measured likewise. The verdict sees one float32 network of
-another seed.
+The ratio of a network is |delta| in its first hidden layer divided by |delta| in its last. The true class of a configuration
+follows from the median ratio over five seeds, in float64. A cause is true if changing it alone makes the network healthy by
+the same measurement. The verdict sees one float32 network of another seed.
 """
 
 from collections import Counter
@@ -23,7 +23,8 @@ from gradpath.verdict.verdict import Verdict, verdict
 SEEDS, JUDGED_SEED = range(5), 100
 # "none": no gradient arrives even at the last hidden layer.
 CLASSES = ("vanishing", "healthy", "exploding", "none")
-# What is changed to see whether something is the cause. Without BatchNorm the scale that it hid has to be chosen.
+# What is changed to see whether something is the cause. A normalisation hides the scale of the weights, so that whoever
+# removes it has to choose the scale.
 CHANGES = {
     "initial scale": {"init": "critical"},
     "activation": {"activation": "relu"},
@@ -34,7 +35,14 @@ CHANGES = {
 
 @dataclass(frozen=True)
 class Score:
-    """One configuration: its true class and causes, and what the verdict said (`cause` None: no finding)."""
+    """One configuration: its true class and causes, and what the verdict said.
+
+    line: the configuration as overrides.
+    truth, causes: the true class, one of CLASSES, and the true causes.
+    ratio: the median ratio that the true class follows from.
+    said, cause: the verdict's class, and the cause in its first finding; None if there is no finding.
+    findings: the number of the verdict's findings.
+    """
 
     line: str
     truth: str
@@ -76,7 +84,7 @@ def suite() -> list[dict[str, str]]:
 
 
 def score(case: dict[str, str]) -> Score:
-    """Truth and verdict of one configuration."""
+    """Measures the truth of one configuration and gives it to the verdict."""
     truth, ratio = true_class(case)
     profile, said = _judge(case)
     causes = true_causes(case, profile) if truth != "healthy" or profile[0].symmetric else frozenset()
@@ -98,7 +106,10 @@ def true_class(case: dict[str, str]) -> tuple[str, float]:
 
 
 def true_causes(case: dict[str, str], profile: Sequence[LayerFlow]) -> frozenset[str]:
-    """The changes that make the network healthy on their own; depth if nothing else does; symmetry by definition."""
+    """The causes whose change alone makes the network healthy, or depth if there are none.
+
+    If the profile shows symmetric units, the cause is symmetry by definition.
+    """
     if profile[0].symmetric:
         return frozenset({"symmetry"})
     norm = {"batch": "BatchNorm", "layer": "LayerNorm"}.get(case["norm"].partition("_")[0])
@@ -113,7 +124,7 @@ def true_causes(case: dict[str, str], profile: Sequence[LayerFlow]) -> frozenset
 
 
 def table(scores: Sequence[Score]) -> Iterator[str]:
-    """Both confusion matrices, in Markdown."""
+    """Yields the confusion matrices of classes and causes in Markdown, each with how often the verdict was right."""
     counts = Counter((s.truth, s.said) for s in scores)
     yield "| measured \\ said | " + " | ".join(CLASSES) + " |\n|---" * 1 + "|---" * len(CLASSES) + "|"
     for truth in CLASSES:

@@ -1,4 +1,4 @@
-"""A published claim: the numbers that a paper gives, those that gradpath gives, and how far apart they may lie."""
+"""A published claim: the paper's numbers, gradpath's numbers, and how far apart they may be."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +10,13 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Check:
-    """One number.
+    """One number of a paper, and the same number computed by gradpath.
 
-    tolerance: of |expected| where `relative`, else of the difference itself; a bound ("at least", "at most") has none.
+    setting: what the number is, and for which network.
+    expected: the paper's number.
+    measured: gradpath's number.
+    tolerance: the largest difference allowed, as a share of |expected| if `relative`. Bounds have none.
+    kind: "equal"; or "at least" or "at most" if `expected` is a bound on `measured`.
     """
 
     setting: str
@@ -24,7 +28,10 @@ class Check:
 
     @property
     def error(self) -> float:
-        """The distance from the expected number, in units of what is allowed. Above 1, and for NaN, the check fails."""
+        """The distance from the expected number, in units of the tolerance. The check fails above 1, and for NaN.
+
+        For a bound it is 0 if the bound holds, and inf if not.
+        """
         if self.kind != "equal":
             holds = self.measured >= self.expected if self.kind == "at least" else self.measured <= self.expected
             return 0.0 if holds else inf
@@ -37,7 +44,7 @@ class Check:
 
     @property
     def within(self) -> str:
-        """What is allowed, in words: `2%`, `0.03`, `at least`."""
+        """The tolerance or the kind of bound, in words: `2%`, `0.03`, `at least`."""
         if self.kind != "equal":
             return self.kind
         return f"{self.tolerance:.0%}" if self.relative and self.tolerance >= 0.01 else f"{self.tolerance:.2g}"
@@ -45,7 +52,13 @@ class Check:
 
 @dataclass(frozen=True)
 class Claim:
-    """paper: author and year. statement: what it says, in one sentence. It holds when all of its numbers do."""
+    """A claim of a paper. It holds if all of its numbers do.
+
+    number: from 1 to COUNT.
+    paper: author and year.
+    statement: what the paper says, in one sentence.
+    checks: the numbers of the claim.
+    """
 
     number: int
     paper: str
@@ -58,11 +71,11 @@ class Claim:
 
     @property
     def worst(self) -> Check:
-        """The first number that fails, else the one nearest to failing."""
+        """The first number that fails; if all hold, the one nearest to failing."""
         failing = [check for check in self.checks if not check.passed]
         return failing[0] if failing else max(self.checks, key=lambda check: check.error)
 
 
 def same(setting: str, expected: Tensor, measured: Tensor, tolerance: float) -> Check:
-    """Checks that the largest difference between two tensors is 0."""
+    """A check that the largest difference between two tensors is 0, within an absolute tolerance."""
     return Check(setting, 0.0, (measured.detach() - expected.detach()).abs().max().item(), tolerance)

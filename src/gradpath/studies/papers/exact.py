@@ -1,4 +1,4 @@
-"""Claims that hold to rounding: identities of backpropagation."""
+"""Claims that are exact up to rounding: identities of backpropagation."""
 
 import torch
 from torch import Tensor
@@ -45,13 +45,13 @@ def linear_collapse(seeds: int = 5) -> Claim:
 
 
 def by_hand(seeds: int = 20) -> Claim:
-    """Backpropagation written out (Rumelhart et al. 1986)."""
+    """Backpropagation written out gives autograd's gradients (Rumelhart et al. 1986)."""
     checks = [_w11(seeds), *_sigmoid_and_bce(seeds)]
     return Claim(20, "Rumelhart 1986", "delta_2 = p - y, delta_1 = W_2^T delta_2 * phi'(a), dW = delta x^T", checks)
 
 
 def _w11(seeds: int) -> Check:
-    """ReLU 2-2-1 at (1, 0) with target 1 and loss (z - y)^2: dL/dw11 = 2 (z - 1) v_1 [a_1 > 0] x_1."""
+    """Checks dL/dw11 = 2 (z - 1) v_1 [a_1 > 0] x_1 in a ReLU 2-2-1 network at (1, 0) with target 1 and loss (z - y)^2."""
     hand, autograd = [], []
     for seed in range(seeds):
         _, network, objective, _ = built(seed, "data=xor", "model.hidden=[2]", "activation=relu", "loss=mse", "init=pytorch")
@@ -68,7 +68,7 @@ def _w11(seeds: int) -> Check:
 
 
 def _sigmoid_and_bce(seeds: int) -> list[Check]:
-    """Every gradient of a 2-3-1 network of sigmoids on all four points, and the norms that the profile gives for them."""
+    """Checks the weight gradients of a 2-3-1 sigmoid network on all four points of XOR, and the profile's |delta|."""
     largest: dict[str, float] = {}
     for seed in range(seeds):
         data, network, objective, _ = built(
@@ -83,7 +83,10 @@ def _sigmoid_and_bce(seeds: int) -> list[Check]:
 
 
 def _pairs(network: MLP, objective: Objective, batch: Batch) -> dict[str, tuple[Tensor, Tensor]]:
-    """By hand and measured. delta of a sample's own loss, dW of the batch's mean."""
+    """Name -> the quantity by hand, and by autograd or the profile.
+
+    delta is the gradient of each sample's own loss; dW is the gradient of the batch's mean loss.
+    """
     first, last = network.linears
     x, y, samples = batch.inputs, batch.targets[:, None], len(batch.inputs)
     with torch.no_grad():
@@ -106,7 +109,7 @@ def _double(values: list[float]) -> Tensor:
 
 
 def _rms(delta: Tensor) -> Tensor:
-    """Over the samples, of the norm."""
+    """The root mean square over the samples of |delta|; `delta` is (samples, units)."""
     return delta.square().sum(1).mean().sqrt()
 
 

@@ -1,4 +1,4 @@
-"""The claim about exclusive or: where the losses of a linear model and of the smallest network come to rest."""
+"""The claim about exclusive or: the losses at which a linear model and the smallest network stop improving."""
 
 from math import log
 
@@ -13,7 +13,8 @@ from gradpath.studies.papers.claim import Check, Claim, same
 from gradpath.studies.papers.networks import built
 
 SMALLEST = ("data=xor", "model.hidden=[2]", "activation=relu", "init=pytorch")
-# H is the entropy of a coin: three of the four points share one output, and one in three of them differs.
+# Losses at which training can stop. At 3/4 H(1/3), three of the four points share one output, and one of these three has the
+# other label; H(p) is the entropy of a coin.
 PLATEAUS = {
     "ln 2": log(2),
     "3/4 H(1/3)": 0.75 * (log(3) - 2 / 3 * log(2)),
@@ -22,7 +23,7 @@ PLATEAUS = {
 
 
 def exclusive_or(starts: int = 24) -> Claim:
-    """No line separates it (Minsky & Papert 1969); two ReLU units do, where they do not come to rest on a plateau before."""
+    """No line separates XOR (Minsky & Papert 1969). Two ReLU units do, unless training stops on a plateau first."""
     checks = [*_linear(5), *_plateaus(starts), _exact()]
     return Claim(16, "Minsky 1969", "a linear model of XOR can do no better than w = 0; two ReLU units are enough", checks)
 
@@ -44,7 +45,7 @@ def _linear(starts: int) -> list[Check]:
 
 
 def _plateaus(starts: int) -> list[Check]:
-    """Every plateau is met by one of the starts."""
+    """Checks that training ends on each plateau from at least one of the starts."""
     losses = []
     for seed in range(starts):
         data, network, objective, _ = built(seed, *SMALLEST)
@@ -56,7 +57,7 @@ def _plateaus(starts: int) -> list[Check]:
 
 
 def _exact() -> Check:
-    """relu(x1 + x2) - 2 relu(x1 + x2 - 1)."""
+    """Checks that relu(x1 + x2) - 2 relu(x1 + x2 - 1) is XOR."""
     data, network, _, _ = built(0, *SMALLEST)
     first, last = network.linears
     with torch.no_grad():
@@ -69,7 +70,7 @@ def _exact() -> Check:
 
 
 def _minimised(network: MLP, objective: Objective, batch: Batch) -> float:
-    """The loss at which the descent ends."""
+    """Trains the network on the whole batch with L-BFGS. Returns the final loss."""
     optimizer = LBFGS(
         network.parameters(), max_iter=2000, tolerance_grad=1e-9, tolerance_change=1e-14, line_search_fn="strong_wolfe"
     )

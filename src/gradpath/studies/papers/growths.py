@@ -16,11 +16,11 @@ WIDTH = 512
 
 
 def chi(seeds: int = 5) -> Claim:
-    """|delta|^2 grows by chi_1 per layer, measured and predicted (Schoenholz et al. 2016, eq. 8)."""
+    """|delta|^2 grows by chi_1 per layer towards the input, measured and predicted (Schoenholz et al. 2016, eq. 8)."""
     checks = []
     for sigma_w2, expected in ((1.0, 0.7590), (1.761, 1.000), (2.5, 1.1335)):
         shape = square(40, WIDTH, "activation=tanh", *gaussian(sigma_w2, 0.05))
-        # One cotangent for all samples: a probe that averages over the batch would see chi_c instead.
+        # All samples get the same cotangent, so that a probe that averaged gradients over the batch would measure chi_c.
         measured = growth(seeds, *shape, skip=5, shared=True)
         checks.append(Check(f"sigma_w^2={sigma_w2:g}: chi", expected, measured, 0.02, relative=True))
         predicted = mean_field("tanh", sigma_w2, 0.05).chi_1
@@ -29,7 +29,7 @@ def chi(seeds: int = 5) -> Claim:
 
 
 def relu_scales(seeds: int = 5) -> Claim:
-    """He's scale keeps ReLU's gradient, LeCun's halves |delta|^2 per layer, PyTorch's default sixths it (He et al. 2015)."""
+    """With ReLU, He's scale keeps |delta|^2; per layer, LeCun's halves it, PyTorch's divides it by 6 (He et al. 2015)."""
     checks = []
     for init, expected in (("he_normal", 1.0), ("he_uniform", 1.0), ("lecun_normal", 0.5), ("pytorch", 1 / 6)):
         measured = growth(seeds, *square(20, WIDTH, "activation=relu", f"init={init}"), skip=3, biases=False)
@@ -38,13 +38,13 @@ def relu_scales(seeds: int = 5) -> Claim:
 
 
 def sigmoid_vanishes(seeds: int = 5) -> Claim:
-    """sigma' <= 1/4, so that chi <= sigma_w^2 / 16 (Hochreiter 1991)."""
+    """sigma' is at most 1/4, so that chi is at most sigma_w^2 / 16 (Hochreiter 1991)."""
     checks = []
     for name, init, expected, sigma_w2 in (
         ("default", "pytorch", 0.1414, 1 / 3),
         ("Xavier", "xavier_uniform", 0.2361, 1.0),
     ):
-        # The first layer, which meets inputs of mean square 1, is not yet at the fixed point.
+        # The first layer is left out: its inputs have mean square 1, so it is not yet at the fixed point.
         measured = growth(seeds, *square(5, WIDTH, "activation=sigmoid", f"init={init}"), skip=1)
         checks.append(Check(f"{name}: sqrt(chi)", expected, sqrt(measured), 0.03, relative=True))
         checks.append(Check(f"{name}: chi's bound", sigma_w2 / 16, measured, kind="at most"))
@@ -56,7 +56,7 @@ def selu(seeds: int = 5) -> Claim:
     phi = activation_named("selu")
     measured = growth(seeds, *square(50, WIDTH, "activation=selu", "init=lecun_normal"), skip=5)
     with torch.no_grad():
-        # Above 0 it is lambda z, far below lambda times -alpha.
+        # SELU is lambda z above 0 and tends to -lambda alpha far below 0.
         scale, lowest = phi(torch.tensor([1.0, -60.0], dtype=torch.float64)).tolist()
     checks = [
         Check("SELU: lambda", 1.05070099, scale, 1e-8),
@@ -71,7 +71,7 @@ def selu(seeds: int = 5) -> Claim:
 
 
 def tanh_gain(seeds: int = 5) -> Claim:
-    """The gain 5/3 that PyTorch gives tanh is past the edge of chaos."""
+    """PyTorch's gain of 5/3 for tanh lies in the chaotic phase."""
     shape = square(20, WIDTH, "activation=tanh", "init=he_normal")
     rows = [row for seed in range(seeds) for row in flow(*drawn(seed, *shape, batch=64))[5:-1]]
     theory = mean_field("tanh", 25 / 9, 0.0)

@@ -1,4 +1,4 @@
-"""Claims about the maps of mean-field theory, by themselves."""
+"""Claims about the maps of mean-field theory, without a network."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,14 +10,14 @@ from gradpath.config.targets import activation_named
 from gradpath.studies.papers.claim import Check, Claim
 from gradpath.theory.mean_field import correlation_map, mean_field
 
-# sigma_w^2 and sigma_b^2 at which tanh is critical.
+# Pairs (sigma_w^2, sigma_b^2) at which tanh is critical.
 CRITICAL_TANH = ((1.0, 0.0), (1.4242, 0.01), (1.7008, 0.04), (1.7610, 0.05), (1.9861, 0.1))
-# Layers between which a sequence is extrapolated.
+# The layers from which a sequence is extrapolated to its limit.
 FIBONACCI = [2, 3, 5, 8, 13, 21, 34, 55, 89]
 
 
 def edge_of_chaos() -> Claim:
-    """tanh's critical line, chi_1 = 1 (Schoenholz et al. 2016, fig. 1)."""
+    """tanh is critical, chi_1 = 1, on a line in the plane of sigma_w^2 and sigma_b^2 (Schoenholz et al. 2016, fig. 1)."""
     checks = []
     for sigma_w2, sigma_b2 in CRITICAL_TANH:
         found = _root(partial(_excess, sigma_b2), 0.5, 4.0)
@@ -29,7 +29,7 @@ def edge_of_chaos() -> Claim:
 
 
 def correlation_collapse() -> Claim:
-    """ReLU at sigma_w^2 = 2: 1 - c_l ~ 9 pi^2 / (2 l^2) (Cho & Saul 2009; Hayou et al. 2019, prop. 1)."""
+    """For ReLU at sigma_w^2 = 2, 1 - c_l ~ 9 pi^2 / (2 l^2) (Cho & Saul 2009; Hayou et al. 2019, prop. 1)."""
     relu, c = activation_named("relu"), [0.0]
     for _ in range(100):
         c.append(correlation_map(relu, 2.0, 0.0, 1.0, 1.0, c[-1])[2])
@@ -41,8 +41,11 @@ def correlation_collapse() -> Claim:
 
 
 def _inverse_square(c: np.typing.NDArray[np.float64]) -> float:
-    """lim l^2 (1 - c_l). 1 / sqrt(1 - c) grows by a step that tends to 1 / sqrt(lim), a power series in s = sqrt(1 - c):
-    extrapolated to s = 0 by the polynomial through some layers. NaN where c reaches 1."""
+    """lim l^2 (1 - c_l) of a sequence c, (layers + 1,); NaN if c reaches 1.
+
+    From layer to layer, 1 / sqrt(1 - c) grows by a step that tends to 1 / sqrt(lim). The step is a power series in
+    s = sqrt(1 - c), so a polynomial through the layers of FIBONACCI extrapolates it to s = 0.
+    """
     if c.max() >= 1:
         return nan
     s = np.sqrt(1 - c)
@@ -56,7 +59,7 @@ def _excess(sigma_b2: float, sigma_w2: float) -> float:
 
 
 def _root(rising: Callable[[float], float], low: float, high: float) -> float:
-    """By bisection to 1e-5."""
+    """The root of a rising function between `low` and `high`, by bisection to 1e-5."""
     while high - low > 1e-5:
         middle = (low + high) / 2
         low, high = (middle, high) if rising(middle) < 0 else (low, middle)

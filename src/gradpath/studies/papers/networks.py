@@ -1,4 +1,4 @@
-"""Networks on which claims are measured, built as a run builds them, and the gradient of a random output cotangent."""
+"""Networks on which claims are measured, built as a run builds them, and the gradients of random output cotangents."""
 
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -22,7 +22,7 @@ from gradpath.studies.theory_agreement import slope
 
 
 class Built(NamedTuple):
-    """A run before its first step."""
+    """The parts of a run before its first step."""
 
     data: MemoryDataModule
     network: MLP
@@ -31,36 +31,37 @@ class Built(NamedTuple):
 
 
 class Cotangent(nn.Module):
-    """The inner product with the targets, so that dLoss_i/dy_i is the i-th target."""
+    """A loss: the mean over the samples of <y_i, t_i>, so that dLoss_i/dy_i is the i-th target t_i."""
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return (outputs * targets).sum(1).mean()
 
 
 def built(seed: int, *overrides: str) -> Built:
-    """What a run with these overrides and this seed begins with."""
+    """Builds the data, the network, the objective and the optimiser of a run with these overrides and this seed."""
     seed_everything(seed)
     data, network, objective, module = build_run(*_composed(overrides))
     return Built(data, network, objective, module.make_optimizer)
 
 
 def square(depth: int, width: int, *overrides: str) -> tuple[str, ...]:
-    """The overrides of `depth` hidden layers with inputs, N(0, I), and outputs as many as units: all of `width`."""
+    """Overrides for `depth` hidden layers. All have `width` units, as have the inputs, N(0, I), and the outputs."""
     data = ("data=gaussian", f"data.features={width}", f"data.classes={width}")
     return "model=deep", f"model.depth={depth}", f"model.width={width}", *data, *overrides
 
 
 def gaussian(sigma_w2: float, sigma_b2: float) -> tuple[str, ...]:
-    """The overrides of W ~ N(0, sigma_w^2 / fan_in), b ~ N(0, sigma_b^2)."""
+    """Overrides for W ~ N(0, sigma_w^2 / fan_in) and b ~ N(0, sigma_b^2)."""
     return "init=he_normal", f"init.gain={sigma_w2**0.5!r}", f"init.sigma_b2={sigma_b2}"
 
 
 def drawn(seed: int, *overrides: str, batch: int, shared: bool = False, biases: bool = True) -> tuple[MLP, Batch]:
-    """The network in float64, with inputs of the run's data and random cotangents as targets.
+    """Draws a network in float64, and a batch of the run's inputs with random cotangents as targets.
 
     Args:
-        shared: one cotangent for the whole batch, in which gradients of different samples are alike.
-        biases: those that the scheme drew; else zeros.
+        batch: the number of inputs.
+        shared: whether all samples get the same cotangent, which makes their gradients alike.
+        biases: whether to keep the biases that were drawn; otherwise they are 0.
     """
     data, network, _, _ = built(seed, *overrides)
     if not biases:
@@ -72,20 +73,21 @@ def drawn(seed: int, *overrides: str, batch: int, shared: bool = False, biases: 
 
 
 def flow(network: MLP, batch: Batch) -> list[LayerFlow]:
-    """The profile of the gradient that the batch's cotangents send back."""
+    """The profile of the gradients that the batch's cotangents send back through the network."""
     return measure(network, inner_product(batch.targets.shape[1]), batch)
 
 
 def inner_product(outputs: int) -> Objective:
-    """The objective whose gradient at the outputs is the targets."""
+    """An objective whose gradient at the outputs is the targets. `outputs` is their number."""
     return Objective(Task.REGRESSION, Cotangent(), outputs)
 
 
 def growth(seeds: int, *overrides: str, skip: int, batch: int = 16, **options: bool) -> float:
-    """Growth of |delta|^2 per layer towards the input: exp of the mean slope over seeds, without `skip` layers at each end.
+    """Growth of |delta|^2 per layer towards the input: exp of the slope of its logarithm, averaged over the seeds.
 
     Args:
-        options: of `drawn`.
+        skip: the number of hidden layers left out at each end.
+        batch, options: as for `drawn`.
     """
     slopes = []
     for seed in range(seeds):
@@ -95,7 +97,7 @@ def growth(seeds: int, *overrides: str, skip: int, batch: int = 16, **options: b
 
 
 def descend(network: MLP, objective: Objective, optimizer: Optimizer, batch: Batch, steps: int) -> None:
-    """Full-batch training."""
+    """Trains the network on the whole batch for `steps` steps."""
     for _ in range(steps):
         optimizer.zero_grad()
         objective.loss(network(batch.inputs), batch.targets).backward()  # type: ignore[no-untyped-call]

@@ -12,7 +12,7 @@ from gradpath.theory.batch_norm import batch_norm_rate
 
 
 def batch_norm_explodes(seeds: int = 4) -> Claim:
-    """|delta|^2 grows by pi / (pi - 1) per layer behind BatchNorm and ReLU, whatever the weights (Yang et al. 2019)."""
+    """With BatchNorm and ReLU |delta|^2 grows by pi / (pi - 1) per layer, whatever the weights (Yang et al. 2019)."""
     rate = partial(_rate, seeds)
     he = gaussian(2.0, 0.0)
     checks = [
@@ -20,7 +20,7 @@ def batch_norm_explodes(seeds: int = 4) -> Claim:
         Check("BN, ReLU, batch 64", 1.50, rate("activation=relu", "norm=batch_before", *he, batch=64), 0.03),
         Check("BN, identity, batch 8", 6 / 5, rate("activation=identity", "norm=batch_before", batch=8), 0.03),
         Check("BN, identity, batch 16", 14 / 13, rate("activation=identity", "norm=batch_before", batch=16), 0.03),
-        # ReLU does not tell on which side BatchNorm stands; tanh does.
+        # With ReLU the rate is the same on whichever side BatchNorm stands; with tanh it is not.
         Check("BN, tanh, batch 512", 1.1778, rate("activation=tanh", "norm=batch_before", *he, batch=512), 0.03),
         Check("tanh, BN, batch 512", 1.344, rate("activation=tanh", "norm=batch_after", *he, batch=512), 0.03),
         Check("BN, ReLU: theory", pi / (pi - 1), batch_norm_rate(activation_named("relu"), "before"), 1e-6),
@@ -33,7 +33,7 @@ def batch_norm_explodes(seeds: int = 4) -> Claim:
 def scale_invariance(seeds: int = 5) -> Claim:
     """BN(a W u) = BN(W u), d/d(a W) = (1/a) d/dW, <w_i, dw_i> = 0 (Ioffe & Szegedy 2015, section 3.3)."""
     shape = square(3, 64, "activation=tanh", "norm=batch_before", "norm.layer.eps=1e-30")
-    # Of a hidden layer, and as far as rounding lets the 0 of <w_i, dw_i> be seen.
+    # The largest relative deviations over the seeds, for the W of one hidden layer. <w_i, dw_i> is 0 up to rounding.
     factor, largest = 10.0, {"outputs": 0.0, "dW": 0.0, "<w, dw>": 0.0}
     for seed in range(seeds):
         network, batch = drawn(seed, *shape, batch=32)

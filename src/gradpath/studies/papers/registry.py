@@ -35,7 +35,11 @@ CLAIMS: dict[int, Callable[..., Claim]] = {
 
 
 def verified(number: int, seeds: int | None) -> tuple[Claim, float]:
-    """Computes a claim and the seconds it took. `seeds`: None for the claim's own number; exact claims have no seeds."""
+    """Computes a claim. Returns it, and the seconds that it took.
+
+    Args:
+        seeds: the number of seeds; None for the claim's own. Claims that take no number of seeds ignore it.
+    """
     compute = CLAIMS[number]
     options = {"seeds": seeds} if seeds and "seeds" in inspect.signature(compute).parameters else {}
     begun = time.perf_counter()
@@ -48,7 +52,10 @@ def verified(number: int, seeds: int | None) -> tuple[Claim, float]:
 
 
 def verify(numbers: Sequence[int], seeds: int | None) -> list[tuple[Claim, float]]:
-    """Verifies each claim, as many at a time as there are cores, one thread each, the slowest first."""
+    """Computes the claims, as many at a time as there are cores, on one thread each; the slowest start first.
+
+    Returns each claim with the seconds that it took, in the order of `numbers`.
+    """
     if len(numbers) == 1:
         torch.set_num_threads(1)
         return [verified(numbers[0], seeds)]

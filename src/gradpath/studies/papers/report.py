@@ -1,4 +1,4 @@
-"""Shows what was verified as a table, and saves everything as JSON."""
+"""Shows the claims that were computed as a table, and saves all their numbers as JSON."""
 
 import json
 from collections.abc import Sequence
@@ -29,13 +29,13 @@ def show(found: Found, in_full: bool) -> None:
 
 
 def summary(found: Found, seconds: float) -> str:
-    """`20 of 20 claims hold, 98 of 98 numbers; 83 s`."""
+    """A line such as `20 of 20 claims hold, 98 of 98 numbers; 83 s`."""
     claims, numbers = [claim.passed for claim, _ in found], [check.passed for claim, _ in found for check in claim.checks]
     return f"{sum(claims)} of {len(claims)} claims hold, {sum(numbers)} of {len(numbers)} numbers; {seconds:.0f} s"
 
 
 def save(path: Path, found: Found, seconds: float) -> None:
-    """Every number of every claim."""
+    """Writes every number of every claim to a JSON file. Raises OSError if it cannot be written."""
     content = {
         "passed": all(claim.passed for claim, _ in found),
         "claims": [
@@ -69,5 +69,5 @@ def _cells(check: Check) -> tuple[str, ...]:
 
 
 def _number(value: float) -> str:
-    """Six digits, or two for small numbers: tolerances go down to 1e-6 of numbers near 1."""
+    """The number with six digits, because tolerances go down to 1e-6 of numbers near 1. Small numbers have two digits."""
     return f"{value:.6g}" if value == 0 or abs(value) >= 1e-3 else f"{value:.1e}"

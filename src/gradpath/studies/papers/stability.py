@@ -1,4 +1,4 @@
-"""The claim about the edge of stability, and the Hessian's largest eigenvalue that it needs."""
+"""The claim about the edge of stability, and the largest eigenvalue of the Hessian, which it needs."""
 
 from collections.abc import Sequence
 from statistics import mean
@@ -12,16 +12,16 @@ from gradpath.model.objective import Objective, Task
 from gradpath.studies.papers.claim import Check, Claim
 from gradpath.studies.papers.networks import built, descend
 
-# 300 random points with random labels, of 430 with the 30 % that are split off.
+# Random points with random labels. 300 of them are trained on: 30 % of the 430 are split off for validation and test.
 POINTS = ("data=gaussian", "data.samples=430", "data.features=50", "data.classes=5")
 NETWORK = ("model.hidden=[60,60]", "activation=tanh", "init=pytorch", "optimizer=sgd")
 FIRST_STEP, LAST_STEP, EVERY = 500, 1500, 50
-# Power iterations for a first eigenvector, and from the last one on.
+# Power iterations from a random vector, and from the eigenvector that was found last.
 COLD, WARM = 60, 15
 
 
 class HalfMSE(nn.Module):
-    """1/2 |y - t|^2, mean over the samples."""
+    """1/2 |y - t|^2, averaged over the samples."""
 
     def forward(self, outputs: Tensor, targets: Tensor) -> Tensor:
         return (outputs - targets).square().sum(1).mean() / 2
@@ -37,7 +37,7 @@ def edge_of_stability(seeds: int = 2) -> Claim:
 
 
 def _settled(eta: float, seed: int) -> float:
-    """eta lambda_max, mean over the steps from 500 on, around which single ones swing by up to .06."""
+    """eta lambda_max, averaged over steps 500 to 1500. Single values lie up to 0.06 from this mean."""
     data, network, _, make_optimizer = built(seed, *POINTS, *NETWORK, f"optimizer.lr={eta}")
     network, batch = network.double(), data.sample(300)
     batch = Batch(batch.inputs.double(), batch.targets)
@@ -55,7 +55,11 @@ def _settled(eta: float, seed: int) -> float:
 def _largest_eigenvalue(
     network: MLP, objective: Objective, batch: Batch, vector: Tensor | None, iterations: int
 ) -> tuple[float, Tensor]:
-    """lambda_max of the loss's Hessian and its eigenvector, by power iteration from `vector`."""
+    """lambda_max of the loss's Hessian and its eigenvector, by power iteration.
+
+    Args:
+        vector: where the iteration starts; None for a random vector.
+    """
     parameters = list(network.parameters())
     loss = objective.loss(network(batch.inputs), batch.targets)
     gradient = _flat(torch.autograd.grad(loss, parameters, create_graph=True))

@@ -15,16 +15,18 @@ from gradpath.studies.papers.networks import built, descend, gaussian, inner_pro
 from gradpath.studies.trainings import train_all
 from gradpath.verdict.probing import probe
 
-# MNIST's pixels in [-.5, .5], 200 steps of plain SGD.
+# Pixels of MNIST are shifted to [-.5, .5]; training takes 200 steps of plain SGD.
 MNIST = ("data.mean=0.5", "data.std=1", "data.batch_size=256", "trainer.limit_train_batches=200", "trainer.max_epochs=1")
 SGD = ("optimizer=sgd", "optimizer.lr=0.001", "schedule=constant", "probe=none", "trainer=cpu")
-# Gradients around Adam's epsilon.
+# Gradients above, at and below Adam's epsilon, 1e-8.
 GRADIENTS = (1e-4, 1e-6, 1e-8, 1e-10)
 
 
 def trainable_depth() -> Claim:
-    """Depth 60 trains at the edge of chaos; depth 40 in the ordered phase and 50 in the chaotic one do not (Schoenholz et
-    al. 2016, fig. 5)."""
+    """Depth 60 trains at the edge of chaos (Schoenholz et al. 2016, fig. 5).
+
+    Depth 40 does not train in the ordered phase, nor depth 50 in the chaotic one.
+    """
     settings = {"critical": (1.775, 60), "ordered": (1.0, 40), "chaotic": (4.0, 50)}
     cells = {
         name: (
@@ -38,7 +40,7 @@ def trainable_depth() -> Claim:
         )
         for name, (sigma_w2, depth) in settings.items()
     }
-    # An absolute path: none of the studies that are kept and not made twice.
+    # The absolute path lies outside logs/studies, so these runs are not kept, and are trained each time.
     with tempfile.TemporaryDirectory() as folder, redirect_stderr(io.StringIO()):
         accuracy = {name: run["metrics"].get("test/accuracy", nan) for name, run in train_all(folder, cells).items()}
     checks = [
@@ -66,7 +68,7 @@ def symmetry() -> Claim:
 
 
 def adam_below_epsilon() -> Claim:
-    """Adam's first step is eta g / (|g| + eps): blind to a gradient's size, until it falls below eps (Kingma & Ba 2014)."""
+    """Adam's first step is eta g / (|g| + eps): the size of g does not matter until it comes near eps (Kingma & Ba 2014)."""
     checks = []
     for g in GRADIENTS:
         step = _first_step(g, "optimizer=adam")
@@ -78,7 +80,7 @@ def adam_below_epsilon() -> Claim:
 
 
 def _first_step(gradient: float, optimizer: str) -> float:
-    """|Delta w| / eta of one weight whose gradient is `gradient`, as the probe sees it."""
+    """|Delta w| / eta of one weight whose gradient is `gradient`, as the probe measures it."""
     network = MLP(1, [], 1).double()
     nn.init.ones_(network.linears[0].weight)
     made = built(0, "data=gaussian", "model=perceptron", optimizer).make_optimizer(network.parameters())
@@ -90,7 +92,7 @@ def _first_step(gradient: float, optimizer: str) -> float:
 
 
 def _trained_alike(activation: str, init: str) -> tuple[MLP, list[Tensor]]:
-    """A network of three hidden layers after 20 steps of SGD, and its parameters before."""
+    """A network of three hidden layers after 20 steps of SGD, and its parameters before the first step."""
     overrides = ("data=gaussian", "data.features=20", "model=deep", "model.depth=3", "model.width=16", "optimizer=sgd")
     data, network, objective, make_optimizer = built(0, *overrides, f"activation={activation}", f"init={init}")
     before = [parameter.detach().clone() for parameter in network.parameters()]

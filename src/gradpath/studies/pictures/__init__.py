@@ -1,1 +1,1 @@
-"""What the studies draw."""
+"""The pictures that the studies draw."""

@@ -1,4 +1,4 @@
-"""A film: pictures one after another in one file, which browsers play and pages of Markdown show."""
+"""Films: animated GIFs, which browsers play and Markdown pages show."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,13 +10,13 @@ from PIL import Image
 
 from gradpath.files import relative, write_atomically
 
-# Milliseconds: of a picture, and of the last one before it begins again.
+# Milliseconds for which a picture is shown, and the last one before the film begins again.
 EACH, LAST = 120, 2500
 COLOURS = 64
 
 
 def save_film(frames: Sequence[Figure], place: Path) -> None:
-    """Writes an animated GIF, whole or not at all, and says where it is."""
+    """Writes the pictures as an animated GIF, whole or not at all, and prints its path. Raises OSError if it cannot."""
     pictures = [_drawn(frame) for frame in frames]
     durations = [EACH] * (len(pictures) - 1) + [LAST]
     place.parent.mkdir(parents=True, exist_ok=True)
@@ -33,5 +33,5 @@ def _drawn(frame: Figure) -> Image.Image:
     canvas = FigureCanvasAgg(frame)
     canvas.draw()  # type: ignore[no-untyped-call]
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")  # type: ignore[no-untyped-call]
-    # Dots of two colours for a third would triple the file.
+    # Dithering would triple the size of the file.
     return picture.quantize(COLOURS, dither=Image.Dither.NONE)

@@ -11,26 +11,34 @@ from matplotlib.figure import Figure
 from gradpath.studies.pictures.style import COLOURS, DASHES, TICK, dress, new_figure
 
 Curve = npt.NDArray[np.float64]
-# The picture's window reaches no further than this many times the largest start, and down to this part of the lowest end.
+# The axis ends near the largest loss, but at most near ABOVE times the largest first loss. It begins at BELOW times the
+# lowest first or last loss.
 ABOVE, BELOW = 1e3, 0.5
-# Points that a curve is smoothed to.
+# The largest number of points to which a curve is smoothed.
 POINTS = 60
 
 
 @dataclass(frozen=True)
 class Line:
-    """One setting: a curve per seed, the loss before each step, finite; one that is shorter than `steps` died there."""
+    """One setting with its loss curves.
+
+    curves: one per seed, (steps,), the loss before each step, all finite. A shorter curve ends where the run diverged.
+    """
 
     label: str
     curves: Sequence[Curve]
 
 
 def loss_curves(lines: Sequence[Line], steps: int, title: str, levels: Mapping[str, float] | None = None) -> Figure:
-    """Both axes logarithmic. Faint: the first seed as it was; strong: medians over bins, averaged over the seeds; x: where a
-    run met NaN or Inf. At most as many lines as there are colours.
+    """Draws the loss of several settings over the steps, on two logarithmic axes.
+
+    A faint line is the first seed, not smoothed. A strong line is the geometric mean over the seeds of medians over bins of
+    steps. A cross marks where a run met NaN or Inf.
 
     Args:
-        levels: name -> a loss that is marked.
+        lines: at most as many as there are colours.
+        steps: the length of the curve of a run that did not diverge.
+        levels: name -> a loss that is marked by a horizontal line.
     """
     figure = new_figure(title, height=5.6)
     axes = figure.subplots()
@@ -65,7 +73,7 @@ def loss_curves(lines: Sequence[Line], steps: int, title: str, levels: Mapping[s
 
 
 def smoothed(curve: Curve) -> tuple[Curve, Curve]:
-    """Steps and medians over bins that are equally wide on a logarithmic axis."""
+    """Steps and median losses of bins that are equally wide on a logarithmic axis, (bins,) each; at most POINTS bins."""
     edges = np.unique(np.geomspace(1, len(curve) + 1, POINTS + 1).astype(int))
     bins = list(pairwise(edges))
     at = np.array([(a * (b - 1)) ** 0.5 for a, b in bins])

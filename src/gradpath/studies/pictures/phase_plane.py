@@ -15,11 +15,13 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from gradpath.theory.quadrature import Array
 
-# Depth scales in layers: colours change from the first to the last.
+# Depth scales in layers. The colours run from the first to the last.
 TICKS = (1, 3, 10, 30, 100)
 MARKERS = "osD^v"
-# What a phase is called, at full length or in short, lying or upright: shares of the plane's width and height that it takes.
+# The forms of a phase's label, the longest first: whether it is written in full, its rotation in degrees, and the shares of
+# the plane's width and height that it needs.
 FORMS = ((True, 0, 0.40, 0.17), (False, 0, 0.22, 0.09), (False, 90, 0.07, 0.34))
+# The share of the plane's height, from the bottom, that the marks may cover.
 MARKED = 0.08
 
 
@@ -32,13 +34,15 @@ def phase_diagram(
     edge: Array,
     marks: Mapping[str, tuple[float, float]],
 ) -> Figure:
-    """Colour: xi_c. Black line: chi_1 = 1. Hatched: no fixed point.
+    """Draws xi_c in colour, the edge of chaos as a black line, and the part without a fixed point hatched.
 
     Args:
-        sigma_w2: (W,), in equal steps or equal ratios. sigma_b2: (B,), ascending.
+        name: of the activation, for the title.
+        sigma_w2: (W,), ascending, in equal steps or equal ratios.
+        sigma_b2: (B,), ascending.
         chi_1, xi_c: (B, W); xi_c in layers, NaN where the length map has no finite fixed point.
         edge: (B,), sigma_w^2 where chi_1 = 1, or NaN.
-        marks: name -> (sigma_w^2, sigma_b^2).
+        marks: name of an initialisation -> (sigma_w^2, sigma_b^2).
     """
     figure = Figure(figsize=(7.6, 5.6), dpi=140, layout="constrained")
     axes = figure.subplots()
@@ -67,7 +71,7 @@ def phase_diagram(
 
 
 def _hatch(axes: Axes, nowhere: npt.NDArray[np.bool_]) -> list[Patch]:
-    """Hatches the part of the plane that has no colour, if there is any."""
+    """Hatches the part of the plane that has no colour, if there is any. Returns its entry for the legend."""
     if not nowhere.any():
         return []
     axes.set_facecolor("0.85")
@@ -83,7 +87,7 @@ def _edge(axes: Axes, edge: Array, sigma_b2: Array) -> list[Artist]:
 
 
 def _marks(axes: Axes, marks: Mapping[str, tuple[float, float]]) -> list[Artist]:
-    """Draws a symbol for every initialisation. Most lie on the axis itself, half outside the plane."""
+    """Draws a symbol for every initialisation. Most lie on the lower axis, so that half of the symbol is below the plane."""
     return [
         *chain.from_iterable(
             axes.plot(
@@ -95,8 +99,8 @@ def _marks(axes: Axes, marks: Mapping[str, tuple[float, float]]) -> list[Artist]
 
 
 def _label(axes: Axes, text: str, sigma_w2: Array, sigma_b2: Array, phase: npt.NDArray[np.bool_]) -> None:
-    """Writes the name of a phase where it has most room, in the longest form that fits, or not at all."""
-    # The marks stand on the lower border.
+    """Writes the name of a phase where it has most room, in the longest form that fits; writes nothing if none fits."""
+    # The marks stand on the lower border, so labels keep clear of it.
     free = phase.copy()
     free[: round(MARKED * len(phase))] = False
     fitting = (
@@ -123,7 +127,12 @@ def _label(axes: Axes, text: str, sigma_w2: Array, sigma_b2: Array, phase: npt.N
 
 
 def _roomiest(phase: npt.NDArray[np.bool_], box: tuple[int, int]) -> tuple[int, int] | None:
-    """The middle of the largest rectangle of these proportions, `box` at least, that lies within the phase."""
+    """The middle (row, column) of the largest rectangle within the phase; None if not even `box` fits.
+
+    Args:
+        phase: (B, W), True where the plane belongs to the phase.
+        box: the smallest rectangle, (height, width) in cells; larger ones have the same proportions.
+    """
     place = None
     for factor in np.arange(1.0, 4.0, 0.1):
         height, width = (round(factor * side) for side in box)
@@ -132,7 +141,7 @@ def _roomiest(phase: npt.NDArray[np.bool_], box: tuple[int, int]) -> tuple[int, 
         inside = sliding_window_view(phase, (height, width)).all((2, 3))
         if not inside.any():
             break
-        # Of several the middle one.
+        # If there are several such rectangles, take the one nearest to their middle.
         fits = np.argwhere(inside)
         row, column = fits[np.abs(fits - fits.mean(0)).sum(1).argmin()]
         place = (int(row) + height // 2, int(column) + width // 2)

@@ -1,4 +1,4 @@
-"""Saves pictures. The place is checked before anything is computed."""
+"""Saves pictures. Their paths are checked before anything is computed."""
 
 import os
 from pathlib import Path
@@ -14,16 +14,16 @@ OUT = Value(Path, "FILE", help=f"where to write: {', '.join(FORMATS)}")
 
 
 class Picture(Protocol):
-    """A matplotlib figure."""
+    """What `save` needs of a matplotlib figure."""
 
     def savefig(self, fname: IO[bytes], *, format: str) -> None: ...
 
 
 def checked_place(out: Path | None, default: Path) -> Path:
-    """Where a picture goes.
+    """The path for a picture: `out`, or `default` if nothing was typed.
 
     Raises:
-        ConfigError: another format, a folder that is not there or cannot be written to.
+        ConfigError: the path is a folder or has another format; its folder does not exist or cannot be written to.
     """
     place = out or default
     if place.suffix.lower() not in FORMATS:
@@ -36,7 +36,7 @@ def checked_place(out: Path | None, default: Path) -> Path:
 
 
 def save(figure: Picture, place: Path) -> None:
-    """Writes a picture, whole or not at all, and says where it is."""
+    """Writes a picture, whole or not at all, and prints its path. Raises OSError if it cannot."""
     place.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(place, lambda file: figure.savefig(file, format=place.suffix[1:].lower()))
     print(relative(place))

@@ -7,20 +7,20 @@ from matplotlib.figure import Figure
 
 # Okabe & Ito 2008, without yellow, which is too faint for lines.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-# Lines that lie on one another can still be told apart.
+# With different dashes, lines that lie on one another can still be told apart.
 DASHES: tuple[Any, ...] = ("-", (0, (6, 2)), (0, (3, 3)), (0, (1, 2)), "-", (0, (6, 2)), (0, (3, 3)))
 LABEL, TICK, TITLE = 13, 12, 16
 
 
 def new_figure(title: str, width: float = 7.6, height: float = 5.2, dpi: int = 140) -> Figure:
-    """An empty figure with its title."""
+    """An empty figure with a title; `width` and `height` in inches."""
     figure = Figure(figsize=(width, height), dpi=dpi, layout="constrained")
     figure.suptitle(title, fontsize=TITLE)
     return figure
 
 
 def dress(axes: Axes, x: str, y: str, title: str = "", **settings: Any) -> None:
-    """Axis titles (with units), ticks and a light grid; `settings` as `Axes.set` takes them."""
+    """Gives the axes their titles (with units), tick sizes and a light grid. `settings` are passed on to `Axes.set`."""
     axes.set(**settings)
     axes.set_xlabel(x, fontsize=LABEL)
     axes.set_ylabel(y, fontsize=LABEL)

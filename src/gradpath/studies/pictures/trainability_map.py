@@ -1,4 +1,4 @@
-"""The picture of how deep a network still trains: accuracy over sigma_w^2 and depth, and theory's limit over it."""
+"""The picture of how deep a network still trains: accuracy over sigma_w^2 and depth, with theory's limit as a line."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -7,20 +7,22 @@ from matplotlib.ticker import FixedLocator, NullLocator, PercentFormatter
 
 from gradpath.theory.quadrature import Array
 
-# Of ten digits.
+# The accuracy of guessing one of ten digits.
 CHANCE = 0.1
 
 
 def trainability(
     sigma_w2: Array, depths: Array, accuracy: Array, curve: tuple[Array, Array], critical: float, caption: str
 ) -> Figure:
-    """Colour: test accuracy; grey where training diverged. White: 6 xi_c. Dotted: the edge of chaos.
+    """Draws test accuracy in colour, 6 xi_c as a white line and the edge of chaos as a dotted line.
 
     Args:
-        sigma_w2: (W,), ascending. depths: (D,), ascending. accuracy: (D, W), in [0, 1].
-        curve: sigma_w^2 and 6 xi_c in layers, of any equal length.
-        critical: sigma_w^2 of the edge of chaos.
-        caption: the setting, below the title.
+        sigma_w2: (W,), ascending.
+        depths: (D,), ascending.
+        accuracy: (D, W), in [0, 1]; NaN where training diverged, which is drawn in grey.
+        curve: sigma_w^2 and 6 xi_c in layers, (N,) each for any N.
+        critical: sigma_w^2 at the edge of chaos.
+        caption: the setting, written below the title.
     """
     figure = Figure(figsize=(7.6, 5.2), dpi=140, layout="constrained")
     axes = figure.subplots()
@@ -50,7 +52,7 @@ def trainability(
 
 
 def borders(centres: Array) -> Array:
-    """The borders of cells around `centres`, halfway between neighbours: one more than the centres."""
+    """The borders of cells around `centres`, halfway between neighbours: (N + 1,) for centres of shape (N,)."""
     middle = (centres[1:] + centres[:-1]) / 2
     ends = centres[0] - (middle[0] - centres[0]), centres[-1] + (centres[-1] - middle[-1])
     return np.concatenate([ends[:1], middle, ends[1:]])
