@@ -15,14 +15,14 @@ import numpy.typing as npt
 from gradpath.flow.record import FILE
 
 STEPS = 500
-"""At most so many steps are sent: more than a heat map has columns to show."""
+"""The largest number of steps in an answer. A heat map has fewer columns to show them."""
 CELLS = 200_000
-"""At most so many values are sent, about 4 MB: a network of 1,000 layers is sent with 200 steps."""
+"""The largest number of values in an answer, about 4 MB. A network of 1,000 layers is sent with 200 steps."""
 LAYERS = 10_000
 GRADIENTS = {"delta", "delta_second_moment", "delta_rms", "weight_grad_norm", "weight_grad_norm_clipped", "bias_grad_norm"}
-"""Measured on each recorded step: a row of NaN says something. Of the rest, it only says that it was not measured then."""
+"""Measured on every recorded step. In any other quantity, a row of NaN means that the step has no measurement."""
 BYTES = 2**29
-"""No array larger than this is read: 80 times one of 100 layers and 10,000 steps."""
+"""The largest array that is read, in bytes: 80 times one of 100 layers and 10,000 steps."""
 
 Array = npt.NDArray[Any]
 Root = tuple[str, Path]
