@@ -5,7 +5,7 @@ config.yaml describes.
 """
 
 from gradpath.config.arguments import Command, Keys, Value, one_line_ends
-from gradpath.config.run_names import find_run
+from gradpath.config.resume import find_run
 from gradpath.errors import ConfigError
 
 

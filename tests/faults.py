@@ -34,7 +34,7 @@ FAULTS = [
     ),
     Fault(
         "resume forgets what was typed at the start",
-        "config/run_names.py",
+        "config/resume.py",
         "return [*options, *saved, *typed,",
         "return [*options, *typed,",
         "cli/test_resume.py -k longer",

@@ -1,9 +1,12 @@
-"""Writes files so that a reader never sees half of one, even if the writer is killed; shows paths as users type them."""
+"""Writes files so that a reader never sees half of one, even if the writer is killed; names a run's files."""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
+
+# What a run leaves in its folder. The rooms that read these need not import the rooms that write them.
+CONFIG, OVERRIDES, RESULT, CURVES = "config.yaml", "overrides.yaml", "result.json", "metrics.csv"
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gradpath.config.run_names import RESULT
 from gradpath.errors import ConfigError
+from gradpath.files import RESULT
 from gradpath.studies import trainings
 from gradpath.studies.chapter import tuning
 from gradpath.studies.chapter.study import difference

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gradpath.config.composition import CONF, config_loader
 from gradpath.config.job import Job
 from gradpath.config.overrides import Composition, check_all, parse, plain
-from gradpath.config.run_names import resume_arguments
+from gradpath.config.resume import resume_arguments
 from gradpath.config.schema import GROUPS
 from gradpath.errors import ConfigError, RunFailed
 

@@ -23,7 +23,7 @@ from gradpath.model.module import GradpathModule, MakeOptimizer, MakeSchedule
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective, build_objective
 from gradpath.run.checkpoint import BEST, LAST
-from gradpath.run.guard import DivergenceGuard
+from gradpath.run.divergence_guard import DivergenceGuard
 from gradpath.run.interrupt import StopBetweenBatches
 from gradpath.run.metrics import MetricsFile
 from gradpath.run.tensorboard import RunLogger

@@ -3,7 +3,7 @@
 import tempfile
 from pathlib import Path
 
-from gradpath.config.run_names import read_config
+from gradpath.config.resume import read_config
 from gradpath.data.memory import MemoryDataModule
 from gradpath.model.module import GradpathModule
 from gradpath.model.network import MLP

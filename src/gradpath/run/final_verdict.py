@@ -8,7 +8,7 @@ from typing import Any
 from gradpath.flow import record
 from gradpath.flow.profile import LayerFlow
 from gradpath.model.network import MLP
-from gradpath.run import guard
+from gradpath.run import divergence_guard
 from gradpath.run.saved import load_curves
 from gradpath.verdict.gradient_class import read
 from gradpath.verdict.in_training import Course, findings_in_training
@@ -36,7 +36,7 @@ def judge(
     recorded = (folder / record.FILE).is_file()
     reading = read([row.delta for row in end[:-1]]) if end else None
     course = Course(
-        diverged=guard.load(folder),
+        diverged=divergence_guard.load(folder),
         losses=_losses(rows),
         steps=max((int(row["step"]) for row in rows), default=0),
         lr=optimizer["lr"],

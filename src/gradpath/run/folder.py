@@ -7,9 +7,8 @@ from typing import Any
 import lightning.pytorch as pl
 from omegaconf import OmegaConf
 
-from gradpath.config.run_names import CONFIG, OVERRIDES, RESULT
 from gradpath.errors import ConfigError
-from gradpath.files import relative, write_text
+from gradpath.files import CONFIG, OVERRIDES, RESULT, relative, write_text
 from gradpath.run.metrics import MetricsFile
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning.pytorch.loggers.logger import Logger
 
-from gradpath.files import write_text
-from gradpath.run.saved import CURVES, load_curves
+from gradpath.files import CURVES, write_text
+from gradpath.run.saved import load_curves
 
 
 class MetricsFile(Logger):

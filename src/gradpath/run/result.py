@@ -15,8 +15,7 @@ import torch
 
 from gradpath import __version__
 from gradpath.config.checks import PROJECT
-from gradpath.config.run_names import RESULT
-from gradpath.files import write_text
+from gradpath.files import RESULT, write_text
 
 
 def write_result(folder: Path, result: Mapping[str, Any]) -> None:

@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 import yaml
 
+from gradpath.files import CONFIG, CURVES, RESULT
 from gradpath.flow import record
-
-CONFIG, RESULT, CURVES = "config.yaml", "result.json", "metrics.csv"
 
 
 @dataclass(frozen=True)

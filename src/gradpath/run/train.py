@@ -13,15 +13,15 @@ import lightning.pytorch as pl
 
 from gradpath.config.checks import check, check_resumed, risks
 from gradpath.config.job import Job
-from gradpath.config.run_names import RESULT, read_config
+from gradpath.config.resume import read_config
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError, RunFailed
-from gradpath.files import relative
+from gradpath.files import RESULT, relative
 from gradpath.flow.callback import Start
 from gradpath.flow.profile import measure
 from gradpath.model.module import GradpathModule
 from gradpath.model.network import count_parameters
-from gradpath.run import guard, terminal
+from gradpath.run import divergence_guard, terminal
 from gradpath.run.build import build_run, build_trainer
 from gradpath.run.checkpoint import LAST, load_checkpoint
 from gradpath.run.final_verdict import judge
@@ -99,7 +99,7 @@ def fit_and_test(
     """
     with clock("fit"):
         trainer.fit(module, data, ckpt_path=folder / LAST if resumes else None, weights_only=True)
-    found = guard.load(folder)
+    found = divergence_guard.load(folder)
     if found:
         return {"status": "diverged", "error": f"NaN or Inf first at {found}", "metrics": collect(folder)}
     for logger in trainer.loggers:

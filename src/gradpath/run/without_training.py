@@ -9,9 +9,8 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from gradpath.config.checks import risks
-from gradpath.config.run_names import CONFIG, OVERRIDES, RESULT
 from gradpath.errors import ConfigError
-from gradpath.files import relative, write_text
+from gradpath.files import CONFIG, OVERRIDES, RESULT, relative, write_text
 from gradpath.flow.record import Record
 from gradpath.model.network import count_parameters
 from gradpath.run import terminal

@@ -20,9 +20,9 @@ from yaml import YAMLError
 
 from gradpath.config.checks import PROJECT
 from gradpath.config.composition import compose
-from gradpath.config.run_names import RESULT, read_config
+from gradpath.config.resume import read_config
 from gradpath.errors import ConfigError
-from gradpath.files import relative, write_text
+from gradpath.files import RESULT, relative, write_text
 from gradpath.run.checkpoint import LAST
 from gradpath.run.saved import load_curves
 from gradpath.run.train import run
