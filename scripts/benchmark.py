@@ -150,7 +150,7 @@ def probe_options(steps: int, *network: str) -> dict[str, Callable[[], float]]:
     """The runs to compare: one without a probe, and one with each of the probe's options."""
     options = {
         "probe=none": ("probe=none",),
-        "probe=light (every 50 steps)": ("probe=light",),
+        "probe=light (every 50 steps)": ("probe=light", "probe.every=50"),
         "probe=light, every step": ("probe=light", "probe.every=1"),
         "probe=standard (gradients every step, all every 25)": ("probe=standard",),
         "probe=standard, all every step": ("probe=standard", "probe.slow_every=1"),

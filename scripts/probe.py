@@ -24,4 +24,4 @@ def main(job: Job) -> None:
 
 
 if __name__ == "__main__":
-    launch(main, logs="logs/probes")
+    launch(main, logs="logs/probes", resumes=False)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -92,13 +93,21 @@ class ForkServer:
         assert answer, "the server has ended"
         return json.loads(answer)
 
-    def start(self, arguments: tuple[str, ...], folder: Path, stdout: int | None = None) -> Forked:
-        """Starts a script. `stdout` is a descriptor to write to instead of the file that `communicate` reads."""
+    def start(
+        self, arguments: tuple[str, ...], folder: Path, stdout: int | None = None, extra: Mapping[str, str] | None = None
+    ) -> Forked:
+        """Starts a script.
+
+        Args:
+            stdout: a descriptor to write to instead of the file that `communicate` reads.
+            extra: more environment variables.
+        """
+        variables = {**self.environment, **(extra or {})}
         out, err = (tempfile.TemporaryFile("w+") for _ in range(2))  # noqa: SIM115 -- closed by communicate() or close()
         self._files += [out, err]
         with Path(os.devnull).open() as nothing:
             pid = self.ask(
-                {"start": {"arguments": arguments, "folder": str(folder), "environment": self.environment}},
+                {"start": {"arguments": arguments, "folder": str(folder), "environment": variables}},
                 (nothing.fileno(), out.fileno() if stdout is None else stdout, err.fileno()),
             )
         return Forked(self, pid, out, err)

@@ -75,15 +75,17 @@ def start(project: Path, pytestconfig: pytest.Config) -> Iterator[Start]:
 
     It returns a process with pid, poll, wait, send_signal and communicate. The process is forked from one that has imported
     torch; with `fresh=True` or `pytest --fresh` it is a new interpreter. `stdout` is a descriptor to write to instead of
-    the file that `communicate` reads.
+    the file that `communicate` reads. `variables` are added to the environment.
     """
     server = ForkServer(environment(project), HEAVY)
 
-    def call(*arguments: str, fresh: bool = False, stdout: int | None = None) -> "Forked | subprocess.Popen[str]":
+    def call(
+        *arguments: str, fresh: bool = False, stdout: int | None = None, **variables: str
+    ) -> "Forked | subprocess.Popen[str]":
         if fresh or pytestconfig.getoption("--fresh"):
             options = {} if stdout is None else {"stdout": stdout}
-            return fresh_process(*arguments, folder=project, environment=environment(project), **options)
-        return server.start(arguments, project, stdout)
+            return fresh_process(*arguments, folder=project, environment=environment(project) | variables, **options)
+        return server.start(arguments, project, stdout, variables)
 
     yield call
     server.close()
@@ -93,8 +95,8 @@ def start(project: Path, pytestconfig: pytest.Config) -> Iterator[Start]:
 def command(start: Start) -> Command:
     """`command("train.py", "seed=1")` runs a script of the copy and returns what it printed. `fresh` is as for `start`."""
 
-    def call(*arguments: str, fresh: bool = False) -> "subprocess.CompletedProcess[str]":
-        return ended(start(*arguments, fresh=fresh))
+    def call(*arguments: str, fresh: bool = False, **variables: str) -> "subprocess.CompletedProcess[str]":
+        return ended(start(*arguments, fresh=fresh, **variables))
 
     return call
 
@@ -137,4 +139,4 @@ def network_of(activation: str, norm: str, hidden: list[int]) -> MLP:
         OmegaConf.to_container(OmegaConf.load(CONF / f"{name}.yaml"))
         for name in (f"activation/{activation}", f"norm/{norm}")
     ]
-    return build_network({"hidden": hidden, "output": "none"}, *nodes, data, ["torch."])
+    return build_network({"hidden": hidden, "output": "none"}, *nodes, data)

@@ -1,12 +1,15 @@
 """Writes files so that a reader never sees half of one, even if the writer is killed; names a run's files."""
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
 # What a run leaves in its folder. The rooms that read these need not import the rooms that write them.
 CONFIG, OVERRIDES, RESULT, CURVES = "config.yaml", "overrides.yaml", "result.json", "metrics.csv"
+# The names that `temporary` gives.
+TEMPORARY = re.compile(r"\..+\.\d+")
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -15,16 +18,28 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     Raises:
         OSError: the folder is read-only or full; `path` is then unchanged.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    written = temporary(path)
     try:
-        with temporary.open("wb") as file:
+        with written.open("wb") as file:
             write(file)
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
+        written.replace(path)
     except BaseException:
-        temporary.unlink(missing_ok=True)
+        written.unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Removes the temporary files of killed writers. Only the process that holds the folder may call this."""
+    for path in folder.glob(".*"):
+        if TEMPORARY.fullmatch(path.name):
+            path.unlink(missing_ok=True)
+
+
+def temporary(path: Path) -> Path:
+    """Where this process writes what is to become `path`."""
+    return path.with_name(f".{path.name}.{os.getpid()}")
 
 
 def write_text(path: Path, text: str) -> None:

@@ -47,8 +47,8 @@ def drawn(config: Mapping[str, Any], objective: Objective, hidden: list[int], sa
     Gains and shifts of the normalisation too: at 1 and 0 a mistake in them would not show. Gains about 1: near 0 the next
     normalisation divides by almost nothing, and both sides are rounding.
     """
-    layer = config["norm"]["layer"] and resolve("norm.layer", config["norm"]["layer"], ["torch."])
-    phi, output = activation(config["activation"], ["torch."]), OUTPUTS[config["model"]["output"]]()
+    layer = config["norm"]["layer"] and resolve("norm.layer", config["norm"]["layer"])
+    phi, output = activation(config["activation"]), OUTPUTS[config["model"]["output"]]()
     network = MLP(FEATURES, hidden, objective.outputs, phi, layer, config["norm"]["placement"], output).double()
     torch.manual_seed(seed)
     with torch.no_grad():
@@ -121,7 +121,7 @@ def test_a_training_follows_torch(optimizer: str) -> None:
     hand = written_out(network)
     begun = {name: value.clone() for name, value in hand.parameters.items()}
     batches = [Batch(x.double(), y) for x, y in islice(chain.from_iterable(repeat(data.train_dataloader())), 100)]
-    build = build_optimizer(config["optimizer"], "64-true", ["torch.", "gradpath."])
+    build = build_optimizer(config["optimizer"], "64-true")
     reference = build(network.parameters())
     for done, batch in zip(train(hand, objective, reference, batches), batches, strict=True):
         reference.zero_grad()
@@ -183,7 +183,7 @@ def test_what_is_not_written_out_is_said() -> None:
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_values_and_slopes_far_out_and_at_the_kinks(name: str) -> None:
     h = torch.tensor([-800.0, -20.0, -1.0, 0.0, 1.0, 20.0, 800.0], dtype=torch.float64, requires_grad=True)
-    module = activation(compose(f"activation={name}")[0]["activation"], ["torch."])()
+    module = activation(compose(f"activation={name}")[0]["activation"])()
     values = module(h)
     (slopes,) = torch.autograd.grad(values.sum(), h)
     phi = of_module(module)

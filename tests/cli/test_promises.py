@@ -14,7 +14,7 @@ CPU = ("trainer.accelerator=cpu", "probe=none")
 @pytest.mark.parametrize("seed", range(2))
 def test_the_challenge_reaches_97_percent_with_every_seed(run_here, seed: int) -> None:
     result, _ = run_here("experiment=chapter_challenge", f"seed={seed}", *CPU)
-    assert result["metrics"]["last_epoch"] == 9
+    assert result["metrics"]["last_epoch"] == 10
     assert result["metrics"]["test/accuracy"] >= 0.97
 
 
@@ -22,7 +22,7 @@ def test_the_challenge_reaches_97_percent_with_every_seed(run_here, seed: int) -
 @pytest.mark.timeout(900)
 def test_the_default_run_reaches_98_3_percent_on_average(run_here) -> None:
     results = [run_here(f"seed={seed}", *CPU, folder=str(seed))[0]["metrics"] for seed in range(2)]
-    assert [result["last_epoch"] for result in results] == [9, 9]
+    assert [result["last_epoch"] for result in results] == [10, 10]
     assert mean(result["test/accuracy"] for result in results) >= 0.983
 
 

@@ -77,7 +77,7 @@ KNOWN_BEFORE_TORCH = [
     ("trainer=ddp norm=batch_after data.batch_size=2", "BatchNorm needs at least 2 samples"),
     ("trainer=ddp data.batch_size=127", "must be a multiple of the 2 processes"),
     ("model.output=softmax loss=cross_entropy", "use model.output=none."),
-    ("activation._target_=os.system", "must start with torch., torchmetrics. or gradpath."),
+    ("activation._target_=os.system", "must be a module of torch.nn, or a function of torch on tensors."),
     # Hydra's grammar, sweeps, resuming
     ("model.hidden=[64", "model.hidden=[64: not understood; write key=value"),
     ("activation", "activation: write it as key=value."),
@@ -90,7 +90,12 @@ KNOWN_BEFORE_TORCH = [
     ("--config-name other", "there is one configuration, conf/"),
     ("--experimental-rerun x", "write resume=FOLDER"),
     ("--cfg job -m seed=0,1", "Only one of --run, --multirun"),
-    ("allowed_targets=[]", "must start with nothing"),
+    ("allowed_targets=[]", "no such group or key"),
+    (
+        "+hydra.callbacks.a._target_=os.system",
+        "must be from hydra._internal, hydra.experimental.callbacks or",
+    ),
+    ("hydra.searchpath=[pkg://attack]", "add folders with --config-dir"),
     ("optimizer.betas={a:1}", "optimizer.betas={a:1}: "),
     ("hydra.job.env_copy=[NO_SUCH_VARIABLE]", "there is no variable 'NO_SUCH_VARIABLE'"),
 ]
@@ -136,7 +141,7 @@ KNOWN_AFTER_TORCH = [
     ("data=sine loss=cross_entropy", "CrossEntropyLoss: for multiclass data, but this data is regression; use loss=auto"),
     ("model.output=softmax", "twice flattens the gradient; use model.output=none."),
     ("activation._target_=torch.nn.ReLUU", "torch.nn has no ReLUU"),
-    ("activation._target_=torch.os.system", "not a class or function of"),
+    ("activation._target_=torch.os.system", "must be a module of torch.nn, or a function of torch on tensors."),
     ("data.dataset=CIFAR10", "must be MNIST, FashionMNIST or KMNIST"),
     ("model.hidden=[1000000000,1000000000]", "too large for this machine"),
     ("activation._target_=torch.matmul", "activation: matmul()"),

@@ -54,7 +54,7 @@ def test_every_experiment_composes(experiment: str) -> None:
         ("init.mode", "fan_inn", "must be fan_in or fan_out. Did you mean fan_in?"),
         ("trainer.deterministic", "yes", "must be true or false"),
         ("seed", -1, "seed=-1: must be at least 0"),
-        ("activation._target_", "os.system", "must start with torch., torchmetrics. or gradpath."),
+        ("activation._target_", "os.system", "must be a module of torch.nn, or a function of torch on tensors."),
         ("data.batch_size", 1, None),
     ],
 )

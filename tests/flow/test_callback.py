@@ -84,8 +84,8 @@ def test_everything_at_once(run_here) -> None:
     """probe=full records every quantity, puts histograms and pictures into TensorBoard, and the Jacobian into the result."""
     result, folder = run_here(*OVERRIDES, "probe=full", "probe.every=3")
     saved = record.load(folder)
-    assert saved["step"].tolist() == [0, 3, 6]
-    assert saved["rank"].tolist() == [[2.0, 8.0, 1.0]] * 3
+    assert saved["step"].tolist() == [0, 3, 6, 8]
+    assert saved["rank"].tolist() == [[2.0, 8.0, 1.0]] * 4
     assert (np.abs(saved["correlation"]) <= 1 + 1e-12).all()
     assert saved["theory_delta"][:2] == pytest.approx(
         [row["delta"] * result["profile"][1]["delta"] for row in result["theory"]], rel=1e-12

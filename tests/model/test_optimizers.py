@@ -24,7 +24,7 @@ def gradient(w: Tensor) -> Tensor:
 def two_steps(option: str, *overrides: str) -> Tensor:
     config, _ = compose(f"optimizer={option}", *overrides)
     weight = nn.Parameter(START.clone())
-    optimizer = build_optimizer(config["optimizer"], "32-true", config["allowed_targets"])([weight])
+    optimizer = build_optimizer(config["optimizer"], "32-true")([weight])
     for _ in range(2):
         weight.grad = gradient(weight.detach())
         optimizer.step()
@@ -122,7 +122,7 @@ def test_muon_steps_hidden_matrices_orthogonally_and_the_rest_as_adamw() -> None
 @pytest.mark.parametrize("option", OPTIMIZERS)
 def test_state_survives_saving(option: str) -> None:
     config, _ = compose(f"optimizer={option}")
-    build = build_optimizer(config["optimizer"], "32-true", config["allowed_targets"])
+    build = build_optimizer(config["optimizer"], "32-true")
 
     def train(net: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> None:
         for step in range(steps):
@@ -155,5 +155,5 @@ def test_half_precision_takes_no_fused_optimizer() -> None:
     config, _ = compose("optimizer=adam")
     parameters = [nn.Parameter(START.clone())]
     for precision, fused in (("32-true", True), ("bf16-mixed", True), ("16-mixed", False)):
-        optimizer = build_optimizer(config["optimizer"], precision, config["allowed_targets"])(parameters)
+        optimizer = build_optimizer(config["optimizer"], precision)(parameters)
         assert optimizer.defaults["fused"] is fused

@@ -93,7 +93,7 @@ def test_trainer_debug(run_here) -> None:
     rows = [row for row in load_curves(folder) if "train/loss" in row]
     assert [row["step"] for row in rows] == list(range(1, 11))
     assert rows[-1]["train/loss"] < rows[0]["train/loss"]
-    assert result["metrics"]["last_epoch"] == 0
+    assert result["metrics"]["last_epoch"] == 1
 
 
 def test_zeros_moves_only_the_last_bias(run_here) -> None:
@@ -156,4 +156,40 @@ def test_a_users_own_files(tmp_path: Path, command) -> None:
     assert "must be a number" in command(*common, "activation=prelu", "activation.init=high").stderr
     wrong = command(*common, "data=ring")
     assert wrong.returncode == 2
-    assert "data._target_=my_package.ring: must start with" in wrong.stderr
+    assert "If you trust the package my_package: export GRADPATH_PACKAGES=my_package" in wrong.stderr
+
+
+def test_a_package_beside_train_py(project: Path, command, tmp_path: Path) -> None:
+    """Every command finds it, and no file that is there already changes."""
+    (project / "mylab").mkdir()
+    (project / "mylab/rings.py").write_text(
+        "import torch\n"
+        "from gradpath.data.memory import MemoryDataModule, split_off\n"
+        "def rings(radius, batch_size, seed):\n"
+        "    x = 2 * torch.randn(400, 2, generator=torch.Generator().manual_seed(0))\n"
+        "    train, val, test = split_off(x, (x.norm(dim=1) > radius).long(), (0.6, 0.2, 0.2))\n"
+        "    return MemoryDataModule(train, val, test, 'binary', 1, batch_size, seed=seed)\n"
+        "def bent_sine(x):\n"
+        "    return x + x.sin()\n"
+    )
+    for group in ("activation", "data"):
+        (tmp_path / group).mkdir()
+    (tmp_path / "activation/bent.yaml").write_text("_target_: mylab.rings.bent_sine\n")
+    (tmp_path / "data/rings.yaml").write_text("_target_: mylab.rings.rings\nbatch_size: 32\nradius: 1.5\nepochs: 2\n")
+    own = ("--config-dir", str(tmp_path), "data=rings", "activation=bent", "model=two_layer", "trainer.accelerator=cpu")
+    refused = command("train.py", *own)
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    trust = {"GRADPATH_PACKAGES": "mylab"}
+    run = tmp_path / "run"
+    for arguments in (
+        ("train.py", *own, f"hydra.run.dir={run}"),
+        ("scripts/probe.py", *own, f"hydra.run.dir={tmp_path / 'look'}"),
+        ("scripts/evaluate.py", f"run={run}"),
+        ("train.py", f"resume={run}", "--config-dir", str(tmp_path), "trainer.max_epochs=3"),
+    ):
+        done = command(*arguments, **trust)
+        assert done.returncode == 0, (arguments, done.stderr)
+    # A folder does not vouch for the code that it names.
+    refused = command("scripts/evaluate.py", f"run={run}")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "mylab" in refused.stderr

@@ -98,7 +98,7 @@ def test_one_command_at_a_time(place: Path) -> None:
     ) as other:
         assert other.stdout
         other.stdout.readline()
-        with pytest.raises(ConfigError, match="another command is at this study"):
+        with pytest.raises(ConfigError, match="study: another process is at work in it; wait for its end"):
             train_all("study", {"a": TINY})
         other.kill()
     assert not (place / "study/a").exists()

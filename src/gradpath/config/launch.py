@@ -24,17 +24,18 @@ from gradpath.config.schema import GROUPS
 from gradpath.errors import ConfigError, RunFailed
 
 
-def launch(task: Callable[[Job], Any], logs: str = "logs") -> None:
+def launch(task: Callable[[Job], Any], logs: str = "logs", resumes: bool = True) -> None:
     """Runs `task` on the job that the command line describes, or on every job of a sweep.
 
     Args:
         logs: a folder of the project; runs/ and sweeps/ are kept in it.
+        resumes: whether the task can go on with a run.
 
     On a wrong input it prints one line on stderr, exits with code 2 and writes nothing. After a failed run it prints one
     line and exits with code 1.
     """
     with one_line_errors():
-        sys.argv[1:] = resume_arguments(sys.argv[1:])
+        sys.argv[1:] = resume_arguments(sys.argv[1:], resumes)
         parser = get_args_parser()
         parser.error = wrong_option  # type: ignore[method-assign]
         arguments = parser.parse_args()

@@ -15,8 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from gradpath.config.checks import check, check_model, leaves
+from gradpath.config.checks import check, check_model, check_types, leaves
 from gradpath.config.schema import GROUPS, Root
+from gradpath.config.target_names import check_hydra
 from gradpath.errors import ConfigError, alternatives, nearest
 
 
@@ -93,6 +94,7 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     nothing = [o for o in choosing if o.key_or_group == "experiment" and o.value() is None]
     overrides, choosing = ([o for o in some if o not in nothing] for some in (overrides, choosing))
     node = _load(loader, choosing)
+    check_hydra(OmegaConf.to_container(node.hydra))
     options = node.hydra.runtime.choices
     choices = {group: str(options[group]) for group in GROUPS}
     bare = node
@@ -111,6 +113,8 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     try:
         config = plain(node, resolve=True)
     except OmegaConfBaseException as error:
+        # A value of a wrong type, from which another one is computed, is named before that one.
+        check_types(plain(node, resolve=False))
         raise ConfigError(str(error).splitlines()[0]) from None
     _check_experiment(config, known, choices)
     check(config)
@@ -166,6 +170,12 @@ def _is_hydras(override: Override) -> bool:
 
 def _check_name(override: Override, groups: list[str], loader: ConfigLoader) -> None:
     key, typed = override.key_or_group, override.input_line or ""
+    if key == "hydra.searchpath":
+        # To see whether a package is there, Hydra imports it.
+        raise ConfigError(f"{typed}: add folders with --config-dir.")
+    if key in ("hydra.run.dir", "hydra.sweep.dir") and not str(override.value() or "").strip():
+        # Empty, as from a variable of the shell that is not set, it would be the current folder.
+        raise ConfigError(f"{typed}: write a folder.")
     if _is_hydras(override):
         return
     groups = [name for name in groups if name != "hydra"]

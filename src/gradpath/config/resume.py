@@ -1,35 +1,48 @@
 """Finds the folder of a run again: `resume=FOLDER`, `resume=last`, `run=last`."""
 
+import re
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
-from yaml import YAMLError
 
-from gradpath.config.checks import PROJECT
+from gradpath.config.checks import PROJECT, check
 from gradpath.config.renamed_targets import with_current_targets
 from gradpath.errors import ConfigError, nearest
-from gradpath.files import CONFIG, OVERRIDES, RESULT
+from gradpath.files import CONFIG, OVERRIDES, RESULT, relative
+from gradpath.locks import hold, is_held
 
 
-def resume_arguments(argv: list[str]) -> list[str]:
+def resume_arguments(argv: list[str], resumes: bool = True) -> list[str]:
     """Replaces `resume=FOLDER` by the overrides that the run was started with, and by its folder.
+
+    Args:
+        resumes: whether the command can resume a run at all.
 
     Raises:
         ConfigError: there is no such run, or its list of overrides is damaged.
     """
     wanted = [argument.removeprefix("resume=") for argument in argv if argument.startswith("resume=")]
-    if not wanted or wanted[-1] in ("", "null"):
+    if not wanted or wanted[-1] == "null":
         return argv
+    if not wanted[-1].strip("'\" "):
+        raise ConfigError("resume=: write the folder of a run, or last.")
+    if not resumes:
+        raise ConfigError(f"resume={wanted[-1]}: there is nothing to resume without training.")
     if {"-m", "--multirun"} & set(argv):
         raise ConfigError(f"resume={wanted[-1]}: continues one run; leave out -m.")
     goes_on = any(argument.startswith(("trainer.max_epochs=", "data.epochs=")) for argument in argv)
     folder = find_run(wanted[-1], "resume", stopped=not goes_on)
+    # Found out before anything is loaded.
+    with hold(folder, "resume"):
+        pass
     try:
         saved = OmegaConf.to_container(OmegaConf.load(folder / OVERRIDES))
-    except (YAMLError, OSError):
+    except Exception:
         saved = None
-    if not isinstance(saved, list) or not all(isinstance(text, str) for text in saved):
+    # A run's folder is data: it cannot bring in options or Hydra's keys. (Runs of before may have `allowed_targets`.)
+    saved = [text for text in saved if not str(text).startswith("allowed_targets=")] if isinstance(saved, list) else None
+    if saved is None or not all(isinstance(text, str) and re.match(r"(?!hydra\b)[A-Za-z_][\w./]*=", text) for text in saved):
         raise ConfigError(f"{folder / OVERRIDES}: damaged; it should be the list of what was typed to start the run.")
     rest = [argument for argument in argv if not argument.startswith("resume=")]
     # The command line's parser expects options before overrides.
@@ -40,10 +53,21 @@ def resume_arguments(argv: list[str]) -> list[str]:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The resolved configuration of a run."""
-    config = with_current_targets(OmegaConf.to_container(OmegaConf.load(folder / CONFIG)))
-    assert isinstance(config, dict)
-    return {str(key): value for key, value in config.items()}
+    """The resolved configuration of a run, checked as one that was typed.
+
+    Raises:
+        ConfigError: the file is missing or damaged, or not a configuration that may run here.
+    """
+    try:
+        content = with_current_targets(OmegaConf.to_container(OmegaConf.load(folder / CONFIG)))
+        config = {str(key): value for key, value in content.items()}
+        check(config)
+    except ConfigError as error:
+        raise ConfigError(f"{relative(folder / CONFIG)}: {error}") from None
+    # A damaged file can raise a dozen types of exception, from YAML's to a missing key's.
+    except Exception as error:
+        raise ConfigError(f"{relative(folder / CONFIG)}: damaged ({type(error).__name__}).") from None
+    return config
 
 
 def find_run(name: str, key: str, stopped: bool = False) -> Path:
@@ -52,7 +76,7 @@ def find_run(name: str, key: str, stopped: bool = False) -> Path:
     Args:
         name: a path, or `last` for the run of train.py that was started last.
         key: what was typed in front of the name, for error messages.
-        stopped: `last` means the last run that has not come to its end.
+        stopped: `last` means the last run that was stopped: it has not come to its end, and nobody is at work in it.
 
     Raises:
         ConfigError: there is no such run. The message names the nearest path, if one is near.
@@ -62,7 +86,7 @@ def find_run(name: str, key: str, stopped: bool = False) -> Path:
         logs = PROJECT / "logs"
         # The runs below studies/ belong to a study. A run of train.py may lie anywhere else.
         runs = [path.parent for path in known if path.relative_to(logs).parts[0] != "studies"]
-        open_ends = [run for run in runs if not (run / RESULT).is_file()]
+        open_ends = [run for run in runs if not (run / RESULT).is_file() and not is_held(run)]
         if stopped and runs and not open_ends:
             raise ConfigError(
                 f"{key}=last: every run in {logs} has come to its end; trainer.max_epochs= lets the newest go on."
@@ -70,8 +94,11 @@ def find_run(name: str, key: str, stopped: bool = False) -> Path:
         if not runs:
             raise ConfigError(f"{key}=last: there is no run in {logs} yet.")
         return (open_ends if stopped else runs)[-1]
-    folder = Path(name).expanduser().resolve()
-    if not (folder / OVERRIDES).is_file():
+    try:
+        folder = Path(name).expanduser().resolve()
+    except (RuntimeError, ValueError) as error:
+        raise ConfigError(f"{key}={name}: {str(error).rstrip('.')}.") from None
+    if not name.strip() or not (folder / OVERRIDES).is_file():
         near = nearest(str(folder), [str(path.parent) for path in known])
         raise ConfigError(f"{key}={name}: not the folder of a run (it has no {OVERRIDES}).{near}")
     return folder

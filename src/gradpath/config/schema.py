@@ -55,7 +55,6 @@ class Root:
     seed: Seed
     resume: str | None
     fail_on_divergence: bool
-    allowed_targets: list[str]
 
 
 @dataclass
@@ -144,7 +143,7 @@ class Schedule:
 
 @dataclass
 class Probe:
-    every: Annotated[int | None, Limits(ge=1)]
+    every: Annotated[int | str | None, Limits(ge=1, words=("auto",))]
     slow_every: Count
     activations: bool
     correlation: bool

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from gradpath.data.batch import Batch
-from gradpath.errors import ConfigError
+from gradpath.data.splits import check_split, check_task
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class MemoryDataModule(pl.LightningDataModule):
         seed: seed of the order of the samples.
 
     Raises:
-        ConfigError: labels outside the range, or nothing to train on.
+        ConfigError: a split is empty, or its samples do not fit the task; see `splits.check_split`.
     """
 
     def __init__(
@@ -90,8 +90,9 @@ class MemoryDataModule(pl.LightningDataModule):
         self.train, self.val, self.test = train, val, test
         self.task, self.outputs, self.batch_size, self.shuffle, self.seed = task, outputs, batch_size, shuffle, seed
         self.shift, self.spread = mean * scale, std * scale
+        check_task(task, outputs)
         for name, split in (("training", train), ("validation", val), ("test", test)):
-            _check_split(name, split, task, outputs)
+            check_split(name, split.inputs, split.targets, task, outputs)
 
     @property
     def in_features(self) -> int:
@@ -149,13 +150,3 @@ def split_off(inputs: Tensor, targets: Tensor, parts: Sequence[float]) -> list[M
 
 def _whole(batch: Any) -> Any:
     return batch
-
-
-def _check_split(name: str, split: MemoryDataset, task: str, outputs: int) -> None:
-    if len(split) == 0:
-        raise ConfigError(f"data: the {name} set is empty.")
-    if task == "regression":
-        return
-    low, high, classes = int(split.targets.min()), int(split.targets.max()), max(outputs, 2)
-    if low < 0 or high >= classes:
-        raise ConfigError(f"data: the {name} labels run from {low} to {high}, must be 0 to {classes - 1}.")

@@ -31,6 +31,8 @@ LINEAR = (
 # A run draws at most PICTURES pictures of depth x step, using at most PICTURE_SHARE of its time: one takes 0.1 to 0.3 s. The
 # first and the last are always drawn.
 PICTURES, PICTURE_SHARE = 10, 0.1
+# With `every: auto` a run is measured each AUTO steps; a shorter one so often that it has POINTS measurements.
+AUTO, POINTS = 50, 20
 # Within an epoch the record is saved at most every SAVE_EVERY seconds, so that it can be read while the run goes on. Saving
 # takes at most SAVE_SHARE of the time.
 SAVE_EVERY, SAVE_SHARE = 2.0, 0.05
@@ -57,8 +59,13 @@ class Start:
     verdict: Mapping[str, Any] | None = None
 
 
+def spacing(every: int | str, steps: int) -> int:
+    """Steps from one measurement to the next in a run of so many steps; "auto" measures a short run often enough."""
+    return every if isinstance(every, int) else max(1, min(AUTO, steps // POINTS))
+
+
 class FlowCallback(pl.Callback):
-    """Measures with a `Probe` every `settings["every"]` steps.
+    """Measures with a `Probe` every `settings["every"]` steps, and at the last step.
 
     Args:
         folder: the record is kept there in `flow.npz`, saved at the end of every epoch and now and then in between.
@@ -79,9 +86,11 @@ class FlowCallback(pl.Callback):
         self.written, self.saved, self.cost = -self.log_every, time.monotonic(), 0.0
         self.begun, self.drawing = self.saved, 0.0
         settings = self.settings
+        # An epoch without an end has none of a run.
+        total = int(min(trainer.estimated_stepping_batches, 2**62))
         self.probe = Probe(
             pl_module.network,
-            settings["every"],
+            spacing(settings["every"], total),
             settings["activations"],
             slow_every=settings["slow_every"],
             inputs=self.start.inputs if settings["correlation"] else None,
@@ -92,6 +101,7 @@ class FlowCallback(pl.Callback):
             passes=trainer.accumulate_grad_batches,
             distributed=trainer.world_size > 1,
             first_step=trainer.global_step,
+            last_step=total - 1,
             on_row=self._on_row,
         )
         layers = len(pl_module.network.linears)

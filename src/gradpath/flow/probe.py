@@ -89,6 +89,7 @@ class Probe:
         passes: int | None = None,
         distributed: bool = False,
         first_step: int = 0,
+        last_step: int | None = None,
         on_row: Callable[["Probe"], None] | None = None,
     ) -> None:
         if every < 1 or slow_every < 1:
@@ -98,7 +99,7 @@ class Probe:
         self.model, self.every, self.activations = unwrapped(model), every, activations
         self.inputs, self.rank, self.clipping, self.scaler, self.passes = inputs, rank, clipping, scaler, passes
         self.distributed, self.step, self.on_row = distributed, first_step, on_row
-        self.slow_every, self.slow = slow_every, False
+        self.slow_every, self.slow, self.last_step = slow_every, False, last_step
         # Eager execution is forced only for a compiled model, because forcing it slows every call down.
         self.compiled = is_compiled(model)
         self.watch = Watch(self.model, keep)
@@ -171,8 +172,9 @@ class Probe:
         return bool(self.watch.handles)
 
     def _ready(self) -> None:
-        measured = self.step % self.every == 0
-        slow = measured and self.step // self.every % self.slow_every == 0
+        last = self.step == self.last_step
+        measured = last or self.step % self.every == 0
+        slow = last or (measured and self.step // self.every % self.slow_every == 0)
         if slow != self.slow and self.activations:
             self.watch.watch_activations(slow)
         self.slow = slow

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LRScheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torchmetrics import MeanAbsoluteError, Metric
 from torchmetrics.classification import BinaryAccuracy, MulticlassAccuracy
 
@@ -29,7 +29,8 @@ class GradpathModule(pl.LightningModule):
 
     Args:
         make_optimizer: parameters -> optimiser.
-        make_schedule: (optimiser, total steps) -> schedule, stepped every step.
+        make_schedule: (optimiser, total steps) -> schedule, stepped every step; ReduceLROnPlateau after every epoch, by the
+            validation loss.
     """
 
     last_loss: Tensor
@@ -94,6 +95,8 @@ class GradpathModule(pl.LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         optimizer = self.make_optimizer(self.network.parameters())
         schedule = self.make_schedule(optimizer, int(self.trainer.estimated_stepping_batches))
+        if isinstance(schedule, ReduceLROnPlateau):
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "monitor": "val/loss"}}
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

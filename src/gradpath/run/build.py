@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from inspect import signature
+from math import nan
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
-from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -22,7 +22,7 @@ from gradpath.flow.callback import FlowCallback, Start
 from gradpath.model.module import GradpathModule, MakeOptimizer, MakeSchedule
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective, build_objective
-from gradpath.run.checkpoint import BEST, LAST
+from gradpath.run.checkpoint import EpochCheckpoints
 from gradpath.run.divergence_guard import DivergenceGuard
 from gradpath.run.interrupt import StopBetweenBatches
 from gradpath.run.metrics import MetricsFile
@@ -37,16 +37,16 @@ OUTPUTS: dict[str, Callable[[], nn.Module]] = {
 }
 
 
-def build_data(node: Node, seed: int, allowed: list[str]) -> MemoryDataModule:
+def build_data(node: Node, seed: int) -> MemoryDataModule:
     """Builds the data module. It does not use the key `epochs`; the trainer does."""
-    build = targets.resolve("data", {key: value for key, value in node.items() if key != "epochs"}, allowed)
+    build = targets.resolve("data", {key: value for key, value in node.items() if key != "epochs"})
     return targets.make("data", MemoryDataModule, partial(build, seed=seed))
 
 
-def build_network(model: Node, activation: Node, norm: Node, data: MemoryDataModule, allowed: list[str]) -> MLP:
+def build_network(model: Node, activation: Node, norm: Node, data: MemoryDataModule) -> MLP:
     """Builds the network for this data. No `init` scheme has initialised it yet."""
-    layer = targets.resolve("norm.layer", norm["layer"], allowed) if norm["layer"] else None
-    make_activation = targets.activation(activation, allowed)
+    layer = targets.resolve("norm.layer", norm["layer"]) if norm["layer"] else None
+    make_activation = targets.activation(activation)
     try:
         return MLP(
             data.in_features,
@@ -64,40 +64,60 @@ def build_network(model: Node, activation: Node, norm: Node, data: MemoryDataMod
         ) from None
 
 
-def initialize(network: MLP, node: Node, data: MemoryDataModule, allowed: list[str]) -> None:
+def initialize(network: MLP, node: Node, data: MemoryDataModule) -> None:
     """Runs the `init` scheme. A scheme that looks at data gets up to 1024 training samples."""
-    targets.make("init", type(None), partial(targets.resolve("init", node, allowed), network, data.sample(1024).inputs))
+    targets.make("init", type(None), partial(targets.resolve("init", node), network, data.sample(1024).inputs))
 
 
-def build_loss(node: Node, data: MemoryDataModule, output: str, allowed: list[str]) -> Objective:
+def build_loss(node: Node, data: MemoryDataModule, output: str) -> Objective:
     """Builds the objective for the data's task, with the configured loss or, if there is none, the task's own."""
     plain = {key: value for key, value in node.items() if key != "tasks"}
-    criterion = targets.make("loss", nn.Module, targets.resolve("loss", plain, allowed)) if node["_target_"] else None
+    criterion = targets.make("loss", nn.Module, targets.resolve("loss", plain)) if node["_target_"] else None
     return build_objective(data.task, data.outputs, criterion, node["tasks"], output)
 
 
-def build_optimizer(node: Node, precision: str, allowed: list[str]) -> MakeOptimizer:
+def build_optimizer(node: Node, precision: str) -> MakeOptimizer:
     """A function parameters -> optimiser. It is tried on one parameter here, so that a wrong key is found now."""
     if precision == "16-mixed" and "fused" in node:
         # A fused optimiser divides by the gradient scaler's factor inside its step. The gradients that are measured before
         # that would still be scaled.
         node = {**node, "fused": False}
-    build = targets.resolve("optimizer", node, allowed)
+    build = targets.resolve("optimizer", node)
     targets.make("optimizer", Optimizer, build, [nn.Parameter(nn.Linear(1, 1).weight.detach())])
     return build
 
 
-def divides_by_size(node: Node, allowed: list[str]) -> bool:
+def learning_rate(node: Node) -> float:
+    """The optimiser's learning rate: the option's `lr`, or else the optimiser's own default; NaN if it has none."""
+    if "lr" in node:
+        return float(node["lr"])
+    parameter = signature(targets.resolve("optimizer", node)).parameters.get("lr")
+    default = parameter.default if parameter else None
+    return float(default) if isinstance(default, int | float) else nan
+
+
+def divides_by_size(node: Node) -> bool:
     """Whether the optimiser divides gradients by their size. Every optimiser that does has an `eps`."""
-    return "eps" in signature(targets.resolve("optimizer", node, allowed)).parameters
+    return "eps" in signature(targets.resolve("optimizer", node)).parameters
 
 
-def build_schedule(node: Node, allowed: list[str]) -> MakeSchedule:
-    """A function (optimiser, total steps) -> schedule. It is tried on one parameter here, as the optimiser is."""
-    build = targets.resolve("schedule", node, allowed)
-    probe = targets.resolve("optimizer", {"_target_": "torch.optim.SGD", "lr": 1.0}, ["torch."])
+def build_schedule(node: Node) -> MakeSchedule:
+    """A function (optimiser, total steps) -> schedule. It is tried on one parameter here, as the optimiser is.
+
+    A scheduler of torch is not told the number of steps, unless it asks for `total_steps` and its option does not say.
+    """
+    build = targets.resolve("schedule", node)
+    target = build.func  # type: ignore[attr-defined]
+    if isinstance(target, type) and issubclass(target, LRScheduler):
+        asks = "total_steps" in signature(target).parameters and "total_steps" not in node
+        build = partial(_of_torch, build, asks)
+    probe = targets.resolve("optimizer", {"_target_": "torch.optim.SGD", "lr": 1.0})
     targets.make("schedule", LRScheduler, build, probe([nn.Parameter(nn.Linear(1, 1).weight.detach())]), 10)
     return build
+
+
+def _of_torch(build: Callable[..., LRScheduler], asks: bool, optimizer: Optimizer, total_steps: int) -> LRScheduler:
+    return build(optimizer, total_steps=total_steps) if asks else build(optimizer)
 
 
 def build_run(config: Node, choices: Mapping[str, str]) -> tuple[MemoryDataModule, MLP, Objective, GradpathModule]:
@@ -107,13 +127,12 @@ def build_run(config: Node, choices: Mapping[str, str]) -> tuple[MemoryDataModul
         ConfigError: a mistake that the configuration alone does not show: the data are missing, say, or the loss does not
             fit them.
     """
-    allowed = config["allowed_targets"]
-    data = build_data(config["data"], config["seed"], allowed)
-    objective = build_loss(config["loss"], data, config["model"]["output"], allowed)
-    network = build_network(config["model"], config["activation"], config["norm"], data, allowed)
-    initialize(network, config["init"], data, allowed)
-    optimizer = build_optimizer(config["optimizer"], config["trainer"]["precision"], allowed)
-    schedule = build_schedule(config["schedule"], allowed)
+    data = build_data(config["data"], config["seed"])
+    objective = build_loss(config["loss"], data, config["model"]["output"])
+    network = build_network(config["model"], config["activation"], config["norm"], data)
+    initialize(network, config["init"], data)
+    optimizer = build_optimizer(config["optimizer"], config["trainer"]["precision"])
+    schedule = build_schedule(config["schedule"])
     module = GradpathModule(network, objective, optimizer, schedule)
     module.save_hyperparameters(_hyperparameters(config, choices))
     return data, network, objective, module
@@ -121,12 +140,11 @@ def build_run(config: Node, choices: Mapping[str, str]) -> tuple[MemoryDataModul
 
 def redrawn(config: Node, data: MemoryDataModule, count: int) -> Iterator[MLP]:
     """Draws `count` networks that `config` describes, with the seeds after its own. Torch's generator is not changed."""
-    allowed = config["allowed_targets"]
     for seed in range(config["seed"] + 1, config["seed"] + 1 + count):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            network = build_network(config["model"], config["activation"], config["norm"], data, allowed)
-            initialize(network, config["init"], data, allowed)
+            network = build_network(config["model"], config["activation"], config["norm"], data)
+            initialize(network, config["init"], data)
         yield network
 
 
@@ -137,7 +155,7 @@ def _hyperparameters(config: Node, choices: Mapping[str, str]) -> dict[str, str 
     """
     scientific = {group: option for group, option in choices.items() if group not in ("probe", "trainer")}
     depth = len(config["model"]["hidden"])
-    return {**scientific, "seed": config["seed"], "lr": config["optimizer"]["lr"], "depth": depth}
+    return {**scientific, "seed": config["seed"], "lr": learning_rate(config["optimizer"]), "depth": depth}
 
 
 def build_trainer(
@@ -163,7 +181,7 @@ def build_trainer(
     callbacks: list[pl.Callback] = [
         *([FlowCallback(folder, config["probe"], start or Start(), board, log_every)] if measures else []),
         DivergenceGuard(folder, log_every),
-        *_checkpoints(folder, metric),
+        EpochCheckpoints(folder, f"val/{'accuracy' if metric == 'accuracy' else 'loss'}", higher=metric == "accuracy"),
         EpochLines(),
         StopBetweenBatches(),
     ]
@@ -188,24 +206,3 @@ def new_trainer(**settings: Any) -> pl.Trainer:
         return pl.Trainer(**settings, enable_progress_bar=False, enable_model_summary=False)
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
         raise ConfigError(f"trainer: {str(error).splitlines()[0].rstrip('.! ')}.") from None
-
-
-def _checkpoints(folder: Path, metric: str) -> list[pl.Callback]:
-    """Saves the best epoch by validation as one file, and the end of every epoch as another, overwritten each time.
-
-    This takes two callbacks: with `save_last`, Lightning writes the last epoch only if it is also the best.
-    """
-    higher = metric == "accuracy"
-    best = ModelCheckpoint(
-        monitor="val/accuracy" if higher else "val/loss", mode="max" if higher else "min", **_place(folder / BEST)
-    )
-    return [best, ModelCheckpoint(**_place(folder / LAST))]
-
-
-def _place(path: Path) -> dict[str, Any]:
-    return {
-        "dirpath": path.parent,
-        "filename": path.stem,
-        "save_on_train_epoch_end": True,
-        "enable_version_counter": False,
-    }

@@ -1,15 +1,83 @@
-"""Where a run keeps its checkpoints, and how one is read back (with `weights_only`)."""
+"""A run's checkpoints: when they are written, and how one is read back (with `weights_only`)."""
 
+import os
+import shutil
+from math import inf
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from gradpath.errors import ConfigError
+from gradpath.files import temporary, write_atomically
 from gradpath.model.network import MLP, layer_name
 
 BEST, LAST = Path("checkpoints/best.ckpt"), Path("checkpoints/last.ckpt")
+
+
+class EpochCheckpoints(Checkpoint):
+    """Saves the end of every epoch as `last.ckpt`, and the best epoch by validation as `best.ckpt`.
+
+    `last.ckpt` is the mark of completion that a resumed run starts from, so it is the last file of an epoch to change.
+    Lightning logs an epoch's metrics after it has called the callbacks: the checkpoint is written there, and takes its place
+    when the next epoch begins or training ends. Nothing in it depends on where the folder lies.
+
+    Args:
+        folder: the run's folder.
+        monitor: the metric of validation that tells which epoch is best.
+        higher: whether a higher value of it is better.
+    """
+
+    def __init__(self, folder: Path, monitor: str, higher: bool) -> None:
+        self.folder, self.monitor, self.sign = folder, monitor, 1 if higher else -1
+        self.best = -inf
+        self.is_best = False
+        self.completed = 0
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best = state_dict["best"]
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        score = trainer.callback_metrics.get(self.monitor)
+        # The metric of an earlier epoch may still be there. It is not better than itself, and NaN than nothing.
+        self.is_best = score is not None and self.sign * float(score) > self.best
+        if score is not None and self.is_best:
+            self.best = self.sign * float(score)
+        self.completed = trainer.fit_loop.epoch_progress.current.completed
+        (self.folder / LAST).parent.mkdir(exist_ok=True)
+        trainer.save_checkpoint(self._written)
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._put_in_place(trainer)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._put_in_place(trainer)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        # SIGTERM ends a run when an epoch is complete.
+        if trainer.fit_loop.epoch_progress.current.completed > self.completed:
+            self._put_in_place(trainer)
+        elif trainer.is_global_zero:
+            self._written.unlink(missing_ok=True)
+
+    @property
+    def _written(self) -> Path:
+        return temporary(self.folder / LAST)
+
+    def _put_in_place(self, trainer: pl.Trainer) -> None:
+        if not trainer.is_global_zero or not self._written.is_file():
+            return
+        with self._written.open("rb") as file:
+            os.fsync(file.fileno())
+            if self.is_best:
+                write_atomically(self.folder / BEST, lambda best: shutil.copyfileobj(file, best))
+        self._written.replace(self.folder / LAST)
 
 
 def load_checkpoint(path: Path, network: MLP) -> dict[str, Any]:

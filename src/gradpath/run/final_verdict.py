@@ -22,6 +22,7 @@ def judge(
     end: Sequence[LayerFlow] | None,
     network: MLP,
     optimizer: Mapping[str, Any],
+    lr: float,
 ) -> Verdict:
     """Extends the verdict on the start: adds the findings of the whole run, and the reading of its last profile as `end`.
 
@@ -31,6 +32,7 @@ def judge(
         at_start: the verdict on the start.
         start, end: the profiles at the start and at the end; `end` is None if the run diverged.
         optimizer: the keys of the `optimizer` option.
+        lr: the learning rate, whether it is among these keys or not.
     """
     rows = load_curves(folder)
     recorded = (folder / record.FILE).is_file()
@@ -39,7 +41,7 @@ def judge(
         diverged=divergence_guard.load(folder),
         losses=_losses(rows),
         steps=max((int(row["step"]) for row in rows), default=0),
-        lr=optimizer["lr"],
+        lr=lr,
         # Only for Adam and its relatives, which have betas. Muon's eps is used in another part of that optimiser.
         eps=optimizer.get("eps") if "betas" in optimizer else None,
         sizes=[linear.weight.numel() for linear in network.linears],

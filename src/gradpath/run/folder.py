@@ -1,36 +1,110 @@
-"""Takes a folder for a run, and writes into it what the run is made of."""
+"""What a run is made of, written into its folder; and what must be there, read, before a run goes on."""
 
-from collections.abc import Mapping
+import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from omegaconf import OmegaConf
 
+from gradpath.config.checks import check_resumed
+from gradpath.config.resume import read_config
 from gradpath.errors import ConfigError
-from gradpath.files import CONFIG, OVERRIDES, RESULT, relative, write_text
+from gradpath.files import CONFIG, CURVES, OVERRIDES, RESULT, relative, remove_leftovers, write_text
+from gradpath.flow import record
+from gradpath.locks import hold
+from gradpath.model.network import MLP
+from gradpath.run.checkpoint import LAST, load_checkpoint
 from gradpath.run.metrics import MetricsFile
+from gradpath.run.result import write_result
+from gradpath.run.saved import load_curves
+
+
+def check_free(folder: Path) -> None:
+    """Raises ConfigError if the folder holds a run or a look. A refused job of a sweep is neither."""
+    if (folder / OVERRIDES).exists() or ((folder / RESULT).exists() and not _is_refusal(folder / RESULT)):
+        raise ConfigError(
+            f"hydra.run.dir={relative(folder)}: holds a run already; continue it with resume=, or choose another folder."
+        )
 
 
 def start_folder(folder: Path, config: Mapping[str, Any], overrides: list[str], trainer: pl.Trainer) -> None:
-    """Makes the folder and writes what the run is made of. From then on the run can be resumed."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes what a run is made of into its folder, which this process holds.
+
+    A folder that has `overrides.yaml` can be resumed, and one that has `result.json` has come to its end: the first is
+    written last, and the second goes after what was typed for a run that goes on.
+
+    Raises:
+        ConfigError: the folder holds a run already. Nothing has been written.
+    """
     if not config["resume"]:
-        take(folder)
+        check_free(folder)
+    for place in (folder, (folder / LAST).parent):
+        remove_leftovers(place)
+    # Of what was typed again when the run went on, the last counts.
+    typed = {text.split("=")[0]: text for text in overrides if not text.startswith(("resume=", "hydra."))}
+    kept = OmegaConf.to_yaml(OmegaConf.create([*typed.values()]))
+    if config["resume"]:
+        write_text(folder / OVERRIDES, kept)
     (folder / RESULT).unlink(missing_ok=True)
     write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))
-    kept = [text for text in overrides if not text.startswith(("resume=", "hydra."))]
-    write_text(folder / OVERRIDES, OmegaConf.to_yaml(OmegaConf.create(kept)))
     for logger in trainer.loggers:
         if isinstance(logger, MetricsFile):
             logger.start()
+    if not config["resume"]:
+        write_text(folder / OVERRIDES, kept)
 
 
-def take(folder: Path) -> None:
-    """Takes a folder for one run. Raises ConfigError if a run is there, even one that began at this very moment."""
+def read_folder(folder: Path, config: Mapping[str, Any], network: MLP) -> int | None:
+    """Reads all that a resumed run goes on from. Returns its optimiser steps; None before the first checkpoint.
+
+    Raises:
+        ConfigError: a file is damaged, or the configuration is not that of the run, or has fewer epochs than were done.
+    """
+    checkpoint = load_checkpoint(folder / LAST, network) if (folder / LAST).is_file() else None
+    check_resumed(read_config(folder), config)
+    if checkpoint is None:
+        return None
+    done, wanted = checkpoint["epoch"] + 1, config["trainer"]["max_epochs"]
+    if 0 <= wanted < done:
+        raise ConfigError(f"trainer.max_epochs={wanted}: the run has done {done} epochs already.")
+    _check_readable(folder / CURVES, lambda: load_curves(folder))
+    if config["probe"]["every"]:
+        _check_readable(folder / record.FILE, lambda: _check_record(folder, [layer.name for layer in network.summary()]))
+    return int(checkpoint["global_step"])
+
+
+def record_refusal(folder: Path, result: Mapping[str, Any]) -> None:
+    """Writes the `result.json` of a sweep's job that could not begin, unless another run is in its folder.
+
+    Raises:
+        ConfigError: a run is in the folder, or at work in it. Nothing has been written.
+    """
+    with hold(folder, "hydra.run.dir"):
+        check_free(folder)
+        write_result(folder, result)
+
+
+def _check_readable(path: Path, read: Callable[[], object]) -> None:
+    if not path.is_file():
+        raise ConfigError(f"{relative(path)}: missing; the run cannot go on without it.")
     try:
-        (folder / OVERRIDES).touch(exist_ok=False)
-    except FileExistsError:
-        raise ConfigError(
-            f"hydra.run.dir={relative(folder)}: holds a run already; continue it with resume=, or choose another folder."
-        ) from None
+        read()
+    # A damaged file can raise a dozen types of exception, from zipfile's to csv's.
+    except Exception as error:
+        raise ConfigError(f"{relative(path)}: damaged ({type(error).__name__}).") from None
+
+
+def _check_record(folder: Path, layers: list[str]) -> None:
+    saved = record.load(folder)
+    if saved["layer"].tolist() != layers or any(len(saved[name]) != len(saved["step"]) for name in ("step", "delta")):
+        raise ValueError(layers)
+
+
+def _is_refusal(path: Path) -> bool:
+    try:
+        result = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return False
+    return isinstance(result, Mapping) and result.get("status") == "failed" and "profile" not in result

@@ -113,7 +113,7 @@ def how_to_inspect(config: Mapping[str, Any], network: MLP, data: MemoryDataModu
     others = OTHERS if count_parameters(network) <= SMALL and config["model"]["hidden"] else 0
     return {
         "others": redrawn(config, data, others),
-        "adaptive": divides_by_size(config["optimizer"], config["allowed_targets"]),
+        "adaptive": divides_by_size(config["optimizer"]),
         "critical_sigma_b2": config["init"].get("sigma_b2", 0.0),
         "jacobian": config["probe"].get("jacobian", False),
     }

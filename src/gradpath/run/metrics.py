@@ -1,6 +1,5 @@
 """`metrics.csv`: the scalars of a run, one row per logged moment."""
 
-import csv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -44,22 +43,23 @@ class MetricsFile(Logger):
         before = [] if self.resume_step is None else load_curves(self.path.parent)
         # If a finished run is continued, it will be tested again.
         kept = [row for row in before if row["step"] <= (self.resume_step or 0) and "test/loss" not in row]
-        lines = [",".join(self.columns), *(",".join(_cell(row.get(c)) for c in self.columns) for row in kept)]
-        write_text(self.path, "\n".join(lines) + "\n")
+        write_text(self.path, "".join([",".join(self.columns) + "\n", *(_line(row, self.columns) for row in kept)]))
 
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        row = {"step": step, **metrics}
+        # Lightning counts epochs from 0, but logs tests with the number of those that are done: here, all have that number.
+        tested = any(name.startswith("test/") for name in metrics)
+        row = {"step": step, **metrics, "epoch": metrics.get("epoch", 0) + (0 if tested else 1)}
         if not any(column in metrics for column in self.columns[2:]):
             return
         with self.path.open("a", newline="") as file:
-            csv.writer(file).writerow([_cell(row.get(column)) for column in self.columns])
+            file.write(_line(row, self.columns))
 
 
 def collect(folder: Path) -> dict[str, float | int]:
     """The metrics of `result.json`: those of the weights that the run ended with, and its best and last epoch.
 
-    Epochs count from 0. The best epoch has the highest val/accuracy, or the lowest val/loss if there is no accuracy.
+    Epochs count from 1. The best epoch has the highest val/accuracy, or the lowest val/loss if there is no accuracy.
     """
     rows = load_curves(folder)
     found: dict[str, float | int] = {}
@@ -72,6 +72,10 @@ def collect(folder: Path) -> dict[str, float | int]:
         best = max(validated, key=lambda row: row.get("val/accuracy", -row["val/loss"]))
         found |= {"best_epoch": int(best["epoch"]), "last_epoch": int(validated[-1]["epoch"])}
     return found
+
+
+def _line(row: Mapping[str, Any], columns: list[str]) -> str:
+    return ",".join(_cell(row.get(column)) for column in columns) + "\n"
 
 
 def _cell(value: Any) -> str:

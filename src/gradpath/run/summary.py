@@ -90,7 +90,7 @@ def show_result(result: Mapping[str, Any], folder: Path) -> None:
     metrics = result["metrics"]
     rows = [(name, f"{value:.4f}") for name, value in metrics.items() if isinstance(value, float)]
     if "best_epoch" in metrics:
-        rows.append(("best epoch", f"{metrics['best_epoch'] + 1} of {metrics['last_epoch'] + 1}, by validation"))
+        rows.append(("best epoch", f"{metrics['best_epoch']} of {metrics['last_epoch']}, by validation"))
     if result["error"]:
         rows.append((result["status"], result["error"]))
     rows += [
@@ -162,7 +162,7 @@ def show_verdict(
 
 def _sentence(reading: Reading) -> str:
     if reading.kind is None:
-        return "no class: it takes two hidden layers and a gradient that arrives at the last one"
+        return "not classified, which takes two hidden layers and a gradient that arrives at the last one"
     if reading.ratio is None:
         return f"{reading.kind}, not finite"
     pace = f", {reading.rate_per_layer:.3g} x per layer" if reading.rate_per_layer else ""

@@ -4,28 +4,29 @@ import signal
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import lightning.pytorch as pl
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from gradpath.config.checks import check, check_resumed, risks
+from gradpath.config.checks import check, risks
 from gradpath.config.job import Job
-from gradpath.config.resume import read_config
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError, RunFailed
 from gradpath.files import RESULT, relative
 from gradpath.flow.callback import Start
 from gradpath.flow.profile import measure
+from gradpath.locks import hold
 from gradpath.model.module import GradpathModule
 from gradpath.model.network import count_parameters
 from gradpath.run import divergence_guard, terminal
-from gradpath.run.build import build_run, build_trainer
-from gradpath.run.checkpoint import LAST, load_checkpoint
+from gradpath.run.build import build_run, build_trainer, learning_rate
+from gradpath.run.checkpoint import LAST
 from gradpath.run.final_verdict import judge
-from gradpath.run.folder import start_folder
+from gradpath.run.folder import read_folder, record_refusal, start_folder
 from gradpath.run.inspection import how_to_inspect, inspect
 from gradpath.run.metrics import collect
 from gradpath.run.result import command, new_result, write_result
@@ -58,31 +59,36 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
         data, network, objective, module = build_run(config, choices)
     with clock("inspect"):
         found = inspect(network, objective, data, **how_to_inspect(config, network, data))
-    # A run that was killed before its first checkpoint starts again from its seed.
-    resumes = bool(config["resume"]) and (folder / LAST).is_file()
-    step = load_checkpoint(folder / LAST, network)["global_step"] if resumes else None
-    if config["resume"]:
-        check_resumed(read_config(folder), config)
     start = Start(found.batch.inputs, found.lines, found.verdict.as_dict())
-    trainer = build_trainer(config, folder, objective.metric_name, step, start)
-    start_folder(folder, config, overrides, trainer)
-    show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
-    healthy = found.outlook is None or found.outlook.trains
-    show_warnings(risks(config, choices, objective.task, healthy), found.outlook, choices)
-    show_verdict("start", found.verdict, found.profile, found.theory, found.draws)
+    with ExitStack() as held:
+        # A run that goes on is held before its files are read, a new one when nothing can be wrong any more.
+        step = None
+        if config["resume"]:
+            held.enter_context(hold(folder, "resume"))
+            step = read_folder(folder, config, network)
+        trainer = build_trainer(config, folder, objective.metric_name, step, start)
+        if not config["resume"]:
+            held.enter_context(hold(folder, "hydra.run.dir"))
+        start_folder(folder, config, overrides, trainer)
+        show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
+        healthy = found.outlook is None or found.outlook.trains
+        show_warnings(risks(config, choices, objective.task, healthy), found.outlook, choices)
+        show_verdict("start", found.verdict, found.profile, found.theory, found.draws)
 
-    device = str(trainer.strategy.root_device)
-    result = new_result(choices, config["seed"], count_parameters(network), found.as_dict(), clock.seconds, device)
-    with recorded(result, folder):
-        try:
-            result |= fit_and_test(trainer, module, data, folder, resumes, clock)
-        finally:
-            close_loggers(trainer)
-        # The profile of the weights that the run ended with. After a divergence it would be NaN and say nothing.
-        profile_end = None if result["error"] else measure(network, objective, found.batch)
-        result["profile_end"] = profile_end and [asdict(row) for row in profile_end]
-        verdict = judge(folder, found.verdict, found.profile, profile_end, network, config["optimizer"])
-        result["verdict"] = verdict.as_dict()
+        device = str(trainer.strategy.root_device)
+        parameters = count_parameters(network)
+        result = new_result(choices, config["seed"], parameters, found.as_dict(), clock.seconds, device)
+        with recorded(result, folder):
+            try:
+                result |= fit_and_test(trainer, module, data, folder, step, clock)
+            finally:
+                close_loggers(trainer)
+            # The profile of the weights that the run ended with. After a divergence it would be NaN and say nothing.
+            profile_end = None if result["error"] else measure(network, objective, found.batch)
+            result["profile_end"] = profile_end and [asdict(row) for row in profile_end]
+            rate = learning_rate(config["optimizer"])
+            verdict = judge(folder, found.verdict, found.profile, profile_end, network, config["optimizer"], rate)
+            result["verdict"] = verdict.as_dict()
     show_result(result, folder)
     show_verdict("end", verdict, profile_end)
     if config["fail_on_divergence"] and result["status"] == "diverged":
@@ -91,15 +97,21 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
 
 
 def fit_and_test(
-    trainer: pl.Trainer, module: GradpathModule, data: MemoryDataModule, folder: Path, resumes: bool, clock: "Clock"
+    trainer: pl.Trainer, module: GradpathModule, data: MemoryDataModule, folder: Path, step: int | None, clock: "Clock"
 ) -> dict[str, Any]:
     """Trains, then tests the final weights unless the run diverged. Returns what is then known of the result.
 
     The keys are `metrics` and, after a divergence, `status` and `error`.
+
+    Args:
+        step: the optimiser steps of the checkpoint that a resumed run goes on from; None if it begins.
     """
-    with clock("fit"):
-        trainer.fit(module, data, ckpt_path=folder / LAST if resumes else None, weights_only=True)
     found = divergence_guard.load(folder)
+    # A run that was killed between its divergence and its result has nothing left to train.
+    if step is None or not found or found.step >= step:
+        with clock("fit"):
+            trainer.fit(module, data, ckpt_path=None if step is None else folder / LAST, weights_only=True)
+        found = divergence_guard.load(folder)
     if found:
         return {"status": "diverged", "error": f"NaN or Inf first at {found}", "metrics": collect(folder)}
     for logger in trainer.loggers:
@@ -121,15 +133,22 @@ def recorded(result: dict[str, Any], folder: Path) -> Iterator[None]:
     try:
         yield
     except SystemExit as stopped:
+        if not isinstance(stopped, SIGTERMException) and not isinstance(stopped.__context__, KeyboardInterrupt):
+            _fail(result, folder, RuntimeError(f"a user's code called sys.exit({stopped.code!r})"))
         # Lightning exits with code 1 after Ctrl-C, and without a code, which would mean success, after SIGTERM.
         terminal.warn(f"stopped; to continue: python train.py resume={relative(folder)}")
         raise SystemExit(128 + (signal.SIGINT if stopped.code else signal.SIGTERM)) from None
     except Exception as error:
-        first = (str(error) or "no message").splitlines()[0]
-        result |= {"status": "failed", "error": f"{type(error).__name__}: {first}", "traceback": traceback.format_exc()}
-        write_result(folder, result)
-        raise RunFailed(f"{result['error']} (traceback in {relative(folder / RESULT)})") from error
+        _fail(result, folder, error)
     write_result(folder, result)
+
+
+def _fail(result: dict[str, Any], folder: Path, error: Exception) -> NoReturn:
+    """Writes down what failed, inside an `except` block. Raises RunFailed."""
+    first = (str(error) or "no message").splitlines()[0]
+    result |= {"status": "failed", "error": f"{type(error).__name__}: {first}", "traceback": traceback.format_exc()}
+    write_result(folder, result)
+    raise RunFailed(f"{result['error']} (traceback in {relative(folder / RESULT)})") from error
 
 
 def run_job(job: Job, recipe: Recipe = run) -> None:
@@ -147,7 +166,9 @@ def run_job(job: Job, recipe: Recipe = run) -> None:
     except ConfigError as error:
         if job.number is None:
             raise
-        write_result(job.folder, {"status": "failed", "error": str(error), "choices": job.choices, "command": command()})
+        refusal = {"status": "failed", "error": str(error), "choices": job.choices, "command": command()}
+        with suppress(ConfigError):
+            record_refusal(job.folder, refusal)
         terminal.warn(f"{relative(job.folder)}: {error}")
         raise RunFailed(f"{relative(job.folder)}: {error}") from None
 

@@ -9,12 +9,13 @@ import numpy as np
 from omegaconf import OmegaConf
 
 from gradpath.config.checks import risks
-from gradpath.errors import ConfigError
-from gradpath.files import CONFIG, OVERRIDES, RESULT, relative, write_text
+from gradpath.files import CONFIG, write_text
 from gradpath.flow.record import Record
+from gradpath.locks import hold
 from gradpath.model.network import count_parameters
 from gradpath.run import terminal
 from gradpath.run.build import build_run
+from gradpath.run.folder import check_free
 from gradpath.run.inspection import Inspection, how_to_inspect, inspect
 from gradpath.run.result import new_result, write_result
 from gradpath.run.seeding import seed_everything
@@ -36,10 +37,7 @@ def look(
     Raises:
         ConfigError: an input is wrong, or the folder holds a run already. Nothing has been written.
     """
-    if config["resume"]:
-        raise ConfigError(f"resume={config['resume']}: there is nothing to resume without training.")
-    if any((folder / name).exists() for name in (RESULT, OVERRIDES)):
-        raise ConfigError(f"hydra.run.dir={relative(folder)}: holds a run already; choose another folder.")
+    check_free(folder)
     begun = time.perf_counter()
     terminal.quiet()
     seed_everything(config["seed"])
@@ -47,10 +45,11 @@ def look(
     found = inspect(network, objective, data, **how_to_inspect(config, network, data))
     durations = {"look": time.perf_counter() - begun}
     result = new_result(choices, config["seed"], count_parameters(network), found.as_dict(), durations, "cpu")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))
-    _record(found).save(folder)
-    write_result(folder, result)
+    with hold(folder, "hydra.run.dir"):
+        check_free(folder)
+        write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))
+        _record(found).save(folder)
+        write_result(folder, result)
     if place is not None:
         show_look_line(place, found.verdict, found.theory, found.outlook, overrides)
         return result

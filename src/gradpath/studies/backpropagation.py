@@ -60,7 +60,7 @@ def mlp(overrides: Sequence[str]) -> tuple[Comparison, float]:
     batch = Batch(inputs.double(), targets.double() if targets.is_floating_point() else targets)
     hand = written_out(network)
     found = compare(network, objective, batch)
-    optimizer = build_optimizer(config["optimizer"], "64-true", config["allowed_targets"])(network.parameters())
+    optimizer = build_optimizer(config["optimizer"], "64-true")(network.parameters())
     list(train(hand, objective, optimizer, [batch]))
     optimizer.step()
     with torch.no_grad():

@@ -6,8 +6,7 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,14 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from filelock import FileLock, Timeout
-from yaml import YAMLError
 
 from gradpath.config.checks import PROJECT
 from gradpath.config.composition import compose
 from gradpath.config.resume import read_config
 from gradpath.errors import ConfigError
-from gradpath.files import RESULT, relative, write_text
+from gradpath.files import RESULT, write_text
+from gradpath.locks import hold
 from gradpath.run.checkpoint import LAST
 from gradpath.run.saved import load_curves
 from gradpath.run.train import run
@@ -82,7 +80,7 @@ def train_all(study: str, cells: Mapping[str, Sequence[str]], keep: bool = False
             command is at this study.
     """
     jobs = {name: (STUDIES / study / name, tuple(overrides), keep) for name, overrides in cells.items()}
-    with _alone(STUDIES / study):
+    with hold(STUDIES / study):
         found = {name: _made(*job) for name, job in jobs.items()}
         results = {name: known for name, known in found.items() if known}
         missing = {name: job for name, job in jobs.items() if name not in results}
@@ -133,7 +131,7 @@ def _made(folder: Path, overrides: Sequence[str], keep: bool) -> dict[str, Any] 
         # The digest is compared first, because composing takes as long as a short training.
         same = (folder / MADE_BY).read_text() == made_by() and read_config(folder) == compose(*overrides)[0]
         return _result(folder) if same else None
-    except (OSError, json.JSONDecodeError, UnicodeDecodeError, YAMLError):
+    except (ConfigError, OSError, ValueError):
         # The run was stopped before its end, or its files are damaged. It is trained again.
         return None
 
@@ -141,22 +139,6 @@ def _made(folder: Path, overrides: Sequence[str], keep: bool) -> dict[str, Any] 
 def _result(folder: Path) -> dict[str, Any]:
     result: dict[str, Any] = json.loads((folder / RESULT).read_text())
     return result
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Locks the study for this process. The lock ends with the process, however it ends.
-
-    Raises:
-        ConfigError: another process has locked it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        held = FileLock(folder / ".lock", timeout=0).acquire()
-    except Timeout:
-        raise ConfigError(f"{relative(folder)}: another command is at this study; wait for its end.") from None
-    with held:
-        yield
 
 
 # The digest is taken now, when the code is loaded: this process trains by that code, even if files are edited later.

@@ -1,0 +1,104 @@
+"""Where a `_target_` may point, by name alone: nothing is imported, so a mistake is answered at once."""
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gradpath.config.renamed_targets import current
+from gradpath.errors import ConfigError, alternatives
+
+# The environment variable in which a user names packages of their own: `export GRADPATH_PACKAGES=mylab,another`. It is no
+# key of the configuration, because a saved run could then allow itself whatever it names.
+OWN = "GRADPATH_PACKAGES"
+
+
+# Keys of Hydra's part that name code, and what they may begin with.
+HYDRAS = {
+    "_target_": ("hydra._internal.", "hydra.experimental.callbacks.", "hydra_plugins."),
+    "class": ("logging.", "colorlog."),
+    "()": ("colorlog.",),
+}
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a group's `_target_` may name.
+
+    what: in words.
+    modules: the beginnings of its dotted name.
+    """
+
+    what: str
+    modules: tuple[str, ...]
+
+
+PLACES = {
+    "data": Place("a function of gradpath.data", ("gradpath.data.",)),
+    "activation": Place("a module of torch.nn, or a function of torch on tensors", ("torch.",)),
+    "init": Place("a function of gradpath.model.initialization", ("gradpath.model.initialization.",)),
+    "norm.layer": Place("a module of torch.nn", ("torch.nn.",)),
+    "loss": Place("a module of torch.nn", ("torch.nn.",)),
+    "optimizer": Place(
+        "an optimiser of torch.optim or gradpath.model.optimizers", ("torch.optim.", "gradpath.model.optimizers.")
+    ),
+    "schedule": Place(
+        "a schedule of gradpath.model.schedules or torch.optim.lr_scheduler",
+        ("gradpath.model.schedules.", "torch.optim.lr_scheduler."),
+    ),
+}
+
+
+def own_packages() -> tuple[str, ...]:
+    """The packages that the user trusts.
+
+    Raises:
+        ConfigError: one of the names is no name of a package.
+    """
+    names = tuple(name.strip() for name in os.environ.get(OWN, "").split(",") if name.strip())
+    for name in names:
+        if not re.fullmatch(r"[A-Za-z_]\w*", name):
+            raise ConfigError(f"{OWN}={name}: must be names of packages, such as mylab,another.")
+    return names
+
+
+def check_names(config: Mapping[str, Any]) -> None:
+    """Raises ConfigError if a group has no `_target_` but needs one, or one that may not be used there."""
+    for key, place in PLACES.items():
+        group, _, part = key.partition(".")
+        node = config[group].get(part) if part else config[group]
+        name = node.get("_target_") if isinstance(node, Mapping) else None
+        if name is None:
+            if key in ("loss", "norm.layer"):
+                continue
+            raise ConfigError(f"{key}._target_: missing in the option's file; it names a class or function.")
+        package = str(name).split(".")[0]
+        if package in own_packages() or current(str(name)).startswith(place.modules):
+            continue
+        hint = "" if package in ("torch", "gradpath") else f" If you trust the package {package}: export {OWN}={package}."
+        raise ConfigError(f"{key}._target_={name}: must be {place.what}.{hint}")
+
+
+def check_hydra(hydra: Any, place: str = "hydra") -> None:
+    """Raises ConfigError if Hydra's part names code that is not Hydra's, a plugin's, or of a package that the user trusts.
+
+    Its launcher, sweeper and callbacks have a `_target_`; a logging configuration has classes, and factories named `()`.
+
+    Args:
+        hydra: Hydra's part of the configuration as dicts and lists, unresolved.
+    """
+    if isinstance(hydra, list):
+        for item in hydra:
+            check_hydra(item, place)
+    if not isinstance(hydra, Mapping):
+        return
+    for key, value in hydra.items():
+        known = HYDRAS.get(str(key), ())
+        if key in HYDRAS and value is not None and not str(value).startswith((*known, *(f"{p}." for p in own_packages()))):
+            package = str(value).split(".")[0]
+            raise ConfigError(
+                f"{place}.{key}={value}: must be from {alternatives(name.rstrip('.') for name in known)}. If you trust the "
+                f"package {package}: export {OWN}={package}."
+            )
+        check_hydra(value, f"{place}.{key}")
