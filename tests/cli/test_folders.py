@@ -29,9 +29,13 @@ def finished(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Path
     return folder
 
 
-def test_one_process_at_a_time(command: Command, start: Start, project: Path) -> None:
+def test_one_process_at_a_time(command: Command, start: Start, project: Path, finished: Path) -> None:
     """The second says who is at work, `last` passes over it, and after SIGKILL it goes on at once."""
-    folder = project / "logs/runs/held"
+    folder, stopped = project / "logs/runs/held", project / "logs/runs/stopped"
+    shutil.copytree(finished, stopped)
+    (stopped / "result.json").unlink()
+    # The newest of the runs that have been stopped.
+    (stopped / "overrides.yaml").touch()
     first = start("train.py", *LONG, f"hydra.run.dir={folder}")
     try:
         wait_until((folder / "checkpoints/last.ckpt").is_file)
@@ -44,8 +48,8 @@ def test_one_process_at_a_time(command: Command, start: Start, project: Path) ->
         refused = command("train.py", f"resume={folder}", "trainer.max_epochs=5")
         assert refused.stderr == f"error: resume=logs/runs/held: {holder} is at work in it; wait for its end.\n"
         assert (folder / "overrides.yaml").read_bytes() == before
-        last = command("train.py", "resume=last")
-        assert "held" not in last.stderr + last.stdout
+        assert command("train.py", "resume=last").returncode == 0
+        assert (stopped / "result.json").is_file()
     finally:
         first.send_signal(signal.SIGKILL)
         first.wait()
@@ -56,6 +60,8 @@ def test_one_process_at_a_time(command: Command, start: Start, project: Path) ->
     finally:
         again.send_signal(signal.SIGKILL)
         again.communicate()
+        # Another test's `last` shall not find it.
+        shutil.rmtree(folder)
 
 
 def damaged(name: str, data: bytes) -> Callable[[Path], object]:

@@ -58,8 +58,20 @@ def cosines(model: nn.Module, linears: Sequence[nn.Linear], inputs: Tensor) -> l
 
 @torch.no_grad()
 def ranks(weights: Sequence[Tensor | None]) -> list[float]:
-    """The numerical rank of each matrix, (L,), NaN for None, with numpy's tolerance sigma_max * max(shape) * eps."""
-    return [float("nan") if w is None else float(torch.linalg.matrix_rank(w)) for w in weights]
+    """The numerical rank of each matrix, (L,), with numpy's tolerance sigma_max * max(shape) * eps.
+
+    NaN for None and for a matrix with NaN or Inf, for which LAPACK prints complaints.
+
+    Half precision has no singular values in torch: they are computed in float32, with the tolerance of the weights' own eps.
+    """
+    found = []
+    for w in weights:
+        if w is None or not w.isfinite().all():
+            found.append(float("nan"))
+            continue
+        wide = w.float() if w.dtype in (torch.float16, torch.bfloat16) else w
+        found.append(float(torch.linalg.matrix_rank(wide, rtol=max(w.shape) * torch.finfo(w.dtype).eps)))
+    return found
 
 
 def jacobian_singular_values(model: nn.Module, inputs: Tensor, samples: int = 4) -> Matrix:

@@ -43,6 +43,17 @@ def build_data(node: Node, seed: int) -> MemoryDataModule:
     return targets.make("data", MemoryDataModule, partial(build, seed=seed))
 
 
+def check_limits(trainer: Node, data: MemoryDataModule) -> None:
+    """Raises ConfigError if a fraction of the batches would be less than one batch. Lightning says so when it gets there."""
+    loaders = {"train": data.train_dataloader, "val": data.val_dataloader, "test": data.test_dataloader}
+    for stage, loader in loaders.items():
+        limit, batches = trainer[f"limit_{stage}_batches"], len(loader())
+        if isinstance(limit, float) and int(limit * batches) < 1:
+            raise ConfigError(
+                f"trainer.limit_{stage}_batches={limit}: less than one of {batches} batches; write a count, such as 1."
+            )
+
+
 def build_network(model: Node, activation: Node, norm: Node, data: MemoryDataModule) -> MLP:
     """Builds the network for this data. No `init` scheme has initialised it yet."""
     layer = targets.resolve("norm.layer", norm["layer"]) if norm["layer"] else None
@@ -76,11 +87,15 @@ def build_loss(node: Node, data: MemoryDataModule, output: str) -> Objective:
     return build_objective(data.task, data.outputs, criterion, node["tasks"], output)
 
 
-def build_optimizer(node: Node, precision: str) -> MakeOptimizer:
-    """A function parameters -> optimiser. It is tried on one parameter here, so that a wrong key is found now."""
-    if precision == "16-mixed" and "fused" in node:
-        # A fused optimiser divides by the gradient scaler's factor inside its step. The gradients that are measured before
-        # that would still be scaled.
+def build_optimizer(node: Node, precision: str, clips: bool = False) -> MakeOptimizer:
+    """A function parameters -> optimiser. It is tried on one parameter here, so that a wrong key is found now.
+
+    Args:
+        clips: whether gradients are clipped.
+    """
+    # A fused optimiser divides by the gradient scaler's factor inside its step. The gradients that are measured before that
+    # would still be scaled. For the same reason Lightning does not clip for it, in any mixed precision.
+    if "fused" in node and (precision == "16-mixed" or (precision == "bf16-mixed" and clips)):
         node = {**node, "fused": False}
     build = targets.resolve("optimizer", node)
     targets.make("optimizer", Optimizer, build, [nn.Parameter(nn.Linear(1, 1).weight.detach())])
@@ -128,10 +143,12 @@ def build_run(config: Node, choices: Mapping[str, str]) -> tuple[MemoryDataModul
             fit them.
     """
     data = build_data(config["data"], config["seed"])
+    check_limits(config["trainer"], data)
     objective = build_loss(config["loss"], data, config["model"]["output"])
     network = build_network(config["model"], config["activation"], config["norm"], data)
     initialize(network, config["init"], data)
-    optimizer = build_optimizer(config["optimizer"], config["trainer"]["precision"])
+    trainer = config["trainer"]
+    optimizer = build_optimizer(config["optimizer"], trainer["precision"], clips=trainer["gradient_clip_val"] is not None)
     schedule = build_schedule(config["schedule"])
     module = GradpathModule(network, objective, optimizer, schedule)
     module.save_hyperparameters(_hyperparameters(config, choices))
