@@ -23,7 +23,7 @@ def main() -> int:
         print("\n".join(listed()))
         return 0
 
-    from gradpath.files import write_text
+    from gradpath.files import check_writable, write_text
     from gradpath.studies.chapter.commands import verdicts
     from gradpath.studies.chapter.page import contents, page, terminal
     from gradpath.studies.chapter.registry import study
@@ -31,8 +31,9 @@ def main() -> int:
     from gradpath.studies.pictures.saving import save
 
     if asked.pages:
-        # The folder is made before anything is trained, because one that cannot be written to is a wrong input.
+        # Before anything is trained, because a folder that cannot be written to is a wrong input.
         asked.pages.mkdir(parents=True, exist_ok=True)
+        check_writable(asked.pages)
     failed, found_of = 0, {}
     for name in asked.names:
         found = study(name, quick=asked.quick, **asked.given)

@@ -1,11 +1,22 @@
 """The two exceptions that end a run early, each with a text of one line, and helpers that word such a line."""
 
 import difflib
+import re
 from collections.abc import Iterable
+
+# Longer than any path that is allowed.
+LONG_WORD = re.compile(r"(\S{100})\S{4000,}(\S{20})")
 
 
 class ConfigError(ValueError):
-    """A wrong input. The text names the key, what is wrong and what is allowed. Exit code 2; nothing was written."""
+    """A wrong input. The text names the key, what is wrong and what is allowed. Exit code 2; nothing was written.
+
+    What was typed may be in it, so that control characters are written out and the middle of a very long word is left out.
+    """
+
+    def __init__(self, text: str) -> None:
+        printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+        super().__init__(LONG_WORD.sub(r"\1...\2", printable))
 
 
 class RunFailed(RuntimeError):  # noqa: N818 - a fact, not an error of the program

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import IO
 
 # What a run leaves in its folder. The rooms that read these need not import the rooms that write them.
@@ -28,6 +29,16 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     except BaseException:
         written.unlink(missing_ok=True)
         raise
+
+
+def check_writable(folder: Path) -> None:
+    """Raises OSError if no file can be written to `folder`. It is tried, because permissions alone do not tell."""
+    try:
+        with TemporaryFile(dir=folder) as file:
+            file.write(b"1")
+            file.flush()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder)) from None
 
 
 def remove_leftovers(folder: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from gradpath.errors import ConfigError
-from gradpath.files import relative
+from gradpath.files import check_writable, relative
 
 LOCK = ".lock"
 
@@ -30,6 +30,8 @@ def hold(folder: Path, key: str = "") -> Iterator[None]:
     try:
         lock.acquire()
     except Timeout:
+        # The lock tries again and again where no file can be made.
+        check_writable(folder)
         typed = f"{key}={relative(folder)}" if key else relative(folder)
         raise ConfigError(f"{typed}: {_holder(folder)} is at work in it; wait for its end.") from None
     try:

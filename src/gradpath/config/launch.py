@@ -47,7 +47,7 @@ def launch(task: Callable[[Job], Any], logs: str = "logs", resumes: bool = True)
         found = None
         with config_loader(arguments.config_dir, logs) as loader:
             if not shows_only:
-                found = check_all(parse(arguments.overrides), loader, arguments.multirun)
+                found = check_all(parse(arguments.overrides, loader), loader, arguments.multirun)
         try:
             if found and not needs_hydra(found.node.hydra):
                 task(single_job(found))

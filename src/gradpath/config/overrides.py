@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from hydra._internal.config_loader_impl import get_overrides_dirname
@@ -20,9 +21,19 @@ from gradpath.config.schema import GROUPS, Root
 from gradpath.config.target_names import check_hydra
 from gradpath.errors import ConfigError, alternatives, nearest
 
+# Values of one key in a sweep.
+MOST = 10_000
 
-def parse(overrides: Iterable[str]) -> list[Override]:
-    """Parses overrides by Hydra's grammar. Raises ConfigError for a text that does not fit it."""
+
+def parse(overrides: Iterable[str], loader: ConfigLoader | None = None) -> list[Override]:
+    """Parses overrides by Hydra's grammar.
+
+    Args:
+        loader: knows the options that `glob()` chooses from.
+
+    Raises:
+        ConfigError: a text does not fit the grammar.
+    """
     overrides = list(overrides)
     for text in overrides:
         if "=" not in text and not text.startswith("~"):
@@ -32,7 +43,9 @@ def parse(overrides: Iterable[str]) -> list[Override]:
     for text in overrides:
         try:
             parsed.append(parser.parse_override(text))
-        except HydraException:
+            parsed[-1].config_loader = loader
+        # A number of more than 4,300 digits is a ValueError, for instance.
+        except (HydraException, ValueError, RecursionError):
             raise ConfigError(
                 f"{text}: not understood; write key=value, a list as key=[1,2], and put other characters in quotes, as in "
                 "\"key='a b'\"."
@@ -74,7 +87,9 @@ def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -
         hydra = _load(loader, [override for override in choosing if not override.is_sweep_override()]).hydra
     if swept and not multirun and not _is_sweep(hydra):
         raise ConfigError(f"{swept[0].input_line}: several values are a sweep: add -m. (A list is written [a,b].)")
-    params = parse(f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items())
+    params = parse((f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items()), loader)
+    for override in params:
+        _check_name(override, loader.list_groups(""), loader)
     for jobs in _jobs([*params, *overrides]):
         check_job(loader, jobs)
     return None
@@ -173,6 +188,10 @@ def _check_name(override: Override, groups: list[str], loader: ConfigLoader) -> 
     if key == "hydra.searchpath":
         # To see whether a package is there, Hydra imports it.
         raise ConfigError(f"{typed}: add folders with --config-dir.")
+    if key == "hydra":
+        raise ConfigError(f"{typed}: a group of keys, such as hydra.run.dir.")
+    if override.is_discrete_sweep():
+        _check_sweep(override)
     if key in ("hydra.run.dir", "hydra.sweep.dir") and not str(override.value() or "").strip():
         # Empty, as from a variable of the shell that is not set, it would be the current folder.
         raise ConfigError(f"{typed}: write a folder.")
@@ -192,6 +211,14 @@ def _check_name(override: Override, groups: list[str], loader: ConfigLoader) -> 
                 raise ConfigError(f"{key}={value}: no such option.{nearest(value, options)} There are {', '.join(options)}.")
     elif key.split(".")[0] not in (roots := [*groups, *Root.__annotations__]):
         raise ConfigError(f"{typed}: no such group or key.{nearest(key, roots)} There are {', '.join(groups)}.")
+
+
+def _check_sweep(override: Override) -> None:
+    count = sum(1 for _ in islice(override.sweep_string_iterator(), MOST + 1))
+    if count == 0:
+        raise ConfigError(f"{override.input_line}: there is no such value.")
+    if count > MOST:
+        raise ConfigError(f"{override.input_line}: more than {MOST} values; each is a run.")
 
 
 def _jobs(overrides: list[Override]) -> Iterator[list[Override]]:
@@ -265,6 +292,10 @@ def _load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
     except (HydraException, OmegaConfBaseException) as error:
         cause = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ else ""
         raise ConfigError(str(error).splitlines()[0].rstrip(".") + cause + ".") from None
+    except (AssertionError, AttributeError, TypeError, ValueError) as error:
+        # Hydra does not expect every value of its own keys.
+        hydras = " ".join(_line(override) for override in overrides if _is_hydras(override))
+        raise ConfigError(f"{hydras or 'the option files'}: {(str(error) or 'not understood').splitlines()[0]}.") from None
 
 
 def _line(override: Override) -> str:

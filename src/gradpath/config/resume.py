@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import OmegaConf
 
 from gradpath.config.checks import PROJECT, check
@@ -48,8 +49,14 @@ def resume_arguments(argv: list[str], resumes: bool = True) -> list[str]:
     # The command line's parser expects options before overrides.
     typed = [argument for argument in rest if "=" in argument and not argument.startswith("-")]
     options = [argument for argument in rest if argument not in typed]
-    # The quotes protect characters in a folder's name that mean something in Hydra's grammar.
-    return [*options, *saved, *typed, f"hydra.run.dir='{folder}'", f"resume='{folder}'", "hydra.mode=RUN"]
+    return [*options, *saved, *typed, f"hydra.run.dir={_quoted(folder)}", f"resume={_quoted(folder)}", "hydra.mode=RUN"]
+
+
+def _quoted(folder: Path) -> str:
+    """A folder's name as a value of Hydra's grammar, whatever characters are in it. ${...} in it is no interpolation."""
+    # Each backslash before ${ is doubled, and one more says that the $ is meant.
+    text = re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + r"\${", str(folder))
+    return QuotedString(text, Quote.single).with_quotes()
 
 
 def read_config(folder: Path) -> dict[str, Any]:

@@ -104,7 +104,7 @@ class Init:
 
 @dataclass
 class NormLayer:
-    eps: NotNegative
+    eps: Positive
     momentum: Annotated[float | None, Limits(ge=0, le=1)]
 
 

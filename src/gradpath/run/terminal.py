@@ -21,6 +21,8 @@ from gradpath.model.network import LayerSummary
 Rows = Iterable[tuple[str, str]]
 # Columns that a table in a pipe may have: more than any needs.
 WIDEST = 1000
+# What ended threads of TensorBoard that write, until `warn_of_writers` says it.
+ended_writers: list[str] = []
 
 
 def is_terminal() -> bool:
@@ -47,11 +49,18 @@ def quiet() -> None:
 
 
 def _thread_ended(arguments: threading.ExceptHookArgs) -> None:
-    """A full disk ends TensorBoard's writing thread; the run itself meets it too, and says so in one line."""
+    """A full disk ends TensorBoard's writing thread. Mostly the run meets it too, and ends with one line of its own."""
     if isinstance(arguments.exc_value, OSError):
-        warn(f"TensorBoard's event file: {arguments.exc_value.strerror or arguments.exc_value}")
+        ended_writers.append(arguments.exc_value.strerror or str(arguments.exc_value))
     else:
         threading.__excepthook__(arguments)
+
+
+def warn_of_writers() -> None:
+    """Warns, after a run that has come to its end, if TensorBoard's event file has not."""
+    for reason in ended_writers:
+        warn(f"TensorBoard's event file is incomplete: {reason}")
+    ended_writers.clear()
 
 
 def show(title: str, rows: Rows) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
+from shlex import quote
 from typing import Any, NoReturn
 
 import lightning.pytorch as pl
@@ -89,6 +90,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
             rate = learning_rate(config["optimizer"])
             verdict = judge(folder, found.verdict, found.profile, profile_end, network, config["optimizer"], rate)
             result["verdict"] = verdict.as_dict()
+    terminal.warn_of_writers()
     show_result(result, folder)
     show_verdict("end", verdict, profile_end)
     if config["fail_on_divergence"] and result["status"] == "diverged":
@@ -136,19 +138,26 @@ def recorded(result: dict[str, Any], folder: Path) -> Iterator[None]:
         if not isinstance(stopped, SIGTERMException) and not isinstance(stopped.__context__, KeyboardInterrupt):
             _fail(result, folder, RuntimeError(f"a user's code called sys.exit({stopped.code!r})"))
         # Lightning exits with code 1 after Ctrl-C, and without a code, which would mean success, after SIGTERM.
-        terminal.warn(f"stopped; to continue: python train.py resume={relative(folder)}")
+        terminal.warn(f"stopped; to continue: python train.py resume={quote(relative(folder))}")
         raise SystemExit(128 + (signal.SIGINT if stopped.code else signal.SIGTERM)) from None
     except Exception as error:
         _fail(result, folder, error)
-    write_result(folder, result)
+    try:
+        write_result(folder, result)
+    except OSError as error:
+        # A full disk. All that has been trained is kept, and resume= can write the result.
+        raise RunFailed(f"{relative(folder / RESULT)}: {error.strerror}") from error
 
 
 def _fail(result: dict[str, Any], folder: Path, error: Exception) -> NoReturn:
     """Writes down what failed, inside an `except` block. Raises RunFailed."""
     first = (str(error) or "no message").splitlines()[0]
     result |= {"status": "failed", "error": f"{type(error).__name__}: {first}", "traceback": traceback.format_exc()}
-    write_result(folder, result)
-    raise RunFailed(f"{result['error']} (traceback in {relative(folder / RESULT)})") from error
+    # If the disk is full, there is nothing to write to.
+    with suppress(OSError):
+        write_result(folder, result)
+        raise RunFailed(f"{result['error']} (traceback in {relative(folder / RESULT)})") from error
+    raise RunFailed(result["error"]) from error
 
 
 def run_job(job: Job, recipe: Recipe = run) -> None:

@@ -1,12 +1,11 @@
 """Saves pictures. Their paths are checked before anything is computed."""
 
-import os
 from pathlib import Path
 from typing import IO, Protocol
 
 from gradpath.config.arguments import Value
 from gradpath.errors import ConfigError, nearest
-from gradpath.files import relative, write_atomically
+from gradpath.files import check_writable, relative, write_atomically
 
 FORMATS = (".png", ".pdf", ".svg")
 # The flag --out of a command that draws.
@@ -30,8 +29,12 @@ def checked_place(out: Path | None, default: Path) -> Path:
         raise ConfigError(f"--out {place}: must end in {', '.join(FORMATS)}.{nearest(place.suffix, FORMATS)}")
     if place.is_dir() or (out and not place.parent.is_dir()):
         raise ConfigError(f"--out {place}: {'is a folder' if place.is_dir() else f'there is no folder {place.parent}'}.")
-    if place.parent.is_dir() and not os.access(place.parent, os.W_OK):
-        raise ConfigError(f"--out {place}: the folder {place.parent} cannot be written to.")
+    if place.parent.is_dir():
+        try:
+            check_writable(place.parent)
+        except OSError as error:
+            problem = f"the folder {place.parent} cannot be written to ({error.strerror})"
+            raise ConfigError(f"--out {place}: {problem}.") from None
     return place
 
 
