@@ -23,6 +23,11 @@ class RunFailed(RuntimeError):  # noqa: N818 - a fact, not an error of the progr
     """A run ended with an exception, or with NaN under fail_on_divergence. result.json tells more. Exit code 1."""
 
 
+def first_line(error: BaseException) -> str:
+    """What an exception of a library says, in one line without a full stop; its type if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(". ")
+
+
 def nearest(word: str, allowed: Iterable[str]) -> str:
     """` Did you mean x?`, or an empty string if no allowed word is close."""
     same = {name.lower(): name for name in allowed}

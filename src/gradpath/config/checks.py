@@ -203,7 +203,9 @@ def _check_combinations(config: Mapping[str, Any]) -> None:
     layer, placement = config["norm"]["layer"], config["norm"]["placement"]
     if bool(layer) != (placement != "none"):
         meant = "norm=none" if layer else f"norm=batch_{placement}"
-        raise ConfigError(f"norm.placement={placement}: {'norm.layer says what' if layer else 'nothing'} to place; use {meant}.")
+        raise ConfigError(
+            f"norm.placement={placement}: {'norm.layer says what' if layer else 'nothing'} to place; use {meant}."
+        )
     if layer and "BatchNorm" in str(layer["_target_"]) and batch // devices == 1:
         raise ConfigError(
             f"data.batch_size={batch}: BatchNorm needs at least 2 samples per process; use data.batch_size="

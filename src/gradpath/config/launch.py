@@ -21,7 +21,7 @@ from gradpath.config.job import Job
 from gradpath.config.overrides import Composition, check_all, parse, plain
 from gradpath.config.resume import resume_arguments
 from gradpath.config.schema import GROUPS
-from gradpath.errors import ConfigError, RunFailed
+from gradpath.errors import ConfigError, RunFailed, first_line
 
 
 def launch(task: Callable[[Job], Any], logs: str = "logs", resumes: bool = True) -> None:
@@ -55,11 +55,6 @@ def launch(task: Callable[[Job], Any], logs: str = "logs", resumes: bool = True)
             ended = by_hydra(task)
         except KeyboardInterrupt:
             fail("stopped.", code=130)
-        except (AssertionError, ValueError) as error:
-            if not shows_only:
-                raise
-            # Hydra answers flags that do not go together with a traceback.
-            fail(f"{(str(error) or 'not understood').splitlines()[0].rstrip('.')}.")
     if len(ended) > 1:
         fail(f"{len(ended)} runs of the sweep failed: {'; '.join(map(str, ended))}", code=1)
     elif ended:
@@ -95,6 +90,7 @@ def by_hydra(task: Callable[[Job], Any]) -> list[ConfigError | RunFailed]:
     # With this, Hydra re-raises exceptions instead of printing its own report of them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     ended: list[ConfigError | RunFailed] = []
+    faults: list[Exception] = []
 
     def job(config: DictConfig) -> None:
         hydra = HydraConfig.get()
@@ -107,13 +103,24 @@ def by_hydra(task: Callable[[Job], Any]) -> list[ConfigError | RunFailed]:
         except (ConfigError, RunFailed) as error:
             # Failures are reported at the end. Raised here, the first one would end the sweep with Hydra's own report.
             ended.append(error)
+        except Exception as error:
+            faults.append(error)
+            raise
         except KeyboardInterrupt:
             with suppress(OSError):
                 # Hydra makes the job's folder first. An empty folder means that nothing had begun.
                 folder.rmdir()
             raise
 
-    hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
+    try:
+        hydra_main(config_path=str(CONF), config_name="config", version_base="1.3")(job)()
+    except (HydraException, OmegaConfBaseException, OSError):
+        raise
+    except Exception as error:
+        if error in faults:
+            raise
+        # Hydra answers flags that do not go together, and odd values of its own keys, with a traceback.
+        raise ConfigError(f"{first_line(error)}.") from None
     return ended
 
 
@@ -142,7 +149,7 @@ def one_line_errors() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except (ConfigError, HydraException, OmegaConfBaseException) as error:
-        fail(str(error).splitlines()[0])
+        fail(f"{first_line(error)}.")
     except OSError as error:
         fail(f"{error.filename or 'output'}: {error.strerror or error}; choose another place with hydra.run.dir=FOLDER.")
     except RunFailed as error:

@@ -19,7 +19,7 @@ from yaml import YAMLError
 from gradpath.config.checks import check, check_model, check_types, leaves
 from gradpath.config.schema import GROUPS, Root
 from gradpath.config.target_names import check_hydra
-from gradpath.errors import ConfigError, alternatives, nearest
+from gradpath.errors import ConfigError, alternatives, first_line, nearest
 
 # Values of one key in a sweep.
 MOST = 10_000
@@ -130,7 +130,7 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     except OmegaConfBaseException as error:
         # A value of a wrong type, from which another one is computed, is named before that one.
         check_types(plain(node, resolve=False))
-        raise ConfigError(str(error).splitlines()[0]) from None
+        raise ConfigError(f"{first_line(error)}.") from None
     _check_experiment(config, known, choices)
     check(config)
     check_model(choices["model"], config["model"]["hidden"])
@@ -144,7 +144,7 @@ def _set(node: DictConfig, override: Override) -> None:
     try:
         OmegaConf.update(node, override.key_or_group, override.value(), merge=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{_line(override)}: {str(error).splitlines()[0].rstrip('.')}.") from None
+        raise ConfigError(f"{_line(override)}: {first_line(error)}.") from None
 
 
 def _is_sweep(hydra: DictConfig) -> bool:
@@ -286,16 +286,16 @@ def _load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{mark.name}, line {mark.line + 1}" if mark else "an option's file"
-        raise ConfigError(f"{place}: not YAML ({str(error).splitlines()[0]}).") from None
+        raise ConfigError(f"{place}: not YAML ({first_line(error)}).") from None
     except KeyError as error:
         raise ConfigError(f"hydra.job.env_copy: there is no variable {error} in the environment.") from None
     except (HydraException, OmegaConfBaseException) as error:
-        cause = f" ({str(error.__cause__).splitlines()[0]})" if error.__cause__ else ""
-        raise ConfigError(str(error).splitlines()[0].rstrip(".") + cause + ".") from None
+        cause = f" ({first_line(error.__cause__)})" if error.__cause__ else ""
+        raise ConfigError(first_line(error) + cause + ".") from None
     except (AssertionError, AttributeError, TypeError, ValueError) as error:
         # Hydra does not expect every value of its own keys.
         hydras = " ".join(_line(override) for override in overrides if _is_hydras(override))
-        raise ConfigError(f"{hydras or 'the option files'}: {(str(error) or 'not understood').splitlines()[0]}.") from None
+        raise ConfigError(f"{hydras or 'the option files'}: {first_line(error)}.") from None
 
 
 def _line(override: Override) -> str:

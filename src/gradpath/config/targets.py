@@ -20,7 +20,7 @@ from gradpath.activations import Function
 from gradpath.config.checks import PROJECT
 from gradpath.config.renamed_targets import current
 from gradpath.config.target_names import PLACES, own_packages
-from gradpath.errors import ConfigError, nearest
+from gradpath.errors import ConfigError, first_line, nearest
 
 T = TypeVar("T")
 
@@ -60,9 +60,9 @@ def make(key: str, kind: type[T], build: Callable[..., Any], *arguments: Any) ->
     except SystemExit as error:
         raise ConfigError(f"{key}: its code called sys.exit({error.code!r}).") from None
     except (TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise ConfigError(f"{key}: {_first_line(error)}.") from None
+        raise ConfigError(f"{key}: {first_line(error)}.") from None
     except Exception as error:
-        raise ConfigError(f"{key}: {type(error).__name__}: {_first_line(error)}.") from None
+        raise ConfigError(f"{key}: {type(error).__name__}: {first_line(error)}.") from None
     if not isinstance(built, kind):
         raise ConfigError(f"{key}: gives a {type(built).__name__}, must give a {kind.__name__}.")
     return built
@@ -162,7 +162,3 @@ def _locate(key: str, name: str) -> Any:
             found = getattr(found, part)
         return found
     raise ConfigError(f"{key}._target_={name}: there is no module {parts[0]}.")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")

@@ -59,6 +59,7 @@ def images(
 
 def _read(kind: type[MNIST], root: Path, train: bool) -> tuple[torch.Tensor, torch.Tensor]:
     folder, lock = root / kind.__name__ / "raw", root / f".{kind.__name__}.lock"
+    made = [place for place in (root, *root.parents) if not place.exists()]
     try:
         root.mkdir(parents=True, exist_ok=True)
         # Two runs that start together in a fresh clone must not read what the other has half unpacked.
@@ -67,11 +68,11 @@ def _read(kind: type[MNIST], root: Path, train: bool) -> tuple[torch.Tensor, tor
     # torchvision: RuntimeError after failed downloads, OSError or EOFError for a broken archive, AssertionError and
     # ValueError for a file of the wrong size.
     except (RuntimeError, OSError, EOFError, AssertionError, ValueError) as error:
-        # Empty folders that torchvision made for files that could not be downloaded.
-        for empty in (folder, folder.parent):
-            if empty.is_dir() and not any(empty.iterdir()):
-                empty.rmdir()
+        # Empty folders that torchvision and we made for files that could not be downloaded.
+        for place in (folder, folder.parent, *made):
+            if place.is_dir() and not set(place.iterdir()) - {lock}:
                 lock.unlink(missing_ok=True)
+                place.rmdir()
         names = ", ".join(Path(name).name for name, _ in kind.resources)
         raise ConfigError(
             f"data: {kind.__name__} cannot be read ({_reason(error)}): put undamaged {names} into {folder} "

@@ -68,9 +68,13 @@ class Record:
 
 
 def load(folder: Path) -> dict[str, npt.NDArray[Any]]:
-    """The arrays of a run's `flow.npz`."""
-    with np.load(folder / FILE) as archive:
-        return {name: archive[name] for name in archive.files}
+    """The arrays of a run's `flow.npz`. Raises ValueError if it is an archive of something else."""
+    # Opened here, because np.load leaves a damaged archive open.
+    with (folder / FILE).open("rb") as file, np.load(file) as archive:
+        content = {name: archive[name] for name in archive.files}
+    if not {"step", "layer"} <= content.keys() or not all(isinstance(part, np.ndarray) for part in content.values()):
+        raise ValueError(f"{folder / FILE}: not a record")
+    return content
 
 
 def set_verdict(folder: Path, verdict: Mapping[str, Any]) -> None:

@@ -3,8 +3,9 @@
 from collections.abc import Callable
 from math import cos, pi
 
-from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR
+from torch import nn, zeros
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler
 
 
 def constant(optimizer: Optimizer, total_steps: int) -> LambdaLR:
@@ -42,6 +43,12 @@ def warmup_cosine(optimizer: Optimizer, total_steps: int, warmup: float = 0.1, f
     rise = max(1, round(warmup * total_steps))
     fall = _half_cosine(total_steps - rise, floor)
     return LambdaLR(optimizer, lambda now: (now + 1) / (rise + 1) if now < rise else fall(now - rise))
+
+
+def factor_at(make: Callable[[Optimizer, int], LRScheduler], total_steps: int, step: int) -> float | None:
+    """What a schedule multiplies the optimiser's learning rate by at a step; None for one of torch's other classes."""
+    schedule = make(SGD([nn.Parameter(zeros(1))], lr=1.0), total_steps)
+    return float(schedule.lr_lambdas[0](step)) if isinstance(schedule, LambdaLR) else None
 
 
 def _half_cosine(total_steps: int, floor: float) -> Callable[[int], float]:

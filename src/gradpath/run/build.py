@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from inspect import signature
-from math import nan
+from math import ceil, nan
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from torch.optim.lr_scheduler import LRScheduler
 from gradpath.config import targets
 from gradpath.config.checks import check_sharing
 from gradpath.data.memory import MemoryDataModule
-from gradpath.errors import ConfigError
+from gradpath.errors import ConfigError, first_line
 from gradpath.flow.callback import FlowCallback, Start
 from gradpath.model.module import GradpathModule, MakeOptimizer, MakeSchedule
 from gradpath.model.network import MLP
@@ -43,15 +43,23 @@ def build_data(node: Node, seed: int) -> MemoryDataModule:
     return targets.make("data", MemoryDataModule, partial(build, seed=seed))
 
 
-def check_limits(trainer: Node, data: MemoryDataModule) -> None:
-    """Raises ConfigError if a fraction of the batches would be less than one batch. Lightning says so when it gets there."""
+def planned_steps(trainer: Node, data: MemoryDataModule) -> int:
+    """The optimiser steps of the whole run.
+
+    Raises:
+        ConfigError: a fraction of the batches would be less than one batch. Lightning says so when it comes to them.
+    """
     loaders = {"train": data.train_dataloader, "val": data.val_dataloader, "test": data.test_dataloader}
+    used = {}
     for stage, loader in loaders.items():
         limit, batches = trainer[f"limit_{stage}_batches"], len(loader())
-        if isinstance(limit, float) and int(limit * batches) < 1:
+        used[stage] = int(limit * batches) if isinstance(limit, float) else min(limit, batches)
+        if used[stage] < 1:
             raise ConfigError(
                 f"trainer.limit_{stage}_batches={limit}: less than one of {batches} batches; write a count, such as 1."
             )
+    epochs: int = trainer["max_epochs"]
+    return ceil(used["train"] / trainer["accumulate_grad_batches"]) * epochs
 
 
 def build_network(model: Node, activation: Node, norm: Node, data: MemoryDataModule) -> MLP:
@@ -70,9 +78,7 @@ def build_network(model: Node, activation: Node, norm: Node, data: MemoryDataMod
         )
     except (RuntimeError, MemoryError) as error:
         hidden = str(model["hidden"]).replace(" ", "")
-        raise ConfigError(
-            f"model.hidden={hidden}: too large for this machine ({str(error).splitlines()[0][:80]})."
-        ) from None
+        raise ConfigError(f"model.hidden={hidden}: too large for this machine ({first_line(error)[:80]}).") from None
 
 
 def initialize(network: MLP, node: Node, data: MemoryDataModule) -> None:
@@ -116,10 +122,13 @@ def divides_by_size(node: Node) -> bool:
     return "eps" in signature(targets.resolve("optimizer", node)).parameters
 
 
-def build_schedule(node: Node) -> MakeSchedule:
+def build_schedule(node: Node, steps: int) -> MakeSchedule:
     """A function (optimiser, total steps) -> schedule. It is tried on one parameter here, as the optimiser is.
 
     A scheduler of torch is not told the number of steps, unless it asks for `total_steps` and its option does not say.
+
+    Args:
+        steps: the optimiser steps of the run. A scheduler that ends before them would raise an exception there.
     """
     build = targets.resolve("schedule", node)
     target = build.func  # type: ignore[attr-defined]
@@ -127,7 +136,10 @@ def build_schedule(node: Node) -> MakeSchedule:
         asks = "total_steps" in signature(target).parameters and "total_steps" not in node
         build = partial(_of_torch, build, asks)
     probe = targets.resolve("optimizer", {"_target_": "torch.optim.SGD", "lr": 1.0})
-    targets.make("schedule", LRScheduler, build, probe([nn.Parameter(nn.Linear(1, 1).weight.detach())]), 10)
+    made = targets.make("schedule", LRScheduler, build, probe([nn.Parameter(nn.Linear(1, 1).weight.detach())]), steps)
+    ends = getattr(made, "total_steps", steps)
+    if isinstance(ends, int) and ends < steps:
+        raise ConfigError(f"schedule: it ends after {ends} steps, and the run has {steps}; leave total_steps out.")
     return build
 
 
@@ -143,13 +155,13 @@ def build_run(config: Node, choices: Mapping[str, str]) -> tuple[MemoryDataModul
             fit them.
     """
     data = build_data(config["data"], config["seed"])
-    check_limits(config["trainer"], data)
+    steps = planned_steps(config["trainer"], data)
     objective = build_loss(config["loss"], data, config["model"]["output"])
     network = build_network(config["model"], config["activation"], config["norm"], data)
     initialize(network, config["init"], data)
     trainer = config["trainer"]
     optimizer = build_optimizer(config["optimizer"], trainer["precision"], clips=trainer["gradient_clip_val"] is not None)
-    schedule = build_schedule(config["schedule"])
+    schedule = build_schedule(config["schedule"], steps)
     module = GradpathModule(network, objective, optimizer, schedule)
     module.save_hyperparameters(_hyperparameters(config, choices))
     return data, network, objective, module
@@ -222,4 +234,4 @@ def new_trainer(**settings: Any) -> pl.Trainer:
     try:
         return pl.Trainer(**settings, enable_progress_bar=False, enable_model_summary=False)
     except (MisconfigurationException, ValueError, TypeError, RuntimeError) as error:
-        raise ConfigError(f"trainer: {str(error).splitlines()[0].rstrip('.! ')}.") from None
+        raise ConfigError(f"trainer: {first_line(error).rstrip('! ')}.") from None

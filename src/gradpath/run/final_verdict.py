@@ -57,9 +57,6 @@ def judge(
 
 
 def _losses(rows: Sequence[Mapping[str, float]]) -> list[float]:
-    """The logged training losses. If there are fewer than two: the means of the epochs, and the last validation loss."""
+    """The logged training losses. If there are fewer than two: the means of the epochs."""
     logged = [row["train/loss"] for row in rows if "train/loss" in row]
-    if len(logged) > 1:
-        return logged
-    means = [row["train/loss_epoch"] for row in rows if "train/loss_epoch" in row]
-    return means + [row["val/loss"] for row in rows if "val/loss" in row][-1:]
+    return logged if len(logged) > 1 else [row["train/loss_epoch"] for row in rows if "train/loss_epoch" in row]

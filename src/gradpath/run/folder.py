@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from gradpath.files import CONFIG, CURVES, OVERRIDES, RESULT, relative, remove_l
 from gradpath.flow import record
 from gradpath.locks import hold
 from gradpath.model.network import MLP
-from gradpath.run.checkpoint import LAST, load_checkpoint
+from gradpath.run import divergence_guard
+from gradpath.run.checkpoint import BEST, LAST, load_checkpoint
 from gradpath.run.metrics import MetricsFile
 from gradpath.run.result import write_result
 from gradpath.run.saved import load_curves
@@ -56,14 +58,32 @@ def start_folder(folder: Path, config: Mapping[str, Any], overrides: list[str], 
         write_text(folder / OVERRIDES, kept)
 
 
-def read_folder(folder: Path, config: Mapping[str, Any], network: MLP) -> int | None:
-    """Reads all that a resumed run goes on from. Returns its optimiser steps; None before the first checkpoint.
+@dataclass(frozen=True)
+class Done:
+    """What a run had done when it ended or was stopped.
+
+    steps, epochs: of its last checkpoint. planned: the epochs that it was begun for, or last continued for.
+    """
+
+    steps: int
+    epochs: int
+    planned: int
+
+
+def read_folder(folder: Path, config: Mapping[str, Any], network: MLP) -> Done | None:
+    """Reads all that a resumed run goes on from. Returns what it had done; None before the first checkpoint.
 
     Raises:
         ConfigError: a file is damaged, or the configuration is not that of the run, or has fewer epochs than were done.
     """
+    for name in (CONFIG, OVERRIDES, RESULT, CURVES, record.FILE, divergence_guard.FILE, LAST, BEST):
+        if (folder / name).exists() and not (folder / name).is_file():
+            raise ConfigError(f"{relative(folder / name)}: must be a file.")
+    if (folder / divergence_guard.FILE).is_file():
+        _check_readable(folder / divergence_guard.FILE, lambda: divergence_guard.load(folder))
     checkpoint = load_checkpoint(folder / LAST, network) if (folder / LAST).is_file() else None
-    check_resumed(read_config(folder), config)
+    before = read_config(folder)
+    check_resumed(before, config)
     if checkpoint is None:
         return None
     done, wanted = checkpoint["epoch"] + 1, config["trainer"]["max_epochs"]
@@ -72,7 +92,7 @@ def read_folder(folder: Path, config: Mapping[str, Any], network: MLP) -> int | 
     _check_readable(folder / CURVES, lambda: load_curves(folder))
     if config["probe"]["every"]:
         _check_readable(folder / record.FILE, lambda: _check_record(folder, [layer.name for layer in network.summary()]))
-    return int(checkpoint["global_step"])
+    return Done(int(checkpoint["global_step"]), done, before["trainer"]["max_epochs"])
 
 
 def record_refusal(folder: Path, result: Mapping[str, Any]) -> None:

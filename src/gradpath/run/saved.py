@@ -54,7 +54,7 @@ def load_run(folder: str | Path) -> SavedRun:
         folder=place,
         config=_readable(place / CONFIG, lambda path: yaml.safe_load(path.read_text())),
         result=_readable(place / RESULT, lambda path: json.loads(path.read_text())),
-        curves=_columns(load_curves(place)),
+        curves=_columns(_readable(place / CURVES, lambda path: load_curves(path.parent)) or []),
         layers=layers,
         steps=steps,
         flow={

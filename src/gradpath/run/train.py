@@ -23,11 +23,12 @@ from gradpath.flow.profile import measure
 from gradpath.locks import hold
 from gradpath.model.module import GradpathModule
 from gradpath.model.network import count_parameters
+from gradpath.model.schedules import factor_at
 from gradpath.run import divergence_guard, terminal
 from gradpath.run.build import build_run, build_trainer, learning_rate
 from gradpath.run.checkpoint import LAST
 from gradpath.run.final_verdict import judge
-from gradpath.run.folder import read_folder, record_refusal, start_folder
+from gradpath.run.folder import Done, read_folder, record_refusal, start_folder
 from gradpath.run.inspection import how_to_inspect, inspect
 from gradpath.run.metrics import collect
 from gradpath.run.result import command, new_result, write_result
@@ -63,17 +64,21 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     start = Start(found.batch.inputs, found.lines, found.verdict.as_dict())
     with ExitStack() as held:
         # A run that goes on is held before its files are read, a new one when nothing can be wrong any more.
-        step = None
+        done = None
         if config["resume"]:
             held.enter_context(hold(folder, "resume"))
-            step = read_folder(folder, config, network)
+            done = read_folder(folder, config, network)
+        step = done.steps if done else None
         trainer = build_trainer(config, folder, objective.metric_name, step, start)
         if not config["resume"]:
             held.enter_context(hold(folder, "hydra.run.dir"))
         start_folder(folder, config, overrides, trainer)
         show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
         healthy = found.outlook is None or found.outlook.trains
-        show_warnings(risks(config, choices, objective.task, healthy), found.outlook, choices)
+        known = risks(config, choices, objective.task, healthy) + (
+            changed_rate(done, config, choices, module) if done else []
+        )
+        show_warnings(known, found.outlook, choices)
         show_verdict("start", found.verdict, found.profile, found.theory, found.draws)
 
         device = str(trainer.strategy.root_device)
@@ -96,6 +101,18 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     if config["fail_on_divergence"] and result["status"] == "diverged":
         raise RunFailed(result["error"])
     return result
+
+
+def changed_rate(done: Done, config: Config, choices: Mapping[str, str], module: GradpathModule) -> list[str]:
+    """A sentence if more or fewer epochs change the learning rate with which a run goes on; else none."""
+    epochs, per_epoch, lr = config["trainer"]["max_epochs"], done.steps / done.epochs, learning_rate(config["optimizer"])
+    before, after = (factor_at(module.make_schedule, round(per_epoch * n), done.steps) for n in (done.planned, epochs))
+    if before is None or after is None or abs(after - before) <= 0.01 * max(before, after):
+        return []
+    return [
+        f"schedule={choices['schedule']} spreads over the whole run, now {epochs} epochs instead of {done.planned}: the "
+        f"learning rate goes on at {after * lr:.2g} instead of {before * lr:.2g}"
+    ]
 
 
 def fit_and_test(

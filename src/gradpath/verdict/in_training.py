@@ -140,7 +140,8 @@ def _dying(course: Course) -> Finding | None:
 def _strayed(course: Course) -> Finding | None:
     """A gradient that was healthy at the start, and that training itself spoilt before anything was learnt."""
     before, after = course.readings
-    if before != "healthy" or after not in ("vanishing", "exploding") or not course.losses:
+    # One loss does not tell whether anything was learnt.
+    if before != "healthy" or after not in ("vanishing", "exploding") or len(course.losses) < 2:
         return None
     if min(course.losses[-len(course.losses) // 4 :]) < (1 - LEARNT) * course.losses[0]:
         return None
