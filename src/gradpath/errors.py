@@ -16,7 +16,7 @@ class ConfigError(ValueError):
 
     def __init__(self, text: str) -> None:
         printable = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
-        super().__init__(LONG_WORD.sub(r"\1...\2", printable))
+        super().__init__(LONG_WORD.sub(r"\1[...]\2", printable))
 
 
 class RunFailed(RuntimeError):  # noqa: N818 - a fact, not an error of the program

@@ -141,3 +141,25 @@ def test_what_a_killed_writer_leaves_goes(command: Command, finished: Path, tmp_
     (folder / ".notes").write_text("mine")
     assert command("train.py", f"resume={folder}", "trainer.max_epochs=3").returncode == 0
     assert [path.name for path in folder.rglob(".*")] == [".notes"]
+
+
+def test_a_folder_of_any_name(command: Command, finished: Path, tmp_path: Path) -> None:
+    """Characters that mean something to the shell's, Hydra's or OmegaConf's grammar are only characters here."""
+    rng = random.Random(0)
+    names = ["it's", "back\\", "${seed}", "\\${seed}", *("".join(rng.choices("'\"\\${}[]=,#~ :@%\u00fc", k=9)) for _ in range(3))]
+    for name in names:
+        shutil.copytree(finished, tmp_path / name)
+        done = command("train.py", f"resume={tmp_path / name}", "trainer.max_epochs=3")
+        assert done.returncode == 0, (name, done.stderr)
+        assert json.loads((tmp_path / name / "result.json").read_text())["metrics"]["last_epoch"] == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+
+
+def test_a_schedule_that_is_stretched(command: Command, finished: Path, tmp_path: Path) -> None:
+    """Half a cosine had come to 0 after two epochs; of three it has (1 + cos(2 pi / 3)) / 2 = 1/4 there."""
+    shutil.copytree(finished, tmp_path / "run")
+    done = command("train.py", f"resume={tmp_path / 'run'}", "trainer.max_epochs=3")
+    assert (
+        "warning: schedule=cosine spreads over the whole run, now 3 epochs instead of 2: the learning rate goes on at 0.00025 "
+        "instead of 0\n"
+    ) in done.stdout

@@ -13,6 +13,7 @@ from conftest import weights
 from gradpath.config.composition import compose
 from gradpath.errors import ConfigError, RunFailed
 from gradpath.run.build import build_run
+from gradpath.run.saved import load_curves
 from gradpath.run.train import run, seed_everything
 
 SMALL = (
@@ -195,3 +196,15 @@ def test_regression_targets_without_a_second_dimension(run_here, monkeypatch: py
     config["data"]["_target_"] = "flat_data.flat"
     monkeypatch.setenv("GRADPATH_PACKAGES", "flat_data")
     assert run(config, choices, tmp_path / "run", [])["status"] == "ok"
+
+
+def test_a_loss_that_fell_did_not_rise(run_here) -> None:
+    """In a run too short for a logged training loss, the validation loss above it is no training loss."""
+    result, folder = run_here(
+        "data=gaussian", "data.samples=200", "data.features=500", "optimizer.lr=0.05", "trainer.max_epochs=4",
+        "schedule=constant", "model.hidden=[64]",
+    )  # fmt: skip
+    means = [row["train/loss_epoch"] for row in load_curves(folder) if "train/loss_epoch" in row]
+    assert means[-1] < means[0] / 2
+    assert result["metrics"]["val/loss"] > 1.5 * means[0]
+    assert "divergence" not in [finding["kind"] for finding in result["verdict"]["findings"]]

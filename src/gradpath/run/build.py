@@ -50,7 +50,7 @@ def planned_steps(trainer: Node, data: MemoryDataModule) -> int:
         ConfigError: a fraction of the batches would be less than one batch. Lightning says so when it comes to them.
     """
     loaders = {"train": data.train_dataloader, "val": data.val_dataloader, "test": data.test_dataloader}
-    used = {}
+    used: dict[str, int] = {}
     for stage, loader in loaders.items():
         limit, batches = trainer[f"limit_{stage}_batches"], len(loader())
         used[stage] = int(limit * batches) if isinstance(limit, float) else min(limit, batches)
@@ -58,8 +58,8 @@ def planned_steps(trainer: Node, data: MemoryDataModule) -> int:
             raise ConfigError(
                 f"trainer.limit_{stage}_batches={limit}: less than one of {batches} batches; write a count, such as 1."
             )
-    epochs: int = trainer["max_epochs"]
-    return ceil(used["train"] / trainer["accumulate_grad_batches"]) * epochs
+    per_epoch = ceil(used["train"] / int(trainer["accumulate_grad_batches"]))
+    return per_epoch * int(trainer["max_epochs"])
 
 
 def build_network(model: Node, activation: Node, norm: Node, data: MemoryDataModule) -> MLP:
