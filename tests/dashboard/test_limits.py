@@ -159,10 +159,10 @@ def answered(server: str, run: str, quantity: str = "delta") -> tuple[int, dict[
 
 
 REFUSED = {
-    "honest_bomb": "`delta`",
+    "honest_bomb": "`delta` takes",
     "lying_bomb": "CRC",
     "long_header": "`delta`",
-    "other_packing": "`delta`",
+    "other_packing": "`delta` is packed in a way",
     "many_arrays": "table of contents",
     "endless_names": "`layer` takes",
     "truncated": "zip file",
