@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -58,6 +59,17 @@ def free_port() -> int:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]
         return port
+
+
+def peak_memory(url: str) -> int:
+    """The most bytes that the server at an address has had in memory so far. It was started by `serving`."""
+    port = str(urlsplit(url).port).encode()
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            typed = (process / "cmdline").read_bytes().split(b"\0")
+            if b"--port" in typed and typed[typed.index(b"--port") + 1] == port:
+                return int((process / "status").read_text().split("VmHWM:")[1].split()[0]) * 1024
+    raise LookupError(f"no process serves {url}")
 
 
 @contextmanager

@@ -10,7 +10,10 @@ from tensorboard.backend import http_util
 from tensorboard.plugins import base_plugin
 from werkzeug import wrappers
 
-from gradpath.dashboard.records import RecordError, Runs, read, roots, version
+from gradpath.dashboard.answers import Answers, BusyError
+from gradpath.dashboard.archive import RecordError, shortened
+from gradpath.dashboard.records import NAME
+from gradpath.dashboard.runs import Runs, roots
 
 STATIC = Path(__file__).with_name("static")
 TYPES = {".js": "text/javascript", ".css": "text/css"}
@@ -27,7 +30,8 @@ class GradientFlowPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     """Serves the tab below `/data/plugin/gradient_flow`. Every error is answered as JSON, `{"error": a sentence}`.
 
     `/runs`                       200: JSON of `runs`, the newest first, and the `folders` that are searched
-    `/record?run=..&quantity=..`  200: JSON, see `records.read`; 404: no such run; 422: the file cannot be read
+    `/record?run=..&quantity=..`  200: JSON, see `records.read`; 404: no such run; 422: the file cannot be shown;
+                                  503: others are being read, ask again
     `/index.js`, `/style.css`, .. 200: the page, one route for each file of `static`
     """
 
@@ -35,6 +39,7 @@ class GradientFlowPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
 
     def __init__(self, context: base_plugin.TBContext) -> None:
         self.runs = Runs(roots(context.logdir, getattr(context.flags, "logdir_spec", None)))
+        self.answers = Answers()
 
     def get_plugin_apps(self) -> dict[str, Application]:
         return {
@@ -54,12 +59,12 @@ class GradientFlowPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def _runs(self, request: wrappers.Request) -> str:
         return json.dumps({"runs": self.runs.listing(), "folders": [str(root) for _, root in self.runs.roots]})
 
-    def _record(self, request: wrappers.Request) -> str:
+    def _record(self, request: wrappers.Request) -> bytes:
         name = request.args.get("run", "")
         path = self.runs.path(name)
         if path is None:
-            raise NoRunError(f"There is no run {name!r} with a record.")
-        return read(path, version(path), request.args.get("quantity", "delta"))
+            raise NoRunError(f"There is no run {shortened(name, NAME)!r} with a record.")
+        return self.answers.get(path, request.args.get("quantity", "delta"))
 
 
 def _pages() -> dict[str, Application]:
@@ -71,7 +76,7 @@ def _page(path: Path) -> Application:
     return _answering(lambda request: path.read_text(encoding="utf-8"), TYPES[path.suffix])
 
 
-def _answering(answer: Callable[[wrappers.Request], str], content_type: str) -> Application:
+def _answering(answer: Callable[[wrappers.Request], str | bytes], content_type: str) -> Application:
     """A WSGI application that sends what `answer` returns, or its error as JSON."""
 
     @wrappers.Request.application
@@ -82,6 +87,8 @@ def _answering(answer: Callable[[wrappers.Request], str], content_type: str) -> 
             return _error(request, str(error), 404)
         except RecordError as error:
             return _error(request, str(error), 422)
+        except BusyError as error:
+            return _error(request, str(error), 503)
         except Exception:
             logger.exception("gradient_flow: %s", request.path)
             return _error(request, "The Gradient Flow tab failed; TensorBoard's terminal says why.", 500)
@@ -93,6 +100,6 @@ def _error(request: wrappers.Request, sentence: str, code: int) -> wrappers.Resp
     return _response(request, json.dumps({"error": sentence}), "application/json", code)
 
 
-def _response(request: wrappers.Request, content: str, content_type: str, code: int) -> wrappers.Response:
+def _response(request: wrappers.Request, content: str | bytes, content_type: str, code: int) -> wrappers.Response:
     response: wrappers.Response = http_util.Respond(request, content, content_type, code=code)
     return response

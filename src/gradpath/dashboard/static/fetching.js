@@ -12,6 +12,11 @@ import { state } from "./state.js";
 /** The plugin's answer is an error, and says why. */
 class Refusal extends Error {}
 
+/** The plugin is at work on other records. The next look for news asks again. */
+class Busy extends Error {}
+
+const BUSY = 503;
+
 /**
  * @param {string} path
  * @returns {Promise<any>}
@@ -19,6 +24,7 @@ class Refusal extends Error {}
 async function ask(path) {
   const answer = await fetch(new URL(path, import.meta.url));
   const content = await answer.json();
+  if (answer.status === BUSY) throw new Busy(content.error);
   if (!answer.ok) throw new Refusal(content.error);
   return content;
 }
@@ -73,6 +79,7 @@ async function loadRun({ name, version }) {
     const record = await askRecord(name, quantity);
     if (quantity === state.quantity) Object.assign(entry, { key, record, error: null });
   } catch (error) {
+    if (error instanceof Busy) return false;
     if (!(error instanceof Refusal)) throw error;
     Object.assign(entry, { key, record: null, error: error.message });
   }

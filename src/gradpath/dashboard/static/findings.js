@@ -12,9 +12,12 @@ import { state } from "./state.js";
 
 const CLASSES = ["vanishing", "exploding", "healthy"];
 
-/** @param {Verdict | null} verdict */
-export function drawVerdict(verdict) {
-  if (!verdict) return html("p", { class: "soft" }, "no verdict recorded");
+/**
+ * @param {Verdict | null} verdict
+ * @param {string | null} refused why a recorded verdict was not sent
+ */
+export function drawVerdict(verdict, refused) {
+  if (!verdict) return html("p", { class: "soft" }, refused ?? "no verdict recorded");
   /** @param {string} text */
   const soft = (text) => html("span", { class: "soft" }, text);
   /** @param {number} value */

@@ -42,7 +42,7 @@ function columnAt(cuts, fraction) {
  * @param {number} rows the rows of panels
  */
 export function drawHeatMap(view, plot, rows) {
-  const [left, bottom, top] = [Math.min(120, Math.max(...view.layers.map(textWidth)) + 34), 36, 8];
+  const [left, bottom, top] = [Math.min(120, Math.max(...view.layers.map((name) => textWidth(shortened(name)))) + 34), 36, 8];
   const width = Math.max(60, plot.clientWidth - left - 8);
   const height = clamp(spare() * (rows > 1 ? 0.34 : 0.55), 120, 420);
   const cuts = edges(view.steps);

@@ -72,7 +72,8 @@ export function thinned(count, room, needed) {
 }
 
 /**
- * A name cut to 14 characters.
+ * A name cut to some characters.
  * @param {string} name
+ * @param {number} [most]
  */
-export const shortened = (name) => (name.length > 14 ? `${name.slice(0, 13)}…` : name);
+export const shortened = (name, most = 14) => (name.length > most ? `${name.slice(0, most - 1)}…` : name);

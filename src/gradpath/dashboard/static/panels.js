@@ -6,7 +6,7 @@ import { html } from "./elements.js";
 import { drawVerdict } from "./findings.js";
 import { drawHeatMap } from "./heatmap.js";
 import { isWide, page } from "./page.js";
-import { brief, state } from "./state.js";
+import { brief, loaded, state } from "./state.js";
 import { drawn } from "./views.js";
 
 /** @typedef {import("./state.js").Entry} Entry */
@@ -47,7 +47,8 @@ function drawEmpty() {
  * @param {Entry} entry
  */
 function drawPanel(name, entry) {
-  const { record, error } = entry;
+  const { error } = entry;
+  const record = loaded(entry);
   const title = html("h3", { title: name }, swatch(RUN_COLOURS[entry.slot]), html("b", {}, brief(name)));
   const header = html("header", {}, title);
   const panel = html("section", { class: "panel", "data-run": name }, header);
@@ -57,7 +58,7 @@ function drawPanel(name, entry) {
     panel.append(error ? notice(`The record of ${name} ${error}`) : html("p", { class: "soft" }, "Loading …"));
     return panel;
   }
-  header.append(drawVerdict(record.verdict));
+  header.append(drawVerdict(record.verdict, record.verdict_refused));
   if (!record.steps.length) panel.append(notice("No step is measured yet."));
   else if (!record.values) panel.append(notice(`This run did not record: ${drawn.what.title}.`));
   else panel.append(html("div", { class: "plot" }));

@@ -28,9 +28,9 @@ function axisLayers(views) {
   const hidden = first.slice(0, -1);
   const numbered = hidden.length > 1 && stem
     && hidden.every((name) => name.startsWith(stem) && /^\d+$/.test(name.slice(stem.length)));
-  if (!numbered) return ["layer (input at the left)", first.map(shortened)];
+  if (!numbered) return ["layer (input at the left)", first.map((name) => shortened(name))];
   const words = stem.replace(/[_.\s]+$/, "").replaceAll("_", " ");
-  return [`${words} layer (input at the left)`, [...hidden.map((name) => name.slice(stem.length)), last(first)]];
+  return [`${shortened(words, 40)} layer (input at the left)`, [...hidden.map((name) => name.slice(stem.length)), last(first)].map((name) => shortened(name))];
 }
 
 /**

@@ -13,12 +13,14 @@ import { RUN_COLOURS } from "./colours.js";
  * @property {string[]} layers (L,)
  * @property {number[]} steps (T,)
  * @property {number} recorded the number of steps in the file, of which T are sent
+ * @property {string} quantity the one whose values these are
  * @property {string[]} quantities
  * @property {number[][] | null} values (T, L)
  * @property {number[] | null} theory (L,)
  * @property {number[][] | null} theory_band (2, L)
  * @property {number[][] | null} seeds_band (2, L)
  * @property {Verdict | null} verdict
+ * @property {string | null} verdict_refused why a recorded verdict is not sent
  */
 
 /** @typedef {{name: string, version: string}} Run */
@@ -31,14 +33,16 @@ import { RUN_COLOURS } from "./colours.js";
 export const MOST_RUNS = RUN_COLOURS.length;
 
 /**
- * `runs` is null until the first answer, and lists the newest first. A `step` of null follows the newest step.
+ * `runs` is null until the first answer, and lists the newest first; all their names begin with `shared` folders. A `step` of
+ * null follows the newest step.
  * @type {{
- *   runs: Run[] | null, folders: string[], selected: Map<string, Entry>,
+ *   runs: Run[] | null, shared: number, folders: string[], selected: Map<string, Entry>,
  *   quantity: string, relative: boolean, step: number | null, filter: string,
  * }}
  */
 export const state = {
   runs: null,
+  shared: 0,
   folders: [],
   selected: new Map(),
   quantity: "delta",
@@ -58,12 +62,24 @@ export function select(name) {
 }
 
 /**
+ * What is loaded of a run, if it is the chosen quantity: another one stays until the plugin has time for this one.
+ * @param {Entry} entry
+ */
+export const loaded = ({ record }) => (record?.quantity === state.quantity ? record : null);
+
+/**
+ * How many folders all runs' names begin with.
+ * @param {Run[]} runs
+ */
+export function sharedFolders(runs) {
+  const folders = runs.map((run) => run.name.split("/").slice(0, -1));
+  if (folders.length < 2) return 0;
+  const different = folders[0].findIndex((folder, depth) => folders.some((other) => other[depth] !== folder));
+  return different < 0 ? folders[0].length : different;
+}
+
+/**
  * A run's name without the folders that all runs share.
  * @param {string} name
  */
-export function brief(name) {
-  const folders = (state.runs ?? []).map((run) => run.name.split("/").slice(0, -1));
-  const different = folders[0]?.findIndex((folder, depth) => folders.some((other) => other[depth] !== folder)) ?? 0;
-  const shared = folders.length < 2 ? 0 : different < 0 ? folders[0].length : different;
-  return name.split("/").slice(shared).join("/");
-}
+export const brief = (name) => name.split("/").slice(state.shared).join("/");

@@ -7,7 +7,7 @@ import { drawFindings } from "./findings.js";
 import { page } from "./page.js";
 import { drawPanels } from "./panels.js";
 import { drawRuns, markRuns } from "./runs.js";
-import { select, state } from "./state.js";
+import { select, sharedFolders, state } from "./state.js";
 import { drawSteps, goTo } from "./steps.js";
 import { allSteps, drawn, makeViews } from "./views.js";
 
@@ -30,7 +30,7 @@ async function refresh() {
   const names = new Set(runs.map((run) => run.name));
   const changed = !state.runs || state.runs.length !== runs.length || state.runs.some((run) => !names.has(run.name));
   const first = !state.runs?.length && runs.length > 0;
-  Object.assign(state, { runs, folders });
+  Object.assign(state, { runs, folders, shared: changed ? sharedFolders(runs) : state.shared });
   for (const name of [...state.selected.keys()]) if (!names.has(name)) state.selected.delete(name);
   if (first) for (const { name } of runs.slice(0, 2)) select(name);
   if (changed) drawRuns(change);

@@ -2,10 +2,10 @@
 // What is drawn of the selected runs: their values as chosen, and the scales that they share.
 
 import { RUN_COLOURS } from "./colours.js";
-import { last } from "./numbers.js";
+import { last, shortened } from "./numbers.js";
 import { QUANTITIES } from "./quantities.js";
 import { centred, makeScale } from "./scales.js";
-import { state } from "./state.js";
+import { loaded, state } from "./state.js";
 
 /** @typedef {import("./scales.js").ScaleKind} ScaleKind */
 /** @typedef {import("./state.js").Entry} Entry */
@@ -41,7 +41,7 @@ export const drawn = {
 /** Makes `drawn` follow `state`. */
 export function makeViews() {
   drawn.views = [...state.selected].flatMap(([name, entry]) => {
-    const { record } = entry;
+    const record = loaded(entry);
     return record?.values && record.steps.length ? [makeView(name, entry.slot, record, record.values)] : [];
   });
   drawn.what = describe();
@@ -91,7 +91,7 @@ function isLog(values) {
 /** @returns {Description} */
 function describe() {
   const known = QUANTITIES.get(state.quantity);
-  const { title, symbol, unit } = known ?? { title: state.quantity, symbol: state.quantity, unit: "" };
+  const { title, symbol, unit } = known ?? { title: state.quantity, symbol: shortened(state.quantity, 40), unit: "" };
   const log = drawn.views.length > 0 && drawn.views.every((view) => isLog(view.measured));
   const relative = state.relative && log;
   const signed = drawn.views.some((view) => view.values.flat().some((value) => value < 0));
