@@ -146,7 +146,13 @@ def test_what_a_killed_writer_leaves_goes(command: Command, finished: Path, tmp_
 def test_a_folder_of_any_name(command: Command, finished: Path, tmp_path: Path) -> None:
     """Characters that mean something to the shell's, Hydra's or OmegaConf's grammar are only characters here."""
     rng = random.Random(0)
-    names = ["it's", "back\\", "${seed}", "\\${seed}", *("".join(rng.choices("'\"\\${}[]=,#~ :@%\u00fc", k=9)) for _ in range(3))]
+    names = [
+        "it's",
+        "back\\",
+        "${seed}",
+        "\\${seed}",
+        *("".join(rng.choices("'\"\\${}[]=,#~ :@%\u00fc", k=9)) for _ in range(3)),
+    ]
     for name in names:
         shutil.copytree(finished, tmp_path / name)
         done = command("train.py", f"resume={tmp_path / name}", "trainer.max_epochs=3")
