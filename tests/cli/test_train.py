@@ -2,11 +2,14 @@
 
 import json
 import re
+import signal
+import subprocess
 from pathlib import Path
 
 import pytest
 import torch
 
+from board import wait_until
 from conftest import weights
 
 QUICK = ("data.limit=640", "trainer.max_epochs=1", "trainer.accelerator=cpu")
@@ -116,6 +119,27 @@ def test_two_processes_notice_divergence(command, project: Path) -> None:
     result = json.loads((project / "logs/runs/hot_ddp/result.json").read_text())
     assert result["status"] == "diverged"
     assert re.search(r"first at step [1-4] in hidden_01 \(weight\)", result["error"])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_a_signal_to_the_parent_of_two_processes(number: signal.Signals, start, project: Path) -> None:
+    """It ends the processes that train, too. The terminal's Ctrl-C reaches them anyway, `kill` does not."""
+    folder = project / f"logs/runs/ddp_{number.name}"
+    process = start(
+        "train.py", "trainer=ddp", "trainer.accelerator=cpu", "data=xor_noisy", "data.epochs=100000", "probe=none",
+        f"hydra.run.dir={folder}", fresh=True,
+    )  # fmt: skip
+    wait_until((folder / "checkpoints/last.ckpt").is_file)
+    process.send_signal(number)
+    process.wait(60)
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number)
+    session = ["pgrep", "-s", str(process.pid)]
+    wait_until(lambda: subprocess.run(session, capture_output=True, check=False).returncode == 1, seconds=60)
+    assert not (folder / "result.json").exists()
+    out, err = process.communicate()
+    assert "Traceback" not in err
+    assert number == signal.SIGKILL or f"python train.py resume={folder.relative_to(project)}" in out
 
 
 def test_divergence_is_an_observation(command, project: Path) -> None:

@@ -30,6 +30,7 @@ from gradpath.run.checkpoint import LAST
 from gradpath.run.final_verdict import judge
 from gradpath.run.folder import Done, read_folder, record_refusal, start_folder
 from gradpath.run.inspection import how_to_inspect, inspect
+from gradpath.run.interrupt import stopping_all
 from gradpath.run.metrics import collect
 from gradpath.run.result import command, new_result, write_result
 from gradpath.run.seeding import seed_everything
@@ -84,7 +85,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
         device = str(trainer.strategy.root_device)
         parameters = count_parameters(network)
         result = new_result(choices, config["seed"], parameters, found.as_dict(), clock.seconds, device)
-        with recorded(result, folder):
+        with recorded(result, folder), stopping_all(trainer):
             try:
                 result |= fit_and_test(trainer, module, data, folder, step, clock)
             finally:
