@@ -3,6 +3,7 @@ PyTorch loop and with the stock pipeline, and the probe's options compared with
 no probe.
 
     python scripts/benchmark.py [pairs=7] [steps=300]
+    python scripts/benchmark.py neighbours [pairs=7]      a run alone, and beside two busy processes
 
 Machines are noisy, so only ratios taken side by side count. The loops run in
 turn, `pairs` times, for one epoch of `steps` steps each. Every ratio compares
@@ -12,7 +13,11 @@ Markdown tables.
 
 import contextlib
 import io
+import json
+import os
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -30,17 +35,32 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Subset
 from torchvision import datasets, transforms
 
-from gradpath.config.arguments import Command, Keys, Value, one_line_ends, whole
+from gradpath.config.arguments import Command, Keys, Value, one_line_ends, one_of, whole
 from gradpath.config.checks import PROJECT
 from gradpath.config.composition import compose
 from gradpath.data.batch import Batch
 from gradpath.data.memory import MemoryDataModule
+from gradpath.files import RESULT
 from gradpath.run.build import build_run, build_trainer
 from gradpath.run.folder import start_folder
 from gradpath.run.terminal import quiet
+from gradpath.threads import CHOSEN, TURNS
 
 WARM_UP = 25
-KEYS = Keys({"pairs": Value(whole(1), "N", default=7), "steps": Value(whole(200, 400), "N", default=300)})
+PAIRS = Value(whole(1), "N", default=7)
+KEYS = {
+    "": Keys({"pairs": PAIRS, "steps": Value(whole(200, 400), "N", default=300)}),
+    "neighbours": Keys({"pairs": PAIRS}),
+}
+# Four epochs of 12,800 digits.
+SHORT_RUN = ("data.limit=12800", "trainer.max_epochs=4", "trainer.accelerator=cpu")
+# How long threads wait for each other. The environment decides it when torch is loaded.
+WAITS = {
+    "libgomp's own: 300,000 turns": {"GOMP_SPINCOUNT": "300000"},
+    f"gradpath's: {TURNS} turns": {},
+    "none: OMP_WAIT_POLICY=passive": {"OMP_WAIT_POLICY": "passive"},
+    "one thread: OMP_NUM_THREADS=1": {"OMP_NUM_THREADS": "1"},
+}
 
 
 def chapter_network() -> nn.Sequential:
@@ -169,11 +189,70 @@ def measure(loops: dict[str, Callable[[], float]], pairs: int) -> Iterator[tuple
         yield name, [turn[index] for turn in turns], [turn[index] / turn[0] for turn in turns]
 
 
+def short_run(variables: dict[str, str]) -> float:
+    """Seconds that the default run trains, in a process of its own with these variables in its environment."""
+    own = {name: value for name, value in os.environ.items() if name not in CHOSEN} | variables
+    with tempfile.TemporaryDirectory() as folder:
+        typed = [sys.executable, str(PROJECT / "train.py"), *SHORT_RUN, f"hydra.run.dir={folder}/run"]
+        subprocess.run(typed, env=own, check=True, stdout=subprocess.DEVNULL)
+        seconds: float = json.loads(Path(folder, "run", RESULT).read_text())["durations"]["fit"]
+    return seconds
+
+
+@contextlib.contextmanager
+def busy(count: int) -> Iterator[None]:
+    """Keeps `count` other processes busy during the block."""
+    others = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(count)]
+    try:
+        yield
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+
+
+def neighbours(pairs: int) -> None:
+    """Prints what each way of waiting costs, alone and beside two busy processes."""
+    alone: list[list[float]] = []
+    beside: list[list[float]] = []
+    for _ in range(pairs):
+        alone.append([short_run(variables) for variables in WAITS.values()])
+        with busy(2):
+            beside.append([short_run(variables) for variables in WAITS.values()])
+    print(
+        f"{os.cpu_count()} cores, torch {torch.__version__}, {pairs} pairs of a default run of {' '.join(SHORT_RUN[:2])}\n"
+    )
+    print("| threads wait | alone, s | x libgomp's own | beside two busy, s | x itself alone |\n|---|---|---|---|---|")
+    for place, name in enumerate(WAITS):
+        undisturbed, disturbed = ([turn[place] for turn in turns] for turns in (alone, beside))
+        ratios = [a / turn[0] for a, turn in zip(undisturbed, alone, strict=True)]
+        slower = [b / a for a, b in zip(undisturbed, disturbed, strict=True)]
+        cells = [
+            f"{statistics.median(undisturbed):.2f}",
+            spread(ratios),
+            f"{statistics.median(disturbed):.2f}",
+            spread(slower),
+        ]
+        print(f"| {name} | {' | '.join(cells)} |")
+
+
+def spread(ratios: list[float]) -> str:
+    """The median and the range."""
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
 def main() -> None:
-    chosen = Command(__doc__, keys={"": KEYS}).read()
+    chosen = Command(__doc__, {"what": Value(one_of(["neighbours"]), "neighbours")}, KEYS).read()
+    if chosen.what:
+        neighbours(chosen.pairs)
+    else:
+        loops_in_turn(chosen.pairs, chosen.steps)
+
+
+def loops_in_turn(pairs: int, steps: int) -> None:
+    """Prints what a step of each loop costs."""
     quiet()
     pl.seed_everything(0, verbose=False)
-    steps, pairs = chosen.steps, chosen.pairs
     config, choices = compose()
     data, *_ = build_run(config, choices)
     transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
@@ -198,8 +277,7 @@ def report(title: str, reference: str, loops: dict[str, Callable[[], float]], pa
     """Prints a Markdown table of what each loop costs."""
     print(f"\n| {title} | ms per step | x {reference} (median, range) |\n|---|---|---|")
     for name, times, ratios in measure(loops, pairs):
-        spread = f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-        print(f"| {name} | {statistics.median(times):.2f} | {spread} |", flush=True)
+        print(f"| {name} | {statistics.median(times):.2f} | {spread(ratios)} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ config.yaml describes.
 from gradpath.config.arguments import Command, Keys, Value, one_line_ends
 from gradpath.config.resume import find_run
 from gradpath.errors import ConfigError
+from gradpath.threads import wait_briefly
 
 
 def main() -> None:
@@ -14,6 +15,7 @@ def main() -> None:
     if chosen.run is None:
         raise ConfigError("no run given: write run=FOLDER, or run=last for the newest.")
     folder = find_run(chosen.run, "run")
+    wait_briefly()
     from gradpath.run.evaluate import evaluate  # imports torch, which is slow: a wrong folder is answered before
 
     for name, value in evaluate(folder).items():

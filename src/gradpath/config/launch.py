@@ -22,6 +22,7 @@ from gradpath.config.overrides import Composition, check_all, parse, plain
 from gradpath.config.resume import resume_arguments
 from gradpath.config.schema import GROUPS
 from gradpath.errors import ConfigError, RunFailed, first_line
+from gradpath.threads import wait_briefly
 
 
 def launch(task: Callable[[Job], Any], logs: str = "logs", resumes: bool = True) -> None:
@@ -34,6 +35,7 @@ def launch(task: Callable[[Job], Any], logs: str = "logs", resumes: bool = True)
     On a wrong input it prints one line on stderr, exits with code 2 and writes nothing. After a failed run it prints one
     line and exits with code 1.
     """
+    wait_briefly()
     with one_line_errors():
         sys.argv[1:] = resume_arguments(sys.argv[1:], resumes)
         parser = get_args_parser()
