@@ -138,7 +138,7 @@ def test_nothing_to_resume(project: Path, tmp_path: Path) -> None:
 KNOWN_AFTER_TORCH = [
     ("trainer=gpu", "trainer: No supported gpu backend found"),
     ("trainer.strategy=nonsense", "trainer: "),
-    ("data=sine loss=cross_entropy", "CrossEntropyLoss: for multiclass data, but this data is regression; use loss=auto"),
+    ("data=sine loss=cross_entropy", "loss=cross_entropy: for multiclass data, but this data is regression; use loss=auto"),
     ("model.output=softmax", "twice flattens the gradient; use model.output=none."),
     ("activation._target_=torch.nn.ReLUU", "torch.nn has no ReLUU"),
     ("activation._target_=torch.os.system", "must be a module of torch.nn, or a function of torch on tensors."),
@@ -252,7 +252,7 @@ def test_a_mistake_in_one_job_of_a_sweep_does_not_stop_the_others(command, proje
         "hydra.sweep.dir=logs/sweeps/mixed",
     )  # fmt: skip
     assert done.returncode == 1
-    assert "CrossEntropyLoss: for multiclass data" in done.stderr
+    assert "loss=cross_entropy: for multiclass data" in done.stderr
     results = {path.parent.name: path.read_text() for path in (project / "logs/sweeps/mixed").glob("*/result.json")}
     assert len(results) == 3
     assert sorted('"ok"' in text for text in results.values()) == [False, True, True]

@@ -87,7 +87,7 @@ def test_the_command(command, project: Path) -> None:
         ("learning_rate activation=reluu", "activation=reluu: no such option. Did you mean relu?"),
         (
             "learning_rate data=sine loss=cross_entropy",
-            "loss=CrossEntropyLoss: for multiclass data, but this data is regression",
+            "loss=cross_entropy: for multiclass data, but this data is regression",
         ),
         ("rates=[1,2]", "rates=[1,2]: study.py has no such key. It belongs to learning_rate."),
         ("learning_rate seed=3", "seed=3: learning_rate sets it itself"),

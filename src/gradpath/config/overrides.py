@@ -74,10 +74,21 @@ def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -
         hydra = _load(loader, [override for override in choosing if not override.is_sweep_override()]).hydra
     if swept and not multirun and not _is_sweep(hydra):
         raise ConfigError(f"{swept[0].input_line}: several values are a sweep: add -m. (A list is written [a,b].)")
-    params = parse(f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items())
-    for jobs in _jobs([*params, *overrides]):
+    for jobs in _jobs([*_params(hydra.sweeper), *overrides]):
         check_job(loader, jobs)
     return None
+
+
+def swept(overrides: list[Override], sweeper: Any) -> list[str]:
+    """The longest `key=value` of each key that a sweep varies."""
+    last = {override.key_or_group: override for override in [*_params(sweeper), *overrides]}
+    varied = {key: values(override) for key, override in last.items() if override.is_sweep_override()}
+    return [f"{key}={max(many, key=len)}" for key, many in varied.items() if len(many) > 1]
+
+
+def _params(sweeper: Any) -> list[Override]:
+    """What an experiment varies in a sweep."""
+    return parse(f"{key}={value}" for key, value in (sweeper.get("params") or {}).items())
 
 
 def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from textwrap import wrap
 
+from gradpath.columns import wrapped
 from gradpath.run.terminal import table_lines
 from gradpath.studies.chapter.entries import Entry
 from gradpath.studies.chapter.study import Study, Table
 
-WIDTH, INDENT = 80, "       "
+INDENT = "       "
 # Pattern -> the note that a page ends with if the pattern occurs in it.
 NOTES = {
     r"% \+- ": "x% +- y%: mean and standard deviation over seeds.",
@@ -29,7 +29,7 @@ def page(entry: Entry, study: Study, typed: str) -> str:
         for stem in [file.partition(".")[0]]
     ]
     parts = [
-        f"# {entry.title} ({', '.join(entry.claims)})",
+        f"# {entry.heading}",
         f"**The chapter says:** {entry.says}",
         f"**Found:** {study.verdict}." if study.verdict else "",
         f"```bash\n{typed}\n```",
@@ -67,21 +67,17 @@ def contents(chapter: Mapping[str, Entry], verdicts: Mapping[str, str]) -> str:
 
 def terminal(entry: Entry, study: Study) -> list[str]:
     """The lines that the terminal shows: the table, the verdict and the conclusions."""
-    lines = [f"{entry.title} ({', '.join(entry.claims)})", ""]
+    lines = [*wrapped(entry.heading), ""]
     lines += table_lines(study.table.header, study.table.rows, "left")
     lines.append("")
     if study.verdict:
-        lines += [*_wrapped(f"found {study.verdict}", ""), ""]
+        lines += [*wrapped(f"found {study.verdict}", further=INDENT), ""]
     if not study.conclusions:
         lines.append("nothing can be concluded from these numbers")
     for conclusion in study.conclusions:
-        lines += _wrapped(f"{'holds' if conclusion.holds else 'FAILS'}: {conclusion.statement}", "")
-        lines += _wrapped(conclusion.measured, INDENT)
+        lines += wrapped(f"{'holds' if conclusion.holds else 'FAILS'}: {conclusion.statement}", further=INDENT)
+        lines += wrapped(conclusion.measured, INDENT, INDENT)
     return lines
-
-
-def _wrapped(text: str, indent: str) -> list[str]:
-    return wrap(text, WIDTH, initial_indent=indent, subsequent_indent=INDENT, break_long_words=False)
 
 
 def _markdown(table: Table) -> list[str]:
