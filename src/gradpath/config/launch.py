@@ -108,16 +108,7 @@ def by_hydra(task: Callable[[Job], Any], typed: list[Override]) -> list[ConfigEr
         names = [*GROUPS, "experiment"]
         choices = {group: str(hydra.runtime.choices[group]) for group in names if hydra.runtime.choices.get(group)}
         try:
-            task(
-                Job(
-                    plain(config, resolve=True),
-                    choices,
-                    folder,
-                    list(hydra.overrides.task),
-                    number,
-                    swept(typed, hydra.sweeper),
-                )
-            )
+            task(Job(plain(config, resolve=True), choices, folder, list(hydra.overrides.task), number, varied))
         except (ConfigError, RunFailed) as error:
             # Failures are reported at the end. Raised here, the first one would end the sweep with Hydra's own report.
             ended.append(error)

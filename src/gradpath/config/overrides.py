@@ -1,7 +1,6 @@
 """Checks what was typed on the command line, before torch is imported or anything is written."""
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +15,10 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from gradpath.config.checks import check, check_model, check_types, leaves
+from gradpath.config.hints import Asked, near_key
 from gradpath.config.schema import GROUPS, Root
 from gradpath.config.target_names import check_hydra
-from gradpath.errors import ConfigError, alternatives, nearest
+from gradpath.errors import ConfigError, nearest
 
 
 def parse(overrides: Iterable[str]) -> list[Override]:
@@ -70,7 +70,7 @@ def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -
         if not _is_sweep(hydra):
             return job
     else:
-        choosing = _choosing(overrides, loader)
+        choosing = _choosing([_bare(override) for override in overrides], loader)
         hydra = _load(loader, [override for override in choosing if not override.is_sweep_override()]).hydra
     if swept and not multirun and not _is_sweep(hydra):
         raise ConfigError(f"{swept[0].input_line}: several values are a sweep: add -m. (A list is written [a,b].)")
@@ -100,6 +100,9 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     Raises:
         ConfigError: for the first mistake.
     """
+    added = [o for o in overrides if (o.is_add() or o.is_force_add()) and not _is_hydras(o)]
+    # A key with a + is looked at as one without.
+    overrides = [_bare(override) if override in added else override for override in overrides]
     choosing = _choosing(overrides, loader)
     # Hydra does not take null for a group.
     nothing = [o for o in choosing if o.key_or_group == "experiment" and o.value() is None]
@@ -114,7 +117,7 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     known = dict(leaves(plain(bare, resolve=False)))
     for override in overrides:
         if override not in choosing:
-            _check_key(override, known, choices, loader)
+            _check_key(override, known, choices, _asked(known, choosing, loader))
             _set(node, override)
     task = [override for override in overrides if not _is_hydras(override)]
     # What Hydra derives from all that was typed.
@@ -132,6 +135,8 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     check_model(choices["model"], config["model"]["hidden"])
     if options.get("experiment"):
         choices["experiment"] = str(options["experiment"])
+    for override in added:
+        raise ConfigError(f"{override.input_line}: no + is needed; write {_line(_bare(override))}.")
     return Composition(node, config, choices)
 
 
@@ -170,16 +175,17 @@ def _choosing(overrides: list[Override], loader: ConfigLoader) -> list[Override]
         ConfigError: an override names no group or key, or changes something in a way that is not allowed.
     """
     groups = loader.list_groups("")
+    choosing = [override for override in overrides if override.key_or_group in groups or _is_hydras(override)]
     for override in overrides:
-        _check_name(override, groups, loader)
-    return [override for override in overrides if override.key_or_group in groups or _is_hydras(override)]
+        _check_name(override, groups, choosing, loader)
+    return choosing
 
 
 def _is_hydras(override: Override) -> bool:
     return override.key_or_group.split("/")[0].split(".")[0] == "hydra"
 
 
-def _check_name(override: Override, groups: list[str], loader: ConfigLoader) -> None:
+def _check_name(override: Override, groups: list[str], choosing: list[Override], loader: ConfigLoader) -> None:
     key, typed = override.key_or_group, override.input_line or ""
     if key == "hydra.searchpath":
         # To see whether a package is there, Hydra imports it.
@@ -192,17 +198,18 @@ def _check_name(override: Override, groups: list[str], loader: ConfigLoader) -> 
     groups = [name for name in groups if name != "hydra"]
     if override.is_delete():
         raise ConfigError(f"{typed}: keys cannot be removed; set a value instead.")
-    if override.is_add() or override.is_force_add():
-        raise ConfigError(f"{typed}: no + is needed; write {typed.lstrip('+')}. New keys belong in an option file.")
     if override.is_sweep_override() and not override.is_discrete_sweep():
         raise ConfigError(f"{typed}: write the values out, as in key=1,2,3 or key=range(1,4).")
     if key in groups:
         options = loader.get_group_options(key)
         for value in values(override):
             if value not in options and not (key == "experiment" and value == "null"):
-                raise ConfigError(f"{key}={value}: no such option.{nearest(value, options)} There are {', '.join(options)}.")
-    elif key.split(".")[0] not in (roots := [*groups, *Root.__annotations__]):
-        raise ConfigError(f"{typed}: no such group or key.{nearest(key, roots)} There are {', '.join(groups)}.")
+                asked = _asked({}, choosing, loader)
+                near = nearest(value, [option for option in options if asked.accepts(f"{key}={option}")])
+                raise ConfigError(f"{key}={value}: no such option.{near} There are {', '.join(options)}.")
+    elif key.split(".")[0] not in [*groups, *Root.__annotations__]:
+        hint = _hint(override, choosing, loader)
+        raise ConfigError(f"{typed}: no such group or key.{hint} There are {', '.join(groups)}.")
 
 
 def _jobs(overrides: list[Override]) -> Iterator[list[Override]]:
@@ -214,7 +221,7 @@ def _jobs(overrides: list[Override]) -> Iterator[list[Override]]:
             yield parse({**first, override.key_or_group: f"{override.get_key_element()}={value}"}.values())
 
 
-def _check_key(override: Override, known: dict[str, Any], choices: dict[str, str], loader: ConfigLoader) -> None:
+def _check_key(override: Override, known: dict[str, Any], choices: dict[str, str], asked: Asked) -> None:
     key, typed = override.key_or_group, override.input_line
     if key in known:
         _check_kind(key, override.value(), known[key])
@@ -223,26 +230,52 @@ def _check_key(override: Override, known: dict[str, Any], choices: dict[str, str
     below = [name for name in known if name.startswith(f"{key}.")]
     if below:
         raise ConfigError(f"{typed}: a group of keys; set one of {', '.join(below)}.")
-    hint = _nearest_key(key, known, loader) if group in choices else nearest(key, known)
+    hint = near_key(key, values(override)[0], asked)
     keys = [name for name in known if name.startswith(f"{group}.") and not name.endswith("_target_")]
     where = f"{group}={choices[group]}" if group in choices else "the configuration"
     raise ConfigError(f"{typed}: {where} has no such key.{hint} Its keys: {', '.join(keys) or 'none'}.")
 
 
-def _nearest_key(key: str, known: dict[str, Any], loader: ConfigLoader) -> str:
-    """A sentence that names the closest key of the group, in the chosen option or in another one."""
-    group, _, typed = key.partition(".")
-    homes: dict[str, list[str]] = {}
-    for option in loader.get_group_options(group):
-        for name, _ in leaves(plain(_load(loader, parse([f"{group}={option}"])), resolve=False)[group]):
-            homes.setdefault(name, []).append(f"{group}={option}")
-    if typed in homes:
-        return f" It belongs to {alternatives(homes[typed])}."
-    close = difflib.get_close_matches(typed, homes, n=1)
-    if not close:
-        return ""
-    own = f"{group}.{close[0]}" in known
-    return f" Did you mean {group}.{close[0]}{'' if own else f', a key of {alternatives(homes[close[0]])}'}?"
+def _asked(known: Collection[str], choosing: list[Override], loader: ConfigLoader) -> Asked:
+    """What a hint at another key or option needs to know, beside what was chosen."""
+
+    def chosen(but: str) -> list[Override]:
+        kept = [override for override in choosing if override.key_or_group != but and not override.is_sweep_override()]
+        return [override for override in kept if _is_there(override, loader)]
+
+    def keys(choice: str) -> list[str]:
+        group = choice.partition("=")[0]
+        found = leaves(plain(_load(loader, parse([choice])), resolve=False)[group], f"{group}.")
+        return [key for key, _ in found if not key.endswith("_target_")]
+
+    def accepts(choice: str) -> bool:
+        others = chosen(choice.partition("=")[0])
+        # An experiment alone has keys that only some options take.
+        if not any(override.key_or_group == "experiment" for override in others):
+            return True
+        try:
+            check_job(loader, [*others, *parse([choice])])
+        except ConfigError:
+            return False
+        return True
+
+    return Asked(known, loader.get_group_options, keys, accepts)
+
+
+def _hint(override: Override, choosing: list[Override], loader: ConfigLoader) -> str:
+    """A hint at what was meant by a key of no group."""
+    there = [choice for choice in choosing if not choice.is_sweep_override() and _is_there(choice, loader)]
+    known = [key for key, _ in leaves(plain(_load(loader, there), resolve=False))]
+    return near_key(override.key_or_group, values(override)[0], _asked(known, choosing, loader))
+
+
+def _is_there(override: Override, loader: ConfigLoader) -> bool:
+    return not _is_hydras(override) and values(override)[0] in loader.get_group_options(override.key_or_group)
+
+
+def _bare(override: Override) -> Override:
+    """A key typed with a + as one without."""
+    return override if _is_hydras(override) else parse([_line(override).lstrip("+")])[0]
 
 
 def _check_kind(key: str, value: Any, default: Any) -> None:

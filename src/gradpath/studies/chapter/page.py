@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from gradpath.columns import wrapped
 from gradpath.run.terminal import table_lines
 from gradpath.studies.chapter.entries import Entry
-from gradpath.studies.chapter.study import Study, Table
+from gradpath.studies.chapter.study import SHORT, Conclusion, Study, Table
 
 INDENT = "       "
 # Pattern -> the note that a page ends with if the pattern occurs in it.
@@ -38,7 +38,7 @@ def page(entry: Entry, study: Study, typed: str) -> str:
         "\n".join(_markdown(study.table)),
         "**Conclusions**, each computed from the numbers above:" if study.conclusions else "",
         "\n".join(
-            f"- {'holds' if c.holds else '**fails**'}: {c.statement}. Measured: {c.measured.rstrip('.')}."
+            f"- {'**fails**' if c.fails else _word(c)}: {c.statement}. Measured: {c.measured.rstrip('.')}."
             for c in study.conclusions
         ),
     ]
@@ -75,9 +75,13 @@ def terminal(entry: Entry, study: Study) -> list[str]:
     if not study.conclusions:
         lines.append("nothing can be concluded from these numbers")
     for conclusion in study.conclusions:
-        lines += wrapped(f"{'holds' if conclusion.holds else 'FAILS'}: {conclusion.statement}", further=INDENT)
+        lines += wrapped(f"{'FAILS' if conclusion.fails else _word(conclusion)}: {conclusion.statement}", further=INDENT)
         lines += wrapped(conclusion.measured, INDENT, INDENT)
     return lines
+
+
+def _word(conclusion: Conclusion) -> str:
+    return "holds" if conclusion.conclusive else f"not shown in {SHORT}"
 
 
 def _markdown(table: Table) -> list[str]:
