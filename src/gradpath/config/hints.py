@@ -39,15 +39,19 @@ def _near_root(typed: str, value: str, asked: Asked) -> str:
 
 
 def _places(key: str, asked: Asked) -> Iterator[tuple[str, str]]:
-    """Groups, each with the name to look for in it: the typed group, or else those that have a key of such a name."""
-    group, _, rest = key.partition(".")
-    if rest:
-        yield from ((near, rest) for near in difflib.get_close_matches(group, GROUPS, n=1))
+    """Groups, each with the name to look for in it: those with a key of that very name first."""
+    typed, _, rest = key.partition(".")
+    near = difflib.get_close_matches(typed, GROUPS, n=1) if rest else []
     last = key.rsplit(".", 1)[-1]
+
+    def rank(group: str) -> tuple[bool, bool]:
+        return group not in near, f"{group}.{last}" not in asked.known
+
+    yield from ((group, last) for group in sorted(_groups_with(last), key=rank))
+    yield from ((group, rest) for group in near)
     names = {name for schema in GROUPS.values() for name in schema.__annotations__}
-    for name in [last] if last in names else difflib.get_close_matches(last, names, n=1, cutoff=0.7):
-        # A key of an option that was chosen comes first.
-        yield from sorted(((g, name) for g in _groups_with(name)), key=lambda place: ".".join(place) not in asked.known)
+    for name in difflib.get_close_matches(last, names, n=1, cutoff=0.7):
+        yield from ((group, name) for group in _groups_with(name))
 
 
 def _groups_with(name: str) -> list[str]:
