@@ -1,6 +1,6 @@
 """Recomputes the test metrics of a saved run.
 
-    python scripts/evaluate.py run=logs/runs/...
+    python scripts/evaluate.py run=FOLDER
     python scripts/evaluate.py run=last               the run that was started last
 
 Loads the run's last weights, and nothing else, into the network that its

@@ -78,7 +78,8 @@ def _explained_below(line: str) -> list[str]:
     indent = line[: len(line) - len(line.lstrip())]
     typed, *explained = re.split(r" {3,}", line.strip())
     below = f"{indent}    "
-    return [*command(typed, indent), *(part for words in explained for part in wrapped(words, below, below))]
+    first = command(typed, indent) if typed.startswith("python ") else wrapped(typed, indent, below)
+    return [*first, *(part for words in explained for part in wrapped(words, below, below))]
 
 
 def _wrapped(text: str, columns: int, first: str, further: str) -> list[str]:

@@ -16,12 +16,15 @@ from gradpath.errors import ConfigError
 OPTIONS = {group: sorted(path.stem for path in (CONF / group).glob("*.yaml")) for group in [*GROUPS, "experiment"]}
 # Values that every option with such a key takes.
 VALID = {
-    "seed": "3", "data.batch_size": "64", "data.epochs": "2", "data.limit": "100", "model.hidden": "[8,8]", "model.depth": "4",
-    "model.width": "32", "activation.negative_slope": "0.1", "activation.alpha": "0.5", "init.gain": "1.5", "init.std": "0.1",
-    "init.sigma_b2": "0.1", "norm.layer.eps": "1e-4", "optimizer.lr": "0.01", "optimizer.momentum": "0.9",
-    "optimizer.weight_decay": "0.1", "optimizer.betas": "[0.9,0.99]", "schedule.floor": "0.1", "schedule.warmup": "0.1",
-    "schedule.gamma": "0.5", "probe.every": "10", "probe.rank": "true", "trainer.max_epochs": "2", "trainer.precision": "32-true",
-    "trainer.accelerator": "cpu", "fail_on_divergence": "true",
+    "seed": "3", "fail_on_divergence": "true",
+    "data.batch_size": "64", "data.epochs": "2", "data.limit": "100",
+    "model.hidden": "[8,8]", "model.depth": "4", "model.width": "32",
+    "activation.negative_slope": "0.1", "activation.alpha": "0.5",
+    "init.gain": "1.5", "init.std": "0.1", "init.sigma_b2": "0.1", "norm.layer.eps": "1e-4",
+    "optimizer.lr": "0.01", "optimizer.momentum": "0.9", "optimizer.weight_decay": "0.1", "optimizer.betas": "[0.9,0.99]",
+    "schedule.floor": "0.1", "schedule.warmup": "0.1", "schedule.gamma": "0.5",
+    "probe.every": "10", "probe.rank": "true",
+    "trainer.max_epochs": "2", "trainer.precision": "32-true", "trainer.accelerator": "cpu",
 }  # fmt: skip
 DRAWN = 12
 

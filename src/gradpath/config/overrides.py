@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from gradpath.config.checks import check, check_model, check_types, leaves
+from gradpath.config.checks import check, check_kind, check_model, check_types, leaves
 from gradpath.config.hints import Asked, near_key
 from gradpath.config.schema import GROUPS, Root
 from gradpath.config.target_names import check_hydra
@@ -58,8 +58,26 @@ def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -
     """The job that was typed, or None for a sweep. In a sweep, each value of each key is checked once.
 
     Raises:
-        ConfigError: for the first mistake.
+        ConfigError: for the first mistake; for a + only if the same line without it has none.
     """
+    found = _check_all(without_plus(overrides), loader, multirun)
+    refuse_plus(overrides)
+    return found
+
+
+def without_plus(overrides: list[Override]) -> list[Override]:
+    """Each key that was typed with a + as one without. Hydra's own keys keep theirs."""
+    return [o if _is_hydras(o) or not _line(o).startswith("+") else parse([_line(o).lstrip("+")])[0] for o in overrides]
+
+
+def refuse_plus(overrides: list[Override]) -> None:
+    """Raises ConfigError for a key that was typed with a +."""
+    for typed, bare in zip(overrides, without_plus(overrides), strict=True):
+        if typed is not bare:
+            raise ConfigError(f"{typed.input_line}: no + is needed; write {bare.input_line}.")
+
+
+def _check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Composition | None:
     for override in overrides:
         if multirun and override.key_or_group == "hydra.run.dir":
             raise ConfigError(f"{override.input_line}: a sweep has many runs; its folder is hydra.sweep.dir.")
@@ -70,7 +88,7 @@ def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -
         if not _is_sweep(hydra):
             return job
     else:
-        choosing = _choosing([_bare(override) for override in overrides], loader)
+        choosing = _choosing(overrides, loader)
         hydra = _load(loader, [override for override in choosing if not override.is_sweep_override()]).hydra
     if swept and not multirun and not _is_sweep(hydra):
         raise ConfigError(f"{swept[0].input_line}: several values are a sweep: add -m. (A list is written [a,b].)")
@@ -100,9 +118,6 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     Raises:
         ConfigError: for the first mistake.
     """
-    added = [o for o in overrides if (o.is_add() or o.is_force_add()) and not _is_hydras(o)]
-    # A key with a + is looked at as one without.
-    overrides = [_bare(override) if override in added else override for override in overrides]
     choosing = _choosing(overrides, loader)
     # Hydra does not take null for a group.
     nothing = [o for o in choosing if o.key_or_group == "experiment" and o.value() is None]
@@ -135,8 +150,6 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     check_model(choices["model"], config["model"]["hidden"])
     if options.get("experiment"):
         choices["experiment"] = str(options["experiment"])
-    for override in added:
-        raise ConfigError(f"{override.input_line}: no + is needed; write {_line(_bare(override))}.")
     return Composition(node, config, choices)
 
 
@@ -224,7 +237,7 @@ def _jobs(overrides: list[Override]) -> Iterator[list[Override]]:
 def _check_key(override: Override, known: dict[str, Any], choices: dict[str, str], asked: Asked) -> None:
     key, typed = override.key_or_group, override.input_line
     if key in known:
-        _check_kind(key, override.value(), known[key])
+        check_kind(key, override.value(), known[key])
         return
     group = key.split(".")[0]
     below = [name for name in known if name.startswith(f"{key}.")]
@@ -271,23 +284,6 @@ def _hint(override: Override, choosing: list[Override], loader: ConfigLoader) ->
 
 def _is_there(override: Override, loader: ConfigLoader) -> bool:
     return not _is_hydras(override) and values(override)[0] in loader.get_group_options(override.key_or_group)
-
-
-def _bare(override: Override) -> Override:
-    """A key typed with a + as one without."""
-    return override if _is_hydras(override) else parse([_line(override).lstrip("+")])[0]
-
-
-def _check_kind(key: str, value: Any, default: Any) -> None:
-    """Checks a key that the schema does not name: it is a user's own, and must keep the type of the file's value."""
-    *groups, name = key.split(".")
-    schema = GROUPS[groups[0]] if groups else Root
-    if name in schema.__annotations__ or "${" in str(default):
-        return
-    kinds = {bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
-    numbers = isinstance(value, int | float) and not isinstance(value, bool) and isinstance(default, float)
-    if type(default) in kinds and not numbers and not isinstance(value, type(default)):
-        raise ConfigError(f"{key}={value}: must be {kinds[type(default)]}, like the {default} in the option's file.")
 
 
 def _check_experiment(config: dict[str, Any], known: dict[str, Any], choices: dict[str, str]) -> None:
