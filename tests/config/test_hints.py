@@ -18,7 +18,7 @@ OPTIONS = {group: sorted(path.stem for path in (CONF / group).glob("*.yaml")) fo
 VALID = {
     "seed": "3", "fail_on_divergence": "true",
     "data.batch_size": "64", "data.epochs": "2", "data.limit": "100",
-    "model.hidden": "[8,8]", "model.depth": "4", "model.width": "32",
+    "model.hidden": "[8]", "model.depth": "4", "model.width": "32",
     "activation.negative_slope": "0.1", "activation.alpha": "0.5",
     "init.gain": "1.5", "init.std": "0.1", "init.sigma_b2": "0.1", "norm.layer.eps": "1e-4",
     "optimizer.lr": "0.01", "optimizer.momentum": "0.9", "optimizer.weight_decay": "0.1", "optimizer.betas": "[0.9,0.99]",
@@ -113,6 +113,9 @@ def test_a_hint_leads_to_no_other_mistake(loader: ConfigLoader, seed: int) -> No
         ("lr=0.1", "Did you mean optimizer.lr?"),
         ("model.lr=0.1", "Did you mean optimizer.lr?"),
         ("optimzer.momentm=0.9", "Did you mean optimizer.momentum, a key of optimizer=momentum, "),
+        ("model.sed=3", "Did you mean seed?"),
+        ("probe.lr=0.01", "Did you mean optimizer.lr?"),
+        ("experiment=symmetry ++init.gain=1.5", "init.gain=1.5: init=zeros has no such key."),
         ("depth=5", "Did you mean model.depth, a key of model=deep?"),
         ("+model.depth=5", "model.depth=5: model=mlp has no such key. It belongs to model=deep."),
         ("++optimizer.lr=0.1", "++optimizer.lr=0.1: no + is needed; write optimizer.lr=0.1."),

@@ -39,7 +39,7 @@ def _near_root(typed: str, value: str, asked: Asked) -> str:
 
 
 def _places(key: str, asked: Asked) -> Iterator[tuple[str, str]]:
-    """Groups, each with the name to look for in it: those with a key of that very name first."""
+    """Groups, each with the name to look for in it: those with a key of that very name first. "" is outside all groups."""
     typed, _, rest = key.partition(".")
     near = difflib.get_close_matches(typed, GROUPS, n=1) if rest else []
     last = key.rsplit(".", 1)[-1]
@@ -47,11 +47,13 @@ def _places(key: str, asked: Asked) -> Iterator[tuple[str, str]]:
     def rank(group: str) -> tuple[bool, bool]:
         return group not in near, f"{group}.{last}" not in asked.known
 
+    if rest and last in Root.__annotations__:
+        yield "", last
     yield from ((group, last) for group in sorted(_groups_with(last), key=rank))
     yield from ((group, rest) for group in near)
     names = {name for schema in GROUPS.values() for name in schema.__annotations__}
-    for name in difflib.get_close_matches(last, names, n=1, cutoff=0.7):
-        yield from ((group, name) for group in _groups_with(name))
+    for name in difflib.get_close_matches(last, [*names, *Root.__annotations__], n=1, cutoff=0.7):
+        yield from ((group, name) for group in _groups_with(name) or [""])
 
 
 def _groups_with(name: str) -> list[str]:
@@ -60,6 +62,8 @@ def _groups_with(name: str) -> list[str]:
 
 def _in_group(typed: str, group: str, name: str, asked: Asked) -> str:
     """The hint at the key `name` of a group, or at the one closest to it, in the chosen option or in others."""
+    if not group:
+        return f" Did you mean {name}?"
     homes: dict[str, list[str]] = {}
     for option in asked.options(group):
         for key in asked.keys(f"{group}={option}"):

@@ -34,6 +34,10 @@ LEAST = ("seeds", "band", "sat.", "dead", "std phi")
 LOOK = {"gradient": 9, "measured": 8, "theory": 7, "is": 7, "training": 14}
 
 
+# The name of a network for which nothing was typed.
+DEFAULT = "the default network"
+
+
 def show_start(
     seed: int, choices: Mapping[str, str], network: MLP, batch_size: int, folder: Path, trainer: pl.Trainer
 ) -> None:
@@ -89,12 +93,12 @@ def show_look_line(
         kept, of, shown = [*LOOK], "|delta| first / last hidden layer of", overrides
     else:
         own = [text for text in overrides if text.partition("=")[0] in varying]
-        kept, of, shown = _grid(columns, " ".join(swept or overrides)), "network", own or overrides
+        kept, of, shown = _grid(columns, " ".join(swept or overrides) or DEFAULT), "network", own or overrides
     if place == 0:
         if columns is not None:
             _show_what_is_common([text for text in overrides if own and text not in own], kept)
         _print_look(dict(zip(LOOK, LOOK, strict=True)), kept, of)
-    _print_look(dict(zip(LOOK, cells, strict=True)), kept, " ".join(shown) or "the default network")
+    _print_look(dict(zip(LOOK, cells, strict=True)), kept, " ".join(shown) or DEFAULT)
 
 
 def _grid(columns: int, longest: str) -> list[str]:

@@ -60,7 +60,7 @@ def contents(chapter: Mapping[str, Entry], verdicts: Mapping[str, str]) -> str:
         "# The chapter, claim by claim",
         "Each page says what the chapter says, shows what was measured, and concludes from it. All are made by "
         "`make studies`; `python scripts/study.py NAME` runs one of them again, `python scripts/tour.py` walks through all, "
-        "small, in about five minutes.",
+        "small, in four to seven minutes.",
         "\n".join(_markdown(Table(("claim", "question", "the chapter says", "found", "shown by"), rows))),
     ]) + "\n"  # fmt: skip
 
