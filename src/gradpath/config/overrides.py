@@ -227,9 +227,11 @@ def _check_name(override: Override, groups: list[str], choosing: list[Override],
 
 def _jobs(overrides: list[Override]) -> Iterator[list[Override]]:
     """Jobs that try each value of each swept key once, with the other keys at their first value."""
-    first = {o.key_or_group: f"{o.get_key_element()}={values(o)[0]}" for o in overrides}
+    # What is typed for a key that an experiment varies counts in its place.
+    last = {override.key_or_group: override for override in overrides}
+    first = {key: f"{o.get_key_element()}={values(o)[0]}" for key, o in last.items()}
     yield parse(first.values())
-    for override in overrides:
+    for override in last.values():
         for value in values(override)[1:]:
             yield parse({**first, override.key_or_group: f"{override.get_key_element()}={value}"}.values())
 
