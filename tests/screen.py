@@ -21,7 +21,7 @@ class Screen:
 
     rows: the lines as they stand.
     broken: the rows that the terminal itself went on from, because a line was wider than it.
-    widest: the lengths that the live bar's row had.
+    bars: what the row of the live bar showed, at each redrawing.
     """
 
     columns: int
