@@ -14,9 +14,10 @@ from gradpath.config.arguments import Command, Value, one_line_ends, one_of
 def main() -> None:
     chosen = Command(__doc__, {"optimizer": Value(one_of(("sgd", "adam")), "sgd|adam", default="sgd")}).read()
 
+    from gradpath.run.terminal import show_markdown
     from gradpath.studies.outlook_check import cells, table
 
-    print(*table(cells(chosen.optimizer)), sep="\n")
+    show_markdown(table(cells(chosen.optimizer)))
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ from gradpath.config.arguments import Command, one_line_ends
 def main() -> None:
     Command(__doc__).read()
 
+    from gradpath.run.terminal import show_markdown
     from gradpath.studies.init_comparison import schemes, tables
 
-    print(*tables(schemes()), sep="\n")
+    show_markdown(tables(schemes()))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,11 @@ from gradpath.config.arguments import Command, one_line_ends
 def main() -> None:
     Command(__doc__).read()
 
+    from gradpath.run.terminal import show_markdown
     from gradpath.studies.networks import each
     from gradpath.studies.theory_agreement import agreement, suite, table
 
-    print(*table(each(suite(), lambda case: agreement(*case))), sep="\n")
+    show_markdown(table(each(suite(), lambda case: agreement(*case))))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,7 @@
-"""Recomputes the test metrics of a saved run: `python scripts/evaluate.py run=logs/runs/...` (or run=last).
+"""Recomputes the test metrics of a saved run.
+
+    python scripts/evaluate.py run=FOLDER
+    python scripts/evaluate.py run=last               the run that was started last
 
 Loads the run's last weights, and nothing else, into the network that its
 config.yaml describes.
@@ -7,6 +10,7 @@ config.yaml describes.
 from gradpath.config.arguments import Command, Keys, Value, one_line_ends
 from gradpath.config.resume import find_run
 from gradpath.errors import ConfigError
+from gradpath.files import relative
 from gradpath.threads import wait_briefly
 
 
@@ -18,7 +22,9 @@ def main() -> None:
     wait_briefly()
     from gradpath.run.evaluate import evaluate  # imports torch, which is slow: a wrong folder is answered before
 
-    for name, value in evaluate(folder).items():
+    found = evaluate(folder)
+    print(f"run: {relative(folder)}")
+    for name, value in found.items():
         print(f"{name}: {value:.4f}")
 
 

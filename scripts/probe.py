@@ -20,7 +20,7 @@ def main(job: Job) -> None:
         from gradpath.run.train import run_job
         from gradpath.run.without_training import look
 
-    run_job(job, partial(look, place=job.number))
+    run_job(job, partial(look, place=job.number, swept=job.swept))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,12 @@ from gradpath.config.arguments import Command, one_line_ends
 def main() -> None:
     Command(__doc__).read()
 
+    from gradpath.run.terminal import show_markdown
     from gradpath.studies.networks import each
     from gradpath.studies.verdict_score import score, suite, table
 
     scores = each(suite(), score)
-    print(*table(scores), sep="\n")
+    show_markdown(table(scores))
     for wrong in (s for s in scores if not (s.class_right and s.cause_right)):
         causes = " or ".join(sorted(wrong.causes)) or "none"
         print(f"\n{wrong.line}\n  measured {wrong.truth} ({wrong.ratio:.3g}), {causes}; said {wrong.said}, {wrong.cause}")

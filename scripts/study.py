@@ -11,6 +11,7 @@ code has changed. Writes to logs/studies/NAME/, or to the folder after --pages.
 Exit code 3 means that a conclusion does not hold.
 """
 
+from gradpath.columns import tied, wrapped
 from gradpath.config.arguments import one_line_ends
 from gradpath.config.checks import PROJECT
 from gradpath.studies.chapter.entries import CHAPTER, FAILED, STUDIES
@@ -40,6 +41,8 @@ def main() -> int:
         folder = asked.pages or PROJECT / "logs/studies" / asked.place(name)
         folder.mkdir(parents=True, exist_ok=True)
         print("\n".join(terminal(STUDIES[name], found)))
+        if not found.conclusive:
+            print(*wrapped(f"At full size: {tied(f'python scripts/study.py {name}')}"), sep="\n")
         for stem, figure in found.figures.items():
             save(figure, folder / f"{stem}.png")
         for stem, frames in found.films.items():

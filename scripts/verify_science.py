@@ -30,6 +30,8 @@ def main() -> None:
     numbers = chosen.only or [n for n in range(1, COUNT + 1) if not (chosen.quick and n in SLOW)]
     name = "_".join(["science", *(["quick"] if chosen.quick else []), *map(str, chosen.only or [])])
 
+    from gradpath.columns import wrapped
+    from gradpath.files import relative
     from gradpath.run.terminal import quiet
     from gradpath.studies.papers.registry import verify
     from gradpath.studies.papers.report import save, show, summary
@@ -40,7 +42,7 @@ def main() -> None:
     seconds = time.perf_counter() - begun
     path = PROJECT / f"logs/studies/{name}.json"
     show(found, in_full=bool(chosen.only))
-    print(f"\n{summary(found, seconds)}\n{path}", flush=True)
+    print("", *wrapped(summary(found, seconds)), relative(path), sep="\n", flush=True)
     save(path, found, seconds)
     failed = [claim.number for claim, _ in found if not claim.passed]
     if failed:

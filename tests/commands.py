@@ -94,12 +94,17 @@ class ForkServer:
         return json.loads(answer)
 
     def start(
-        self, arguments: tuple[str, ...], folder: Path, stdout: int | None = None, extra: Mapping[str, str] | None = None
+        self,
+        arguments: tuple[str, ...],
+        folder: Path,
+        stdout: int | None = None,
+        extra: Mapping[str, str] | None = None,
+        stderr: int | None = None,
     ) -> Forked:
         """Starts a script.
 
         Args:
-            stdout: a descriptor to write to instead of the file that `communicate` reads.
+            stdout, stderr: descriptors to write to instead of the files that `communicate` reads.
             extra: more environment variables.
         """
         variables = {**self.environment, **(extra or {})}
@@ -108,7 +113,7 @@ class ForkServer:
         with Path(os.devnull).open() as nothing:
             pid = self.ask(
                 {"start": {"arguments": arguments, "folder": str(folder), "environment": variables}},
-                (nothing.fileno(), out.fileno() if stdout is None else stdout, err.fileno()),
+                (nothing.fileno(), out.fileno() if stdout is None else stdout, err.fileno() if stderr is None else stderr),
             )
         return Forked(self, pid, out, err)
 

@@ -247,7 +247,7 @@ FAULTS = [
     Fault(
         "a study holds although a conclusion fails",
         "studies/chapter/study.py",
-        "return all(conclusion.holds for conclusion in self.conclusions)",
+        "return not any(conclusion.fails for conclusion in self.conclusions)",
         "return any(conclusion.holds for conclusion in self.conclusions)",
         "studies/test_pages.py",
     ),

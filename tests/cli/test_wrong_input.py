@@ -28,11 +28,11 @@ KNOWN_BEFORE_TORCH = [
     ("model.depth=5", "It belongs to model=deep."),
     ("optimizer.momentum=0.9", "optimizer=adam has no such key. It belongs to"),
     ("optimizer=sgd optimizer.betas=[0.9,0.99]", "optimizer=sgd has no such key."),
-    ("optim.lr=0.1", "optim.lr=0.1: no such group or key. Did you mean optimizer?"),
-    ("lr=0.1", "lr=0.1: no such group or key."),
+    ("optim.lr=0.1", "optim.lr=0.1: no such group or key. Did you mean optimizer.lr?"),
+    ("lr=0.1", "lr=0.1: no such group or key. Did you mean optimizer.lr?"),
     ("sed=1", "Did you mean seed?"),
-    ("+model.widht=3", "no + is needed"),
-    ("++model.depth=3", "no + is needed"),
+    ("+model.widht=3", "model.widht=3: model=mlp has no such key. Did you mean model.width, a key of model=deep?"),
+    ("++seed=3", "++seed=3: no + is needed; write seed=3."),
     ("~activation", "cannot be removed"),
     ("model=3", "model=3: no such option."),
     ("model.hidden.first=3", "has no such key."),
@@ -151,7 +151,7 @@ def test_nothing_to_resume(project: Path, tmp_path: Path) -> None:
 KNOWN_AFTER_TORCH = [
     ("trainer=gpu", "trainer: No supported gpu backend found"),
     ("trainer.strategy=nonsense", "trainer: "),
-    ("data=sine loss=cross_entropy", "CrossEntropyLoss: for multiclass data, but this data is regression; use loss=auto"),
+    ("data=sine loss=cross_entropy", "loss=cross_entropy: for multiclass data, but this data is regression; use loss=auto"),
     ("model.output=softmax", "twice flattens the gradient; use model.output=none."),
     ("activation._target_=torch.nn.ReLUU", "torch.nn has no ReLUU"),
     ("activation._target_=torch.os.system", "must be a module of torch.nn, or a function of torch on tensors."),
@@ -265,7 +265,7 @@ def test_a_mistake_in_one_job_of_a_sweep_does_not_stop_the_others(command, proje
         "hydra.sweep.dir=logs/sweeps/mixed",
     )  # fmt: skip
     assert done.returncode == 1
-    assert "CrossEntropyLoss: for multiclass data" in done.stderr
+    assert "loss=cross_entropy: for multiclass data" in done.stderr
     results = {path.parent.name: path.read_text() for path in (project / "logs/sweeps/mixed").glob("*/result.json")}
     assert len(results) == 3
     assert sorted('"ok"' in text for text in results.values()) == [False, True, True]

@@ -10,7 +10,8 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import OmegaConf
 
 from gradpath.config.composition import CONF, config_loader
-from gradpath.config.overrides import check_all, check_job, parse
+from gradpath.config.grammar import parse
+from gradpath.config.overrides import check_all, check_job
 from gradpath.config.schema import GROUPS, Root
 
 ROOT = list(Root.__annotations__)

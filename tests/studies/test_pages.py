@@ -51,16 +51,26 @@ def test_every_claim_is_in_the_contents(monkeypatch: pytest.MonkeyPatch, tmp_pat
         ([("", "b", True)], "not borne out: b"),
         ([("a", "", True), ("b", "", False)], "open: a conclusion that bears on it fails"),
         ([("", "", True)], ""),
+        ([("a", "", True), ("b", "", None)], "open in so short a run, which shows: a"),
+        ([("a", "", None)], "open in so short a run"),
+        ([("a", "", None), ("b", "", False)], "open: a conclusion that bears on it fails"),
     ],
 )
 def test_the_verdict_on_the_chapter(conclusions, verdict: str) -> None:
-    """From what bears on its claim and holds, and from nothing else."""
-    made = [Conclusion("it is so", "1", holds, supports, contradicts) for supports, contradicts, holds in conclusions]
+    """From what bears on its claim and holds, and from nothing else. None: the runs cannot tell."""
+    made = [
+        Conclusion("it is so", "1", bool(holds), supports, contradicts, conclusive=holds is not None)
+        for supports, contradicts, holds in conclusions
+    ]
     found = Study("", Table(("a",), []), made, {}, {})
     assert found.verdict == verdict
     entry = STUDIES["collapse"]
     assert (f"**Found:** {verdict}." in page(entry, found, "")) == bool(verdict)
     assert (f"found {verdict}" in terminal(entry, found)) == bool(verdict)
+    unsaid = [holds for *_, holds in conclusions].count(None)
+    assert terminal(entry, found).count("not shown in so short a run: it is so") == unsaid
+    assert page(entry, found, "").count("- not shown in so short a run: it is so.") == unsaid
+    assert found.holds == (False not in [holds for *_, holds in conclusions])
 
 
 def test_a_conclusion_that_fails_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,7 +84,9 @@ def test_a_conclusion_that_fails_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_the_command(command, project: Path) -> None:
     listed = command("scripts/study.py")
-    assert [line.split()[0] for line in listed.stdout.splitlines()] == list(STUDIES)
+    heading, *lines = listed.stdout.splitlines()
+    assert heading.endswith("question (C1 to C18: the chapter's claims that it answers)")
+    assert [line.split()[0] for line in lines] == list(STUDIES)
     done = command("scripts/study.py", "activations", "--pages", str(project / "logs/pages"))
     assert done.returncode == 0, done.stderr
     assert (project / "logs/pages/activations.png").stat().st_size > 50_000
@@ -87,7 +99,7 @@ def test_the_command(command, project: Path) -> None:
         ("learning_rate activation=reluu", "activation=reluu: no such option. Did you mean relu?"),
         (
             "learning_rate data=sine loss=cross_entropy",
-            "loss=CrossEntropyLoss: for multiclass data, but this data is regression",
+            "loss=cross_entropy: for multiclass data, but this data is regression",
         ),
         ("rates=[1,2]", "rates=[1,2]: study.py has no such key. It belongs to learning_rate."),
         ("learning_rate seed=3", "seed=3: learning_rate sets it itself"),

@@ -1,19 +1,21 @@
-"""Prints backpropagation by hand within 80 columns."""
+"""Prints backpropagation by hand, within the columns of the terminal."""
 
 from collections.abc import Mapping, Sequence
-from textwrap import wrap
+from math import inf
 
 from gradpath.byhand.beside_autograd import Comparison, Row
 from gradpath.byhand.derivatives import Activation
 from gradpath.byhand.worksheet import Worksheet
+from gradpath.columns import tied, width, wrapped
 
-WIDTH = 80
+# The widths of a network's columns, after an indent of two. A narrow terminal leaves out the last ones.
+COLUMNS = {"": 32, "|by hand|": 13, "|autograd|": 13, "difference": 12}
 
 
 def worksheet(sheet: Worksheet, expected: Mapping[str, float], activation: Activation) -> list[str]:
     """Writes each line as name = formula = the numbers put in, and below it the value beside autograd's."""
     given = "  ".join(f"{name}={value:g}" for name, value in sheet.given.items())
-    lines = ["given", *(f"  {part}" for part in wrap(given, WIDTH - 2))]
+    lines = ["given", *wrapped(given, "  ", "  ")]
     lines += _defined(activation)
     lines += ["", "forward"]
     start = next(line.name for line in sheet.lines if line.name.startswith("dL/"))
@@ -22,9 +24,10 @@ def worksheet(sheet: Worksheet, expected: Mapping[str, float], activation: Activ
             lines += ["", "backward"]
         theirs = expected[line.name] + 0.0  # -0 becomes 0
         lines += _wrapped(f"{line.name} = {line.formula} = {line.numbers}")
-        lines.append(f"    = {line.value:<15.8g} autograd {theirs:<15.8g} difference {abs(line.value - theirs):.1g}")
+        numbers = f"= {line.value:<15.8g}", f"autograd {theirs:<15.8g}", f"difference {abs(line.value - theirs):.1g}"
+        lines += [part.rstrip() for part in wrapped(" ".join(map(tied, numbers)), "    ", "      ")]
     largest = max(abs(line.value - expected[line.name]) for line in sheet.lines)
-    return [*lines, "", f"{len(sheet.lines)} lines, each computed once; largest difference {largest:.1g}"]
+    return [*lines, "", *wrapped(f"{len(sheet.lines)} lines, each computed once; largest difference {largest:.1g}")]
 
 
 def network(found: Comparison, step: float) -> list[str]:
@@ -37,26 +40,27 @@ def network(found: Comparison, step: float) -> list[str]:
     lines = [line for activation in found.activations for line in _defined(activation)]
     lines += [
         *([""] if lines else []),
-        f"{'forward':<34}{'|by hand|':>13}{'|autograd|':>13}{'difference':>12}",
+        _columns("forward", [*COLUMNS][1:], ""),
         *_rows(found.values),
     ]
-    lines.append(f"  {'L':<32}{ours:>13.6g}{theirs:>13.6g}{abs(ours - theirs):>12.1g}")
-    lines.append(f"    = {found.loss}")
-    lines += ["", "backward, in this order; B: samples, N: outputs of all samples", *_rows(found.gradients)]
+    lines.append(_numbers("L", ours, theirs, abs(ours - theirs)))
+    lines += wrapped(f"= {found.loss}", "    ", "      ")
+    lines += ["", *wrapped("backward, in this order; B: samples, N: outputs of all samples"), *_rows(found.gradients)]
     lines += ["", "dL/dparameter", *_rows(found.parameters)]
     most = max(found.computed.values())
     times = "once" if most == 1 else f"{most} times at most"
     lines += [
         "",
-        f"backpropagation computed {found.entries:,} numbers on its way to the inputs, each {times};",
-        f"expanding the chain rule path by path would walk {_large(found.paths)} paths to the loss.",
-        f"largest difference {found.largest:.1g}; after one step of the optimiser {step:.1g}",
+        *wrapped(f"backpropagation computed {found.entries:,} numbers on its way to the inputs, each {times};"),
+        *wrapped(f"expanding the chain rule path by path would walk {_large(found.paths)} paths to the loss."),
+        *wrapped(f"largest difference {found.largest:.1g}; after one step of the optimiser {step:.1g}"),
     ]
     return lines
 
 
 def _defined(activation: Activation) -> list[str]:
-    return [f"  {activation.name}(h)  = {activation.formula}", f"  {activation.name}'(h) = {activation.slope_formula}"]
+    formulas = {"(h) ": activation.formula, "'(h)": activation.slope_formula}
+    return [line for of, formula in formulas.items() for line in _wrapped(f"{activation.name}{of} = {formula}")]
 
 
 def _rows(rows: Sequence[Row]) -> list[str]:
@@ -64,13 +68,27 @@ def _rows(rows: Sequence[Row]) -> list[str]:
     for row in rows:
         shape = "x".join(map(str, row.shape))
         title = f"{row.name} ({shape})"
-        lines.append(f"  {title:<32}{row.hand:>13.6g}{row.autograd:>13.6g}{row.difference:>12.1g}")
-        lines += wrap(f"= {row.formula}", WIDTH, initial_indent="    ", subsequent_indent="      ")
+        lines.append(_numbers(title, row.hand, row.autograd, row.difference))
+        lines += wrapped(f"= {row.formula}", "    ", "      ")
     return lines
 
 
+def _numbers(title: str, hand: float, autograd: float, difference: float) -> str:
+    return _columns(title, [f"{hand:.6g}", f"{autograd:.6g}", f"{difference:.1g}"])
+
+
+def _columns(title: str, cells: Sequence[str], indent: str = "  ") -> str:
+    """A line of as many columns as fit."""
+    first, *others = COLUMNS.values()
+    line = f"{indent}{title}".ljust(first + 2)
+    for cell, wide in zip(cells, others, strict=True):
+        if len(line) + wide <= (width() or inf):
+            line += cell.rjust(wide)
+    return line
+
+
 def _wrapped(text: str) -> list[str]:
-    return wrap(text, WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False)
+    return wrapped(text, "  ", "    ")
 
 
 def _large(count: int) -> str:

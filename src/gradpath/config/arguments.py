@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from math import inf, isfinite
 from typing import Any, NoReturn
 
+from gradpath.columns import fitted, wrapped
 from gradpath.errors import ConfigError, alternatives, nearest
 
 
@@ -89,7 +90,7 @@ class Command:
         parser = _Parser(
             usage=f"%(prog)s {self._allowed()}",
             description=self.doc,
-            formatter_class=RawDescriptionHelpFormatter,
+            formatter_class=_Help,
             allow_abbrev=False,
         )
         for name, flag in self.flags.items():
@@ -129,6 +130,16 @@ class Command:
         parts += ["[key=value ...]"] * any(self.keys)
         parts += [f"[{name}]" if flag.read is bool else f"[{name} {flag.shown}]" for name, flag in self.flags.items()]
         return " ".join(parts)
+
+
+class _Help(RawDescriptionHelpFormatter):
+    """Help as wide as the terminal."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        return fitted(text, joined=True)
+
+    def _format_usage(self, usage: str | None, *_: Any) -> str:
+        return "\n".join(wrapped((usage or "") % {"prog": self._prog}, "usage: ", "       ")) + "\n\n"
 
 
 class _Parser(ArgumentParser):

@@ -89,6 +89,18 @@ def check_model(option: str, hidden: list[int]) -> None:
         raise ConfigError(f"model.hidden=[{shown}]: model={option} {has}; use model=mlp.")
 
 
+def check_kind(key: str, value: Any, default: Any) -> None:
+    """Checks a key that the schema does not name: it is a user's own, and must keep the type of the file's value."""
+    *groups, name = key.split(".")
+    schema = GROUPS[groups[0]] if groups else Root
+    if name in schema.__annotations__ or "${" in str(default):
+        return
+    kinds = {bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
+    numbers = isinstance(value, int | float) and not isinstance(value, bool) and isinstance(default, float)
+    if type(default) in kinds and not numbers and not isinstance(value, type(default)):
+        raise ConfigError(f"{key}={value}: must be {kinds[type(default)]}, like the {default} in the option's file.")
+
+
 def check_sharing(batch_size: int, processes: int) -> None:
     """Raises ConfigError if a batch cannot be split into equal shares, one per process."""
     if batch_size % processes:

@@ -14,7 +14,8 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from gradpath.config.checks import PROJECT
-from gradpath.config.overrides import check_job, parse
+from gradpath.config.grammar import parse
+from gradpath.config.overrides import check_job, refuse_plus, without_plus
 from gradpath.config.run_names import run_name
 from gradpath.errors import ConfigError
 
@@ -32,7 +33,8 @@ def compose(*overrides: str) -> tuple[dict[str, Any], dict[str, str]]:
         if override.is_sweep_override():
             raise ConfigError(f"{override.input_line}: several values, where one is wanted. (A list is written [a,b].)")
     with config_loader() as loader:
-        job = check_job(loader, parsed)
+        job = check_job(loader, without_plus(parsed))
+    refuse_plus(parsed)
     return job.config, job.choices
 
 

@@ -1,6 +1,6 @@
 """One job of a command line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ class Job:
     folder: everything is written here.
     overrides: what was typed.
     number: the job's place in a sweep, from 0; None for a single run.
+    swept: the longest `key=value` of each key that the sweep varies.
     """
 
     config: Mapping[str, Any]
@@ -22,3 +23,4 @@ class Job:
     folder: Path
     overrides: list[str]
     number: int | None = None
+    swept: Sequence[str] = ()

@@ -1,24 +1,29 @@
 """Hydra's command line. Every mistake is answered in one line, before anything is loaded or written."""
 
+import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from errno import ENOTDIR
 from pathlib import Path
 from typing import Any, NoReturn
 
 from hydra import main as hydra_main
 from hydra._internal.utils import get_args_parser
+from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from gradpath.columns import fitted, width, wrapped
 from gradpath.config.composition import CONF, config_loader
+from gradpath.config.grammar import parse
 from gradpath.config.job import Job
-from gradpath.config.overrides import Composition, check_all, parse, plain
+from gradpath.config.overrides import Composition, check_all, plain, swept
 from gradpath.config.resume import resume_arguments
 from gradpath.config.schema import GROUPS
 from gradpath.errors import ConfigError, RunFailed, first_line
@@ -54,7 +59,8 @@ def launch(task: Callable[[Job], Any], logs: str = "logs", resumes: bool = True)
             if found and not needs_hydra(found.node.hydra):
                 task(single_job(found))
                 return
-            ended = by_hydra(task)
+            with fitted_help(arguments.help or arguments.hydra_help):
+                ended = by_hydra(task, [] if shows_only else parse(arguments.overrides, loader), loader)
         except KeyboardInterrupt:
             fail("stopped.", code=130)
     if len(ended) > 1:
@@ -87,7 +93,7 @@ def needs_hydra(hydra: DictConfig) -> bool:
     return bool(logging or hydra.verbose or hydra.callbacks or hydra.output_subdir or hydra.job.chdir)
 
 
-def by_hydra(task: Callable[[Job], Any]) -> list[ConfigError | RunFailed]:
+def by_hydra(task: Callable[[Job], Any], typed: list[Override], loader: ConfigLoader) -> list[ConfigError | RunFailed]:
     """Runs every job of a sweep by Hydra's launcher, or prints what --help and the like ask for. Returns the failures."""
     # With this, Hydra re-raises exceptions instead of printing its own report of them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
@@ -97,11 +103,12 @@ def by_hydra(task: Callable[[Job], Any]) -> list[ConfigError | RunFailed]:
     def job(config: DictConfig) -> None:
         hydra = HydraConfig.get()
         folder = Path(hydra.runtime.output_dir)
+        varied = swept(typed, hydra.sweeper, loader)
         number = hydra.job.num if "MULTIRUN" in str(hydra.mode) else None
         names = [*GROUPS, "experiment"]
         choices = {group: str(hydra.runtime.choices[group]) for group in names if hydra.runtime.choices.get(group)}
         try:
-            task(Job(plain(config, resolve=True), choices, folder, list(hydra.overrides.task), number))
+            task(Job(plain(config, resolve=True), choices, folder, list(hydra.overrides.task), number, varied))
         except (ConfigError, RunFailed) as error:
             # Failures are reported at the end. Raised here, the first one would end the sweep with Hydra's own report.
             ended.append(error)
@@ -124,6 +131,20 @@ def by_hydra(task: Callable[[Job], Any]) -> list[ConfigError | RunFailed]:
         # Hydra answers flags that do not go together, and odd values of its own keys, with a traceback.
         raise ConfigError(f"{first_line(error)}.") from None
     return ended
+
+
+@contextmanager
+def fitted_help(shows: bool) -> Iterator[None]:
+    """Fits what Hydra prints for --help into the terminal."""
+    if not shows or width() is None:
+        yield
+        return
+    text = io.StringIO()
+    try:
+        with redirect_stdout(text):
+            yield
+    finally:
+        print(fitted(text.getvalue()), end="")
 
 
 @contextmanager
@@ -159,8 +180,8 @@ def one_line_errors() -> Iterator[None]:
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
-    """Prints one line on stderr and exits."""
-    print(f"error: {message}", file=sys.stderr)
+    """Prints one line on stderr, in a terminal broken at words, and exits."""
+    print(*wrapped(f"error: {message}", further="  ", stream=sys.stderr), sep="\n", file=sys.stderr)
     sys.exit(code)
 
 

@@ -1,14 +1,11 @@
 """Checks what was typed on the command line, before torch is imported or anything is written."""
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from hydra._internal.config_loader_impl import get_overrides_dirname
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from hydra.types import RunMode
@@ -16,41 +13,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from gradpath.config.checks import check, check_model, check_types, leaves
+from gradpath.config.checks import check, check_kind, check_model, check_types, leaves
+from gradpath.config.grammar import check_sweep, line, parse, values
+from gradpath.config.hints import Asked, near_key
 from gradpath.config.schema import GROUPS, Root
 from gradpath.config.target_names import check_hydra
-from gradpath.errors import ConfigError, alternatives, first_line, nearest
-
-# Values of one key in a sweep.
-MOST = 10_000
-
-
-def parse(overrides: Iterable[str], loader: ConfigLoader | None = None) -> list[Override]:
-    """Parses overrides by Hydra's grammar.
-
-    Args:
-        loader: knows the options that `glob()` chooses from.
-
-    Raises:
-        ConfigError: a text does not fit the grammar.
-    """
-    overrides = list(overrides)
-    for text in overrides:
-        if "=" not in text and not text.startswith("~"):
-            raise ConfigError(f"{text}: write it as key=value.")
-    parser = OverridesParser.create()
-    parsed = []
-    for text in overrides:
-        try:
-            parsed.append(parser.parse_override(text))
-            parsed[-1].config_loader = loader
-        # A number of more than 4,300 digits is a ValueError, for instance.
-        except (HydraException, ValueError, RecursionError):
-            raise ConfigError(
-                f"{text}: not understood; write key=value, a list as key=[1,2], and put other characters in quotes, as in "
-                "\"key='a b'\"."
-            ) from None
-    return parsed
+from gradpath.errors import ConfigError, first_line, nearest
 
 
 @dataclass(frozen=True)
@@ -71,8 +39,29 @@ def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -
     """The job that was typed, or None for a sweep. In a sweep, each value of each key is checked once.
 
     Raises:
-        ConfigError: for the first mistake.
+        ConfigError: for the first mistake; for a + only if the same line without it has none.
     """
+    found = _check_all(without_plus(overrides), loader, multirun)
+    refuse_plus(overrides)
+    return found
+
+
+def without_plus(overrides: list[Override]) -> list[Override]:
+    """Each key that was typed with a + as one without. Hydra's own keys keep theirs."""
+    return [
+        o if _is_hydras(o) or not line(o).startswith("+") else parse([line(o).lstrip("+")], o.config_loader)[0]
+        for o in overrides
+    ]
+
+
+def refuse_plus(overrides: list[Override]) -> None:
+    """Raises ConfigError for a key that was typed with a +."""
+    for typed, bare in zip(overrides, without_plus(overrides), strict=True):
+        if typed is not bare:
+            raise ConfigError(f"{typed.input_line}: no + is needed; write {bare.input_line}.")
+
+
+def _check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Composition | None:
     for override in overrides:
         if multirun and override.key_or_group == "hydra.run.dir":
             raise ConfigError(f"{override.input_line}: a sweep has many runs; its folder is hydra.sweep.dir.")
@@ -87,12 +76,24 @@ def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -
         hydra = _load(loader, [override for override in choosing if not override.is_sweep_override()]).hydra
     if swept and not multirun and not _is_sweep(hydra):
         raise ConfigError(f"{swept[0].input_line}: several values are a sweep: add -m. (A list is written [a,b].)")
-    params = parse((f"{key}={value}" for key, value in (hydra.sweeper.get("params") or {}).items()), loader)
-    for override in params:
-        _check_name(override, loader.list_groups(""), loader)
-    for jobs in _jobs([*params, *overrides]):
+    for jobs in _jobs([*_params(hydra.sweeper, loader), *overrides]):
         check_job(loader, jobs)
     return None
+
+
+def swept(overrides: list[Override], sweeper: Any, loader: ConfigLoader) -> list[str]:
+    """The longest `key=value` of each key that a sweep varies."""
+    last = {override.key_or_group: override for override in [*_params(sweeper, loader), *overrides]}
+    varied = {key: values(override) for key, override in last.items() if override.is_sweep_override()}
+    return [f"{key}={max(many, key=len)}" for key, many in varied.items() if len(many) > 1]
+
+
+def _params(sweeper: Any, loader: ConfigLoader) -> list[Override]:
+    """What an experiment varies in a sweep."""
+    params = parse((f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()), loader)
+    for param in params:
+        check_sweep(param)
+    return params
 
 
 def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
@@ -118,11 +119,11 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     known = dict(leaves(plain(bare, resolve=False)))
     for override in overrides:
         if override not in choosing:
-            _check_key(override, known, choices, loader)
+            _check_key(override, known, choices, _asked(known, choosing, loader))
             _set(node, override)
     task = [override for override in overrides if not _is_hydras(override)]
     # What Hydra derives from all that was typed.
-    node.hydra.overrides.task = [_line(override) for override in task]
+    node.hydra.overrides.task = [line(override) for override in task]
     how = node.hydra.job.config.override_dirname
     node.hydra.job.override_dirname = get_overrides_dirname(task, list(how.exclude_keys), how.item_sep, how.kv_sep)
     try:
@@ -144,7 +145,7 @@ def _set(node: DictConfig, override: Override) -> None:
     try:
         OmegaConf.update(node, override.key_or_group, override.value(), merge=True)
     except OmegaConfBaseException as error:
-        raise ConfigError(f"{_line(override)}: {first_line(error)}.") from None
+        raise ConfigError(f"{line(override)}: {first_line(error)}.") from None
 
 
 def _is_sweep(hydra: DictConfig) -> bool:
@@ -160,13 +161,6 @@ def plain(config: DictConfig, resolve: bool) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-def values(override: Override) -> list[str]:
-    """The value as typed, in a list; for a sweep, all its values."""
-    if override.is_discrete_sweep():
-        return list(override.sweep_string_iterator())
-    return [override.get_value_element_as_str()]
-
-
 def _choosing(overrides: list[Override], loader: ConfigLoader) -> list[Override]:
     """The overrides that choose options or are Hydra's own. They can be composed before any other key is looked at.
 
@@ -174,24 +168,24 @@ def _choosing(overrides: list[Override], loader: ConfigLoader) -> list[Override]
         ConfigError: an override names no group or key, or changes something in a way that is not allowed.
     """
     groups = loader.list_groups("")
+    choosing = [override for override in overrides if override.key_or_group in groups or _is_hydras(override)]
     for override in overrides:
-        _check_name(override, groups, loader)
-    return [override for override in overrides if override.key_or_group in groups or _is_hydras(override)]
+        _check_name(override, groups, choosing, loader)
+    return choosing
 
 
 def _is_hydras(override: Override) -> bool:
     return override.key_or_group.split("/")[0].split(".")[0] == "hydra"
 
 
-def _check_name(override: Override, groups: list[str], loader: ConfigLoader) -> None:
+def _check_name(override: Override, groups: list[str], choosing: list[Override], loader: ConfigLoader) -> None:
     key, typed = override.key_or_group, override.input_line or ""
     if key == "hydra.searchpath":
         # To see whether a package is there, Hydra imports it.
         raise ConfigError(f"{typed}: add folders with --config-dir.")
     if key == "hydra":
         raise ConfigError(f"{typed}: a group of keys, such as hydra.run.dir.")
-    if override.is_discrete_sweep():
-        _check_sweep(override)
+    check_sweep(override)
     if key in ("hydra.run.dir", "hydra.sweep.dir") and not str(override.value() or "").strip():
         # Empty, as from a variable of the shell that is not set, it would be the current folder.
         raise ConfigError(f"{typed}: write a folder.")
@@ -200,77 +194,81 @@ def _check_name(override: Override, groups: list[str], loader: ConfigLoader) -> 
     groups = [name for name in groups if name != "hydra"]
     if override.is_delete():
         raise ConfigError(f"{typed}: keys cannot be removed; set a value instead.")
-    if override.is_add() or override.is_force_add():
-        raise ConfigError(f"{typed}: no + is needed; write {typed.lstrip('+')}. New keys belong in an option file.")
     if override.is_sweep_override() and not override.is_discrete_sweep():
         raise ConfigError(f"{typed}: write the values out, as in key=1,2,3 or key=range(1,4).")
     if key in groups:
         options = loader.get_group_options(key)
         for value in values(override):
             if value not in options and not (key == "experiment" and value == "null"):
-                raise ConfigError(f"{key}={value}: no such option.{nearest(value, options)} There are {', '.join(options)}.")
-    elif key.split(".")[0] not in (roots := [*groups, *Root.__annotations__]):
-        raise ConfigError(f"{typed}: no such group or key.{nearest(key, roots)} There are {', '.join(groups)}.")
-
-
-def _check_sweep(override: Override) -> None:
-    count = sum(1 for _ in islice(override.sweep_string_iterator(), MOST + 1))
-    if count == 0:
-        raise ConfigError(f"{override.input_line}: there is no such value.")
-    if count > MOST:
-        raise ConfigError(f"{override.input_line}: more than {MOST} values; each is a run.")
+                asked = _asked({}, choosing, loader)
+                near = nearest(value, [option for option in options if asked.accepts(f"{key}={option}")])
+                raise ConfigError(f"{key}={value}: no such option.{near} There are {', '.join(options)}.")
+    elif key.split(".")[0] not in [*groups, *Root.__annotations__]:
+        hint = _hint(override, choosing, loader)
+        raise ConfigError(f"{typed}: no such group or key.{hint} There are {', '.join(groups)}.")
 
 
 def _jobs(overrides: list[Override]) -> Iterator[list[Override]]:
     """Jobs that try each value of each swept key once, with the other keys at their first value."""
-    first = {o.key_or_group: f"{o.get_key_element()}={values(o)[0]}" for o in overrides}
+    # What is typed for a key that an experiment varies counts in its place.
+    last = {override.key_or_group: override for override in overrides}
+    first = {key: f"{o.get_key_element()}={values(o)[0]}" for key, o in last.items()}
     yield parse(first.values())
-    for override in overrides:
+    for override in last.values():
         for value in values(override)[1:]:
             yield parse({**first, override.key_or_group: f"{override.get_key_element()}={value}"}.values())
 
 
-def _check_key(override: Override, known: dict[str, Any], choices: dict[str, str], loader: ConfigLoader) -> None:
+def _check_key(override: Override, known: dict[str, Any], choices: dict[str, str], asked: Asked) -> None:
     key, typed = override.key_or_group, override.input_line
     if key in known:
-        _check_kind(key, override.value(), known[key])
+        check_kind(key, override.value(), known[key])
         return
     group = key.split(".")[0]
     below = [name for name in known if name.startswith(f"{key}.")]
     if below:
         raise ConfigError(f"{typed}: a group of keys; set one of {', '.join(below)}.")
-    hint = _nearest_key(key, known, loader) if group in choices else nearest(key, known)
+    hint = near_key(key, values(override)[0], asked)
     keys = [name for name in known if name.startswith(f"{group}.") and not name.endswith("_target_")]
     where = f"{group}={choices[group]}" if group in choices else "the configuration"
     raise ConfigError(f"{typed}: {where} has no such key.{hint} Its keys: {', '.join(keys) or 'none'}.")
 
 
-def _nearest_key(key: str, known: dict[str, Any], loader: ConfigLoader) -> str:
-    """A sentence that names the closest key of the group, in the chosen option or in another one."""
-    group, _, typed = key.partition(".")
-    homes: dict[str, list[str]] = {}
-    for option in loader.get_group_options(group):
-        for name, _ in leaves(plain(_load(loader, parse([f"{group}={option}"])), resolve=False)[group]):
-            homes.setdefault(name, []).append(f"{group}={option}")
-    if typed in homes:
-        return f" It belongs to {alternatives(homes[typed])}."
-    close = difflib.get_close_matches(typed, homes, n=1)
-    if not close:
-        return ""
-    own = f"{group}.{close[0]}" in known
-    return f" Did you mean {group}.{close[0]}{'' if own else f', a key of {alternatives(homes[close[0]])}'}?"
+def _asked(known: Collection[str], choosing: list[Override], loader: ConfigLoader) -> Asked:
+    """What a hint at another key or option needs to know, beside what was chosen."""
+
+    def chosen(but: str) -> list[Override]:
+        kept = [override for override in choosing if override.key_or_group != but and not override.is_sweep_override()]
+        return [override for override in kept if _is_there(override, loader)]
+
+    def keys(choice: str) -> list[str]:
+        group = choice.partition("=")[0]
+        found = leaves(plain(_load(loader, parse([choice])), resolve=False)[group], f"{group}.")
+        return [key for key, _ in found if not key.endswith("_target_")]
+
+    def accepts(choice: str) -> bool:
+        others = chosen(choice.partition("=")[0])
+        # An experiment alone has keys that only some options take.
+        if not any(override.key_or_group == "experiment" for override in others):
+            return True
+        try:
+            check_job(loader, [*others, *parse([choice])])
+        except ConfigError:
+            return False
+        return True
+
+    return Asked(known, loader.get_group_options, keys, accepts)
 
 
-def _check_kind(key: str, value: Any, default: Any) -> None:
-    """Checks a key that the schema does not name: it is a user's own, and must keep the type of the file's value."""
-    *groups, name = key.split(".")
-    schema = GROUPS[groups[0]] if groups else Root
-    if name in schema.__annotations__ or "${" in str(default):
-        return
-    kinds = {bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
-    numbers = isinstance(value, int | float) and not isinstance(value, bool) and isinstance(default, float)
-    if type(default) in kinds and not numbers and not isinstance(value, type(default)):
-        raise ConfigError(f"{key}={value}: must be {kinds[type(default)]}, like the {default} in the option's file.")
+def _hint(override: Override, choosing: list[Override], loader: ConfigLoader) -> str:
+    """A hint at what was meant by a key of no group."""
+    there = [choice for choice in choosing if not choice.is_sweep_override() and _is_there(choice, loader)]
+    known = [key for key, _ in leaves(plain(_load(loader, there), resolve=False))]
+    return near_key(override.key_or_group, values(override)[0], _asked(known, choosing, loader))
+
+
+def _is_there(override: Override, loader: ConfigLoader) -> bool:
+    return not _is_hydras(override) and values(override)[0] in loader.get_group_options(override.key_or_group)
 
 
 def _check_experiment(config: dict[str, Any], known: dict[str, Any], choices: dict[str, str]) -> None:
@@ -282,7 +280,7 @@ def _check_experiment(config: dict[str, Any], known: dict[str, Any], choices: di
 
 def _load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
     try:
-        return loader.load_configuration("config", [_line(override) for override in overrides], run_mode=RunMode.RUN)
+        return loader.load_configuration("config", [line(override) for override in overrides], run_mode=RunMode.RUN)
     except YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{mark.name}, line {mark.line + 1}" if mark else "an option's file"
@@ -294,10 +292,5 @@ def _load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
         raise ConfigError(first_line(error) + cause + ".") from None
     except (AssertionError, AttributeError, TypeError, ValueError) as error:
         # Hydra does not expect every value of its own keys.
-        hydras = " ".join(_line(override) for override in overrides if _is_hydras(override))
+        hydras = " ".join(line(override) for override in overrides if _is_hydras(override))
         raise ConfigError(f"{hydras or 'the option files'}: {first_line(error)}.") from None
-
-
-def _line(override: Override) -> str:
-    """The override as it was typed."""
-    return override.input_line or f"{override.get_key_element()}={override.get_value_element_as_str()}"

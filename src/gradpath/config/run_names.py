@@ -2,7 +2,7 @@
 
 from omegaconf import DictConfig
 
-from gradpath.config.overrides import parse, values
+from gradpath.config.grammar import parse, values
 
 
 def run_name(config: DictConfig, defaults: dict[str, str]) -> str:

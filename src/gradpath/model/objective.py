@@ -77,13 +77,16 @@ class Objective:
         return outputs, targets.reshape_as(outputs).to(outputs.dtype)
 
 
-def build_objective(task: str, outputs: int, criterion: nn.Module | None, tasks: list[str], output: str) -> Objective:
+def build_objective(
+    task: str, outputs: int, criterion: nn.Module | None, tasks: list[str], output: str, option: str = ""
+) -> Objective:
     """The objective for a data set's task.
 
     Args:
         criterion: the loss, or None for the task's own.
         tasks: the tasks that `criterion` is defined for.
         output: what the network applies to its last layer ("none", "sigmoid", "softmax").
+        option: the name of the loss as it was chosen, for error messages; if left out its class is named.
 
     Raises:
         ConfigError: the loss does not fit the task or applies `output` a second time, or `output` is softmax of one value.
@@ -93,8 +96,8 @@ def build_objective(task: str, outputs: int, criterion: nn.Module | None, tasks:
         criterion = LOSS_OF_TASK[kind]()
     elif kind not in tasks:
         raise ConfigError(
-            f"loss={type(criterion).__name__}: for {alternatives(tasks)} data, but this data is {kind}; use loss=auto "
-            f"({LOSS_OF_TASK[kind].__name__})."
+            f"loss={option or type(criterion).__name__}: for {alternatives(tasks)} data, but this data is {kind}; use "
+            f"loss=auto ({LOSS_OF_TASK[kind].__name__})."
         )
     if output == "softmax" and outputs == 1:
         raise ConfigError("model.output=softmax: of one output it is always 1; use model.output=none.")

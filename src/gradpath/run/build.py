@@ -86,11 +86,15 @@ def initialize(network: MLP, node: Node, data: MemoryDataModule) -> None:
     targets.make("init", type(None), partial(targets.resolve("init", node), network, data.sample(1024).inputs))
 
 
-def build_loss(node: Node, data: MemoryDataModule, output: str) -> Objective:
-    """Builds the objective for the data's task, with the configured loss or, if there is none, the task's own."""
+def build_loss(node: Node, data: MemoryDataModule, output: str, option: str = "") -> Objective:
+    """Builds the objective for the data's task, with the configured loss or, if there is none, the task's own.
+
+    Args:
+        option: the name of the loss as it was chosen, for error messages.
+    """
     plain = {key: value for key, value in node.items() if key != "tasks"}
     criterion = targets.make("loss", nn.Module, targets.resolve("loss", plain)) if node["_target_"] else None
-    return build_objective(data.task, data.outputs, criterion, node["tasks"], output)
+    return build_objective(data.task, data.outputs, criterion, node["tasks"], output, option)
 
 
 def build_optimizer(node: Node, precision: str, clips: bool = False) -> MakeOptimizer:
@@ -156,7 +160,7 @@ def build_run(config: Node, choices: Mapping[str, str]) -> tuple[MemoryDataModul
     """
     data = build_data(config["data"], config["seed"])
     steps = planned_steps(config["trainer"], data)
-    objective = build_loss(config["loss"], data, config["model"]["output"])
+    objective = build_loss(config["loss"], data, config["model"]["output"], choices.get("loss", ""))
     network = build_network(config["model"], config["activation"], config["norm"], data)
     initialize(network, config["init"], data)
     trainer = config["trainer"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
+from gradpath.columns import tied, width, wrapped
 from gradpath.files import relative
 from gradpath.flow.profile import LayerFlow
 from gradpath.flow.record import Matrix as Draws
@@ -27,15 +28,21 @@ LOOKED_AT = ("data", "model", "activation", "init", "norm", "loss", "experiment"
 # Columns of the table over the layers; phi is the activation. "seeds" and "band" are factors: how far |delta| / last
 # varies in networks of other seeds, and in 95 of 100 networks according to theory.
 HEADER = ("layer", "|delta|", "/ last", "seeds", "theory", "band", "|dW|", "std phi", "sat.", "dead")
+# A narrow terminal leaves these out first.
+LEAST = ("seeds", "band", "sat.", "dead", "std phi")
 # A grid's columns and their widths. "is" says whether the measurement is inside or outside of what theory allows.
-LOOK = {"gradient": 11, "measured": 8, "theory": 8, "is": 8, "training": 15}
+LOOK = {"gradient": 9, "measured": 8, "theory": 7, "is": 7, "training": 14}
+
+
+# The name of a network for which nothing was typed.
+DEFAULT = "the default network"
 
 
 def show_start(
     seed: int, choices: Mapping[str, str], network: MLP, batch_size: int, folder: Path, trainer: pl.Trainer
 ) -> None:
     """Shows what was chosen, the device, and the size of the network and of the training."""
-    shown = [f"{group}={option}" for group, option in choices.items() if USUAL.get(group) != option]
+    shown = [tied(f"{group}={option}") for group, option in choices.items() if USUAL.get(group) != option]
     epochs = "1 epoch" if trainer.max_epochs == 1 else f"{trainer.max_epochs} epochs"
     processes = f", {trainer.world_size} processes" if trainer.world_size > 1 else ""
     terminal.show(
@@ -45,7 +52,7 @@ def show_start(
             ("device", f"{trainer.strategy.root_device}{processes}"),
             ("parameters", f"{count_parameters(network):,}"),
             ("training", f"{epochs}, batches of {batch_size}"),
-            ("logs", relative(folder)),
+            ("logs", tied(relative(folder))),
         ],
     )
     terminal.show_network(network.summary(), count_parameters(network))
@@ -56,29 +63,62 @@ def show_look(seed: int, choices: Mapping[str, str], parameters: int, folder: Pa
     shown = [f"{group}={option}" for group, option in choices.items() if group in LOOKED_AT and USUAL.get(group) != option]
     terminal.show(
         f"gradpath at step 0, seed {seed}",
-        [("choices", "  ".join(shown)), ("parameters", f"{parameters:,}"), ("logs", relative(folder))],
+        [("choices", "  ".join(shown)), ("parameters", f"{parameters:,}"), ("logs", tied(relative(folder)))],
     )
 
 
 def show_look_line(
-    place: int, verdict: Verdict, theory: Prediction | None, ahead: Outlook | None, overrides: Sequence[str]
+    place: int,
+    verdict: Verdict,
+    theory: Prediction | None,
+    ahead: Outlook | None,
+    overrides: Sequence[str],
+    swept: Sequence[str] = (),
 ) -> None:
     """Prints one line for one look among many. The first gets a heading.
 
     The line gives the class, |delta| first / last hidden layer as measured and as predicted, whether the rates agree,
-    whether the network trains according to theory, and what was typed.
+    whether the network trains according to theory, and what was typed; in a terminal only what varies of it, and as many
+    columns as fit.
+
+    Args:
+        swept: the longest `key=value` of each key that varies from network to network.
     """
     reading, deviation = verdict.start, verdict.deviation
-    cells = [reading.kind or "too shallow", _shown(reading.ratio), _shown(theory.layers[0].delta if theory else None)]
+    cells = [reading.kind or "shallow", _shown(reading.ratio), _shown(theory.layers[0].delta if theory else None)]
     cells.append("" if deviation is None else "outside" if deviation.outside else "inside")
     cells.append("" if ahead is None else "trains" if ahead.trains else f"depth {ahead.depth} > {int(ahead.limit)}")
+    columns, varying = width(), {text.partition("=")[0] for text in swept}
+    if columns is None:
+        kept, of, shown = [*LOOK], "|delta| first / last hidden layer of", overrides
+    else:
+        own = [text for text in overrides if text.partition("=")[0] in varying]
+        kept, of, shown = _grid(columns, " ".join(swept or overrides) or DEFAULT), "network", own or overrides
     if place == 0:
-        _print_look([*LOOK], "|delta| first / last hidden layer of")
-    _print_look(cells, " ".join(overrides))
+        if columns is not None:
+            _show_what_is_common([text for text in overrides if own and text not in own], kept)
+        _print_look(dict(zip(LOOK, LOOK, strict=True)), kept, of)
+    _print_look(dict(zip(LOOK, cells, strict=True)), kept, " ".join(shown) or DEFAULT)
 
 
-def _print_look(cells: Sequence[str], rest: str) -> None:
-    print("".join(f"{cell:<{width}} " for cell, width in zip(cells, LOOK.values(), strict=True)) + rest, flush=True)
+def _grid(columns: int, longest: str) -> list[str]:
+    """The columns of LOOK that fit beside the longest name of a network."""
+    kept, leaving = [*LOOK], ["is", "training", "theory", "measured"]
+    while leaving and sum(LOOK[name] + 1 for name in kept) + max(len(longest), len("network")) > columns:
+        kept.remove(leaving.pop(0))
+    return kept
+
+
+def _show_what_is_common(common: Sequence[str], kept: Sequence[str]) -> None:
+    sentence = "measured and theory: |delta| first / last hidden layer"
+    sentence += f"; every network: {' '.join(common)}" if common else ""
+    left_out = [name for name in LOOK if name not in kept]
+    print(*wrapped(sentence), *terminal.left_out(left_out), sep="\n", flush=True)
+
+
+def _print_look(cells: Mapping[str, str], kept: Sequence[str], network: str) -> None:
+    first = "".join(f"{cells[name]:<{LOOK[name]}} " for name in kept)
+    print(*wrapped(network, first, " " * len(first)), sep="\n", flush=True)
 
 
 def _shown(ratio: float | None) -> str:
@@ -90,13 +130,14 @@ def show_result(result: Mapping[str, Any], folder: Path) -> None:
     metrics = result["metrics"]
     rows = [(name, f"{value:.4f}") for name, value in metrics.items() if isinstance(value, float)]
     if "best_epoch" in metrics:
-        rows.append(("best epoch", f"{metrics['best_epoch']} of {metrics['last_epoch']}, by validation"))
+        judged = "highest val/accuracy" if "val/accuracy" in metrics else "lowest val/loss"
+        rows.append(("best epoch", f"{metrics['best_epoch']} of {metrics['last_epoch']}, {judged}"))
     if result["error"]:
         rows.append((result["status"], result["error"]))
     rows += [
         ("time", f"{result['durations'].get('fit', 0):.1f} s of training"),
-        ("logs", relative(folder)),
-        ("TensorBoard", f"tensorboard --logdir {relative(folder)}"),
+        ("logs", tied(relative(folder))),
+        ("TensorBoard", tied(f"tensorboard --logdir {relative(folder)}")),
     ]
     terminal.show("result", rows)
 
@@ -146,7 +187,7 @@ def show_verdict(
             cells.append(_cells(row, spread, predicted[k] if k < len(predicted) else None, profile))
         shown = [k for k in range(len(HEADER)) if any(row[k] for row in cells)]
         table = [tuple(row[k] for k in shown) for row in terminal.shortened(cells, len(HEADER))]
-        terminal.show_table(tuple(HEADER[k] for k in shown), table)
+        terminal.show_table(tuple(HEADER[k] for k in shown), table, LEAST)
     rows = [(f"gradient at the {when}", _sentence(reading))] if reading else []
     if len(predicted) > 1:
         rows.append(("theory of a wide network", _sentence(read([row.delta for row in predicted]))))

@@ -1,20 +1,22 @@
 """The terminal: what was chosen, how it goes, what came out. In a pipe or a file: plain lines."""
 
-import io
 import logging
 import sys
 import threading
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
 from typing import Any, Literal
 
 import lightning.pytorch as pl
+from rich.cells import cell_len
 from rich.console import Console
-from rich.panel import Panel
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from gradpath.columns import TIE, tied, width, wrapped
 from gradpath.model.module import GradpathModule
 from gradpath.model.network import LayerSummary
 
@@ -23,10 +25,12 @@ Rows = Iterable[tuple[str, str]]
 WIDEST = 1000
 # What ended threads of TensorBoard that write, until `warn_of_writers` says it.
 ended_writers: list[str] = []
-
-
-def is_terminal() -> bool:
-    return sys.stdout.isatty()
+# Columns of the terminal between two columns of a table.
+GAP = 2
+# A first column of sentences may be wrapped to this width, before another column is left out.
+PROSE = 24
+# Columns of the time in the bar, with a space before it; of a metric: `accuracy 1.234e-05`.
+TIME, METRIC = 9, 18
 
 
 def quiet() -> None:
@@ -64,17 +68,34 @@ def warn_of_writers() -> None:
 
 
 def show(title: str, rows: Rows) -> None:
-    """A titled two-column panel, or `name: value` lines."""
-    rows = list(rows)
-    if not is_terminal():
-        print(f"{title}", *(f"  {name}: {value}" for name, value in rows), sep="\n", flush=True)
+    """A title and named values, below each other. In a terminal long values go on in the next line, at words."""
+    rows, columns = list(rows), width()
+    if columns is None:
+        lines = [title, *(f"  {name}: {value}" for name, value in rows)]
+        print("\n".join(lines).replace(TIE, " "), flush=True)
         return
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="cyan", no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, value in rows:
-        table.add_row(name, value)
-    Console().print(Panel(table, title=f"[bold]{title}", title_align="left", expand=False))
+    console = Console(width=columns)
+    console.print(Rule(Text(title, "bold"), align="left", style="dim"))
+    for name, lines in zip([name for name, _ in rows], _laid_out(rows, columns), strict=True):
+        first = Text(lines[0])
+        first.stylize("cyan", 0, len(name))
+        for line in (first, *map(Text, lines[1:])):
+            # A word wider than the terminal is left to the terminal, so that it can be copied.
+            console.print(line, soft_wrap=True)
+
+
+def _laid_out(rows: Sequence[tuple[str, str]], columns: int) -> list[list[str]]:
+    """The lines of each row: the value beside its name; where names are long behind it; a long word below it."""
+    beside = max((len(name) for name, _ in rows), default=0) + GAP
+    if beside > columns // 3:
+        return [wrapped(value, f"{name}: ", "    ") for name, value in rows]
+    room = columns - beside
+    return [
+        wrapped(value, name.ljust(beside), " " * beside)
+        if max(map(len, value.split(" "))) <= room
+        else [name, *wrapped(value, "    ", "    ")]
+        for name, value in rows
+    ]
 
 
 def show_network(layers: list[LayerSummary], total: int) -> None:
@@ -89,27 +110,75 @@ def shortened(rows: Sequence[tuple[str, ...]], columns: int) -> list[tuple[str, 
     return list(rows) if len(rows) <= 12 else [*rows[:5], ("...",) * columns, *rows[-5:]]
 
 
-def show_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table: the first column to the left, the others to the right. In a pipe as wide as its cells."""
-    if is_terminal():
-        Console().print(_table(header, rows, "right"))
-    else:
+def show_table(header: Sequence[str], rows: Sequence[Sequence[str]], first_out: Sequence[str] = ()) -> None:
+    """A table: the first column to the left, the others to the right. In a pipe as wide as its cells.
+
+    Args:
+        first_out: the columns that a narrow terminal leaves out first.
+    """
+    if width() is None:
         print(*(f"  {line}" for line in table_lines(header, rows, "right")), sep="\n", flush=True)
+    else:
+        print(*table_lines(header, rows, "right", first_out), sep="\n", flush=True)
 
 
-def table_lines(header: Sequence[str], rows: Sequence[Sequence[str]], others: Literal["left", "right"]) -> list[str]:
-    """A table as plain lines, no cell cut. others: how the columns behind the first are justified."""
-    console = Console(width=WIDEST, color_system=None, file=io.StringIO())
+def table_lines(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    others: Literal["left", "right"],
+    first_out: Sequence[str] = (),
+) -> list[str]:
+    """A table as lines, no cell cut: a terminal too narrow for all columns gets fewer, and is told which are left out.
+
+    Args:
+        others: how the columns behind the first are justified.
+        first_out: as for `show_table`.
+    """
+    columns = width()
+    kept = list(range(len(header))) if columns is None else _fitting(header, rows, columns, first_out)
+    console = Console(width=columns or WIDEST, color_system=None if columns is None else "auto")
     with console.capture() as captured:
-        console.print(_table(header, rows, others))
-    return [line.rstrip() for line in captured.get().splitlines()]
+        console.print(_table([header[k] for k in kept], [[row[k] for k in kept] for row in rows], others))
+    said = left_out([name for k, name in enumerate(header) if k not in kept])
+    return [*(line.rstrip() for line in captured.get().splitlines()), *said]
+
+
+def show_markdown(lines: Iterable[str]) -> None:
+    """Markdown, with its tables as a terminal's tables. In a pipe it is left as it is."""
+    texts = [text for line in lines for text in line.split("\n")]
+    if width() is None:
+        print(*texts, sep="\n", flush=True)
+        return
+    for is_table, block in groupby(texts, key=lambda text: text.startswith("|")):
+        if is_table:
+            header, _, *rows = ([cell.strip() for cell in text.strip("|").split("|")] for text in block)
+            show_table(header, rows)
+        else:
+            print(*(part for text in block for part in wrapped(text, further="  ")), sep="\n", flush=True)
+
+
+def left_out(names: Sequence[str]) -> list[str]:
+    """The lines that name the columns that a terminal is too narrow for."""
+    return wrapped(f"(left out in {width()} columns: {', '.join(names)})") if names else []
+
+
+def _fitting(header: Sequence[str], rows: Sequence[Sequence[str]], columns: int, first_out: Sequence[str]) -> list[int]:
+    """The places of the columns that fit; those of `first_out` go first, then from the right. The first one stays."""
+    needs = [max(cell_len(row[k]) for row in (header, *rows)) for k in range(len(header))]
+    words = max(cell_len(word) for row in (header, *rows) for word in row[0].split() or [""])
+    needs[0] = min(needs[0], max(PROSE, words))
+    kept = list(range(len(header)))
+    leaving = [header.index(name) for name in first_out if name in header]
+    leaving += [k for k in reversed(kept) if k > 0 and k not in leaving]
+    while sum(needs[k] + GAP for k in kept) - GAP > columns and leaving:
+        kept.remove(leaving.pop(0))
+    return kept
 
 
 def _table(header: Sequence[str], rows: Sequence[Sequence[str]], others: Literal["left", "right"]) -> Table:
-    # Narrow enough for nine columns in a terminal of 80.
-    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, 1))
+    table = Table(header_style="bold", box=None, pad_edge=False, padding=(0, GAP // 2))
     for index, name in enumerate(header):
-        table.add_column(Text(name), justify="left" if index == 0 else others)
+        table.add_column(Text(name), justify="left" if index == 0 else others, no_wrap=index > 0, overflow="fold")
     for row in rows:
         table.add_row(*map(Text, row))
     return table
@@ -117,10 +186,23 @@ def _table(header: Sequence[str], rows: Sequence[Sequence[str]], others: Literal
 
 def warn(sentence: str) -> None:
     """A risky choice, or something the user should know of a run."""
-    if is_terminal():
-        Console().print(f"[yellow]warning:[/] {sentence}", highlight=False)
-    else:
-        print(f"warning: {sentence}", flush=True)
+    head = "warning: "
+    first, *others = map(Text, wrapped(sentence, head, "  "))
+    if width() is not None:
+        first.stylize("yellow", 0, len(head))
+    for line in (first, *others):
+        Console(width=width() or WIDEST).print(line, soft_wrap=True)
+
+
+def show_count(done: int, of: int) -> None:
+    """Counts on one line of the terminal that stderr writes to. A pipe or a file gets no progress."""
+    if width(sys.stderr) is not None:
+        print(f"\r{done} of {of}", end="", file=sys.stderr, flush=True)
+
+
+def end_count() -> None:
+    if width(sys.stderr) is not None:
+        print(file=sys.stderr)
 
 
 class EpochLines(pl.Callback):
@@ -137,28 +219,20 @@ class EpochLines(pl.Callback):
         return _quiet_epoch_lines, ()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        if trainer.is_global_zero and is_terminal():
-            self.bar = Progress(
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=None),
-                TextColumn("step {task.completed:.0f}/{task.total:.0f}"),
-                TimeRemainingColumn(),
-                TextColumn("{task.fields[shown]}"),
-                expand=True,
-                transient=True,
-                refresh_per_second=5,
-            )
+        columns = width()
+        if trainer.is_global_zero and columns is not None:
             total = int(trainer.estimated_stepping_batches)
-            self.task = self.bar.add_task("", total=total, completed=trainer.global_step, shown="")
+            parts, self.room = _bar(columns, _epoch(trainer), total)
+            self.bar = Progress(*parts, expand=True, transient=True, refresh_per_second=5, console=Console(width=columns))
+            self.task = self.bar.add_task(_epoch(trainer), total=total, completed=trainer.global_step, shown=" " * self.room)
             self.bar.start()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self.bar and batch_idx % self.EVERY == 0:
-            epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
-            shown = metric_line(_shown(pl_module)).replace("train/", "")
-            self.bar.update(self.task, completed=trainer.global_step, description=epoch, shown=shown)
+            shown = _fields(self.room, metric_line(_shown(pl_module)).replace("train/", ""))
+            self.bar.update(self.task, completed=trainer.global_step, description=_epoch(trainer), shown=shown)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         epoch, last = trainer.current_epoch + 1, trainer.max_epochs or 1
@@ -168,10 +242,12 @@ class EpochLines(pl.Callback):
             return
         validated = {name: value.item() for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
         line = f"epoch {epoch}/{last}  step {trainer.global_step}  {metric_line(trained | validated).replace('train/', '')}"
+        # Broken between two numbers, not between a number and its name.
+        lines = wrapped("  ".join(map(tied, line.split("  "))), further="  ")
         if self.bar:
-            self.bar.console.print(line, highlight=False)
+            self.bar.console.print("\n".join(lines), highlight=False)
         else:
-            print(line, flush=True)
+            print("\n".join(lines), flush=True)
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         self._stop()
@@ -188,6 +264,31 @@ class EpochLines(pl.Callback):
 def _quiet_epoch_lines() -> EpochLines:
     quiet()
     return EpochLines()
+
+
+def _epoch(trainer: pl.Trainer) -> str:
+    last = str(trainer.max_epochs)
+    return f"epoch {trainer.current_epoch + 1:>{len(last)}}/{last}"
+
+
+def _bar(columns: int, epoch: str, total: int) -> tuple[list[ProgressColumn], int]:
+    """The parts of the bar that fit into a terminal, and the room for metrics. No part grows while the bar is there."""
+    steps = len(str(total))
+    step = TextColumn(f"step {{task.completed:>{steps}.0f}}/{{task.total:.0f}}")
+    # Beside them a bar of ten columns, and a space between every two parts.
+    free = columns - len(epoch) - len(f"step /{total}") - steps - 10 - 2
+    parts: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn(bar_width=None), step]
+    if free > TIME:
+        parts.append(TimeRemainingColumn())
+        free -= TIME
+    room = next((room for room in (2 * METRIC + GAP, METRIC) if room < free), 0)
+    return [*parts, TextColumn("{task.fields[shown]}")] if room else parts, room
+
+
+def _fields(room: int, metrics: str) -> str:
+    """As many of the metrics as there is room for, each in a field of its own width."""
+    fields = [part.ljust(METRIC) for part in metrics.split("  ")]
+    return (" " * GAP).join(fields[: (room + GAP) // (METRIC + GAP)]).ljust(room)
 
 
 def _shown(module: pl.LightningModule) -> dict[str, float]:

@@ -1,7 +1,7 @@
 """Looks at a network without training it. This is all that `scripts/probe.py` does."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,12 @@ from gradpath.run.summary import show_look, show_look_line, show_verdict, show_w
 
 
 def look(
-    config: Mapping[str, Any], choices: Mapping[str, str], folder: Path, overrides: list[str], place: int | None = None
+    config: Mapping[str, Any],
+    choices: Mapping[str, str],
+    folder: Path,
+    overrides: list[str],
+    place: int | None = None,
+    swept: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Does step 0 of a run and no more. Returns the content of `result.json`.
 
@@ -33,6 +38,7 @@ def look(
         config, choices, folder, overrides: as for a run.
         place: the place among many looks, from 0: one line is printed, below a heading before the first. None: everything
             is printed.
+        swept: the longest `key=value` of each key that varies among many looks.
 
     Raises:
         ConfigError: an input is wrong, or the folder holds a run already. Nothing has been written.
@@ -51,7 +57,7 @@ def look(
         _record(found).save(folder)
         write_result(folder, result)
     if place is not None:
-        show_look_line(place, found.verdict, found.theory, found.outlook, overrides)
+        show_look_line(place, found.verdict, found.theory, found.outlook, overrides, swept)
         return result
     show_look(config["seed"], choices, count_parameters(network), folder)
     healthy = found.outlook is None or found.outlook.trains

@@ -1,6 +1,5 @@
 """Networks for studies of step 0: described by overrides, built and measured as a run builds and measures them."""
 
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, TypeVar
@@ -14,6 +13,7 @@ from gradpath.model.network import MLP
 from gradpath.run.build import build_run
 from gradpath.run.inspection import SAMPLE
 from gradpath.run.seeding import seed_everything
+from gradpath.run.terminal import end_count, show_count
 
 Case = TypeVar("Case")
 Found = TypeVar("Found")
@@ -36,12 +36,12 @@ def drawn(case: Mapping[str, str], seed: int, dtype: torch.dtype) -> tuple[MLP, 
 
 
 def each(cases: Sequence[Case], judge: Callable[[Case], Found]) -> list[Found]:
-    """Applies `judge` to every case, and counts the cases on stderr."""
+    """Applies `judge` to every case, and counts the cases."""
     found = []
     for index, case in enumerate(cases, 1):
         found.append(judge(case))
-        print(f"\r{index} of {len(cases)}", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+        show_count(index, len(cases))
+    end_count()
     return found
 
 

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 import torch
 
 from gradpath.errors import RunFailed
+from gradpath.run.terminal import end_count, show_count
 
 Found = TypeVar("Found")
 
@@ -22,7 +22,7 @@ Found = TypeVar("Found")
 def in_parallel(function: Callable[..., Found], jobs: Mapping[str, tuple[Any, ...]], known: int = 0) -> dict[str, Found]:
     """Calls `function(*arguments)` for every named job. As many run at a time as there are cores, each on one thread.
 
-    Counts finished jobs on stderr. Must be called from the main thread. However the caller ends, by Ctrl-C, an exception or
+    Counts finished jobs. Must be called from the main thread. However the caller ends, by Ctrl-C, an exception or
     SIGKILL, its processes end at once: each watches a pipe whose other end only the caller holds.
 
     Args:
@@ -49,15 +49,15 @@ def in_parallel(function: Callable[..., Found], jobs: Mapping[str, tuple[Any, ..
                 futures = {pool.submit(function, *arguments): name for name, arguments in jobs.items()}
             for future in as_completed(futures):
                 found[futures[future]] = future.result()
-                print(f"\r{known + len(found)} of {known + len(jobs)}", end="", file=sys.stderr, flush=True)
+                show_count(known + len(found), known + len(jobs))
         except BaseException as error:
             held.close()
             if found:
-                print(file=sys.stderr)
+                end_count()
             if isinstance(error, BrokenProcessPool):
                 raise RunFailed("a process was ended from outside; is there enough memory?") from None
             raise
-    print(file=sys.stderr)
+    end_count()
     return found
 
 

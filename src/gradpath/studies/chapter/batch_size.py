@@ -111,6 +111,7 @@ def _conclusions(
             found[largest].mean < usual,
             supports=f"with as many epochs batches of {largest} test {found[largest].mean:.1%}, of {MIDDLE} "
             f"{found[MIDDLE].mean:.1%}",
+            conclusive=difference(found[MIDDLE].tests, found[largest].tests).conclusive,
         ),
         Conclusion(
             "not for a wider gap: it trains less, and its gap is narrower",
@@ -119,6 +120,7 @@ def _conclusions(
             fmean(trains[largest]) < fmean(trains[MIDDLE]) and gaps[largest] < gaps[MIDDLE],
             contradicts=f"its gap between training and test images is {gaps[largest]:.1%}, not wider than the "
             f"{gaps[MIDDLE]:.1%} of {MIDDLE}",
+            conclusive=behind.conclusive,
         ),
         Conclusion(
             f"given as many steps as {MIDDLE}, {LONGER} wins most of it back",
@@ -126,6 +128,7 @@ def _conclusions(
             f"{behind} beside {MIDDLE}",
             more_steps.mean > (found[LONGER].mean + found[MIDDLE].mean) / 2,
             contradicts=f"batches of {LONGER} test {short} beside {MIDDLE} with as many epochs, {behind} with as many steps",
+            conclusive=behind.conclusive,
         ),
     ]
 

@@ -66,6 +66,7 @@ def batchnorm_placement(quick: bool = False) -> Study:
                 gained.high >= 0,
                 supports=f"before tests {gained} better than after" if gained.low > 0 else "",
                 contradicts="" if gained.low > 0 else f"before tests {gained} beside after: no difference is shown",
+                conclusive=gained.conclusive,
             ),
         ],
         figures={"batchnorm_placement": draw(list(moments), profiles)},

@@ -42,6 +42,8 @@ def challenge(quick: bool = False) -> Study:
                 f"{percent(tests, 2)}, lowest {min(tests):.2%}",
                 min(tests) >= GOAL,
                 supports=f"{percent(tests, 2)} with {seeded(len(seeds))}",
+                # What is not reached in a few epochs may be reached in more.
+                conclusive=not quick or min(tests) >= GOAL,
             ),
             Conclusion(
                 "the network has 784*512 + 512 + 512*256 + 256 + 256*10 + 10 parameters",

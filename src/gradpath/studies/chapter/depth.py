@@ -3,7 +3,7 @@
 Compares the factor per layer with theory's, and the test accuracies after an epoch.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import pi
 
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from gradpath.flow.profile import measure
 from gradpath.model.predicted import predict_network
 from gradpath.run.inspection import SAMPLE
-from gradpath.studies.chapter.study import Conclusion, Study, Table
+from gradpath.studies.chapter.study import Conclusion, Study, Table, difference
 from gradpath.studies.chapter.tuning import MORE, Tuned, how, tuned
 from gradpath.studies.papers.networks import built
 from gradpath.studies.pictures.style import COLOURS, DASHES, TICK, dress, new_figure
@@ -95,7 +95,7 @@ def _study(name: str, sick: Networks, depth: int, quick: bool, concluded: Conclu
 
 def _of_vanishing(flows: Mapping[str, Flow], trained: Mapping[str, Tuned]) -> list[Conclusion]:
     sigmoid, tried = trained[SIGMOID].mean, ", ".join(f"{rate:g}" for rate in trained[SIGMOID].validation)
-    worst, best = max(trained[name].mean for name in VANISHING), min(trained[name].mean for name in HEALTHY)
+    worst, best = _between(trained, VANISHING)
     return [
         Conclusion(
             "sigmoid with Xavier, ReLU and tanh with PyTorch's default lose the gradient; ReLU with He and tanh at the "
@@ -107,15 +107,15 @@ def _of_vanishing(flows: Mapping[str, Flow], trained: Mapping[str, Tuned]) -> li
         _by_theory(flows, "they lose it by the factor of theory, sqrt(sigma_w^2 E phi'^2) per layer"),
         Conclusion(
             "the deep sigmoid network learns at none of the rates tried, and the sick ones learn less than the healthy",
-            f"sigmoid {sigmoid:.1%} (at {tried}), best of the sick {worst:.1%}, worst of the healthy {best:.1%}",
-            sigmoid < CHANCE and worst < best,
+            f"sigmoid {sigmoid:.1%} (at {tried}), best of the sick {worst.mean:.1%}, worst of the healthy {best.mean:.1%}",
+            sigmoid < CHANCE and worst.mean < best.mean,
+            conclusive=difference(best.tests, worst.tests).conclusive,
         ),
     ]
 
 
 def _of_exploding(flows: Mapping[str, Flow], trained: Mapping[str, Tuned]) -> list[Conclusion]:
-    worst = max(trained[name].mean for name in EXPLODING if name != BATCH_NORM)
-    best = min(trained[name].mean for name in HEALTHY)
+    worst, best = _between(trained, [name for name in EXPLODING if name != BATCH_NORM])
     return [
         Conclusion(
             "too large a scale blows the gradient up, and so does BatchNorm at any; He's and the critical one do not",
@@ -130,10 +130,18 @@ def _of_exploding(flows: Mapping[str, Flow], trained: Mapping[str, Tuned]) -> li
         ),
         Conclusion(
             "with too large a scale networks learn less than healthy ones, at each one's best rate",
-            f"best of the two {worst:.1%}, worst healthy one {best:.1%}; with BatchNorm {trained[BATCH_NORM].mean:.1%}",
-            worst < best,
+            f"best of the two {worst.mean:.1%}, worst healthy one {best.mean:.1%}; with BatchNorm "
+            f"{trained[BATCH_NORM].mean:.1%}",
+            worst.mean < best.mean,
+            conclusive=difference(best.tests, worst.tests).conclusive,
         ),
     ]
+
+
+def _between(trained: Mapping[str, Tuned], sick: Iterable[str]) -> tuple[Tuned, Tuned]:
+    """The best of the sick networks, and the worst of the healthy ones."""
+    best = max((trained[name] for name in sick), key=lambda one: one.mean)
+    return best, min((trained[name] for name in HEALTHY), key=lambda one: one.mean)
 
 
 def _healthy(flows: Mapping[str, Flow]) -> bool:

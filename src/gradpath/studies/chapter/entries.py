@@ -28,6 +28,11 @@ class Entry:
     typed: str = ""
     file: str = ""
 
+    @property
+    def heading(self) -> str:
+        """The question with its claims: `Which learning rate? (C13)`."""
+        return f"{self.title} ({', '.join(self.claims)})"
+
 
 CHAPTER: dict[str, Entry] = {
     "xor": Entry(

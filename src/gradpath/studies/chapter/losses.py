@@ -207,11 +207,13 @@ def _of_squared_error(found: Compared) -> list[Conclusion]:
             f"each at its best initialisation and rate {ten} apart",
             ten.low > 0,
             supports=f"on ten classes cross-entropy tests {ten} better than squared error of the outputs",
+            conclusive=ten.conclusive,
         ),
         Conclusion(
             "on two classes squared error, of z or behind a sigmoid, tests within a point of BCEWithLogits",
             f"BCEWithLogits less squared error of z {two}, of sigmoid(z) {behind_sigmoid}",
             max(abs(one.mean) for one in (two, behind_sigmoid)) < 0.01,
+            conclusive=two.conclusive and behind_sigmoid.conclusive,
         ),
         Conclusion(
             "on ten classes squared error minds the initialisation: with he_normal, whose outputs start wider than its "
@@ -223,6 +225,7 @@ def _of_squared_error(found: Compared) -> list[Conclusion]:
             )
             + f"; {gained} apart",
             found.spread[INITS[0]] < found.spread[INITS[1]] / 2 and gained.low > 0,
+            conclusive=gained.conclusive,
         ),
     ]
 

@@ -146,6 +146,7 @@ def _of_the_rates(digits: Digits) -> Conclusion:
         f"the best and the worst of the four are {apart} apart in validation; the worse of a tenth and ten times the best "
         "rate costs " + ", ".join(f"{name} {cost}" for name, cost in dear.items()),
         all(cost.mean > apart.mean for cost in dear.values()),
+        conclusive=all(cost.conclusive for cost in dear.values()),
     )
 
 

@@ -2,13 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from textwrap import wrap
 
+from gradpath.columns import wrapped
 from gradpath.run.terminal import table_lines
 from gradpath.studies.chapter.entries import Entry
-from gradpath.studies.chapter.study import Study, Table
+from gradpath.studies.chapter.study import SHORT, Conclusion, Study, Table
 
-WIDTH, INDENT = 80, "       "
+INDENT = "       "
 # Pattern -> the note that a page ends with if the pattern occurs in it.
 NOTES = {
     r"% \+- ": "x% +- y%: mean and standard deviation over seeds.",
@@ -29,7 +29,7 @@ def page(entry: Entry, study: Study, typed: str) -> str:
         for stem in [file.partition(".")[0]]
     ]
     parts = [
-        f"# {entry.title} ({', '.join(entry.claims)})",
+        f"# {entry.heading}",
         f"**The chapter says:** {entry.says}",
         f"**Found:** {study.verdict}." if study.verdict else "",
         f"```bash\n{typed}\n```",
@@ -38,7 +38,7 @@ def page(entry: Entry, study: Study, typed: str) -> str:
         "\n".join(_markdown(study.table)),
         "**Conclusions**, each computed from the numbers above:" if study.conclusions else "",
         "\n".join(
-            f"- {'holds' if c.holds else '**fails**'}: {c.statement}. Measured: {c.measured.rstrip('.')}."
+            f"- {'**fails**' if c.fails else _word(c)}: {c.statement}. Measured: {c.measured.rstrip('.')}."
             for c in study.conclusions
         ),
     ]
@@ -60,28 +60,28 @@ def contents(chapter: Mapping[str, Entry], verdicts: Mapping[str, str]) -> str:
         "# The chapter, claim by claim",
         "Each page says what the chapter says, shows what was measured, and concludes from it. All are made by "
         "`make studies`; `python scripts/study.py NAME` runs one of them again, `python scripts/tour.py` walks through all, "
-        "small, in about five minutes.",
+        "small, in four to seven minutes.",
         "\n".join(_markdown(Table(("claim", "question", "the chapter says", "found", "shown by"), rows))),
     ]) + "\n"  # fmt: skip
 
 
 def terminal(entry: Entry, study: Study) -> list[str]:
     """The lines that the terminal shows: the table, the verdict and the conclusions."""
-    lines = [f"{entry.title} ({', '.join(entry.claims)})", ""]
+    lines = [*wrapped(entry.heading), ""]
     lines += table_lines(study.table.header, study.table.rows, "left")
     lines.append("")
     if study.verdict:
-        lines += [*_wrapped(f"found {study.verdict}", ""), ""]
+        lines += [*wrapped(f"found {study.verdict}", further=INDENT), ""]
     if not study.conclusions:
         lines.append("nothing can be concluded from these numbers")
     for conclusion in study.conclusions:
-        lines += _wrapped(f"{'holds' if conclusion.holds else 'FAILS'}: {conclusion.statement}", "")
-        lines += _wrapped(conclusion.measured, INDENT)
+        lines += wrapped(f"{'FAILS' if conclusion.fails else _word(conclusion)}: {conclusion.statement}", further=INDENT)
+        lines += wrapped(conclusion.measured, INDENT, INDENT)
     return lines
 
 
-def _wrapped(text: str, indent: str) -> list[str]:
-    return wrap(text, WIDTH, initial_indent=indent, subsequent_indent=INDENT, break_long_words=False)
+def _word(conclusion: Conclusion) -> str:
+    return "holds" if conclusion.conclusive else f"not shown in {SHORT}"
 
 
 def _markdown(table: Table) -> list[str]:

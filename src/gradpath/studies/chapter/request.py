@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gradpath.columns import wrapped
 from gradpath.config.arguments import Command, Keys, Value, numbers, one_of
 from gradpath.errors import ConfigError
 from gradpath.studies.chapter.entries import STUDIES
@@ -92,5 +93,8 @@ def read(doc: str | None, typed: Sequence[str] | None = None) -> Request:
 
 def listed() -> list[str]:
     """The list of studies, one line each: name, question, claims."""
-    width = max(map(len, STUDIES)) + 2
-    return [f"{name:<{width}}{entry.title} ({', '.join(entry.claims)})" for name, entry in STUDIES.items()]
+    first = max(map(len, STUDIES)) + 2
+    lines = wrapped("NAME".ljust(first) + "question (C1 to C18: the chapter's claims that it answers)", further=" " * first)
+    for name, entry in STUDIES.items():
+        lines += wrapped(entry.heading, name.ljust(first), " " * first)
+    return lines

@@ -6,6 +6,11 @@ from statistics import fmean, stdev
 
 from matplotlib.figure import Figure
 
+# How a page and the terminal call a study that is too small for one of its conclusions.
+SHORT = "so short a run"
+# The difference between two trainings that a single seed can show. Short ones differ by several points by chance.
+TELLING = 0.1
+
 
 @dataclass(frozen=True)
 class Conclusion:
@@ -16,6 +21,7 @@ class Conclusion:
     holds: whether the statement is so, computed from what was found.
     supports: if it holds, the finding that supports the chapter's claim, with its number; "" if none does.
     contradicts: if it holds, the finding that contradicts the chapter's claim, with its number; "" if none does.
+    conclusive: whether runs of this size and number can tell. If not, the statement neither holds nor fails.
     """
 
     statement: str
@@ -23,6 +29,11 @@ class Conclusion:
     holds: bool
     supports: str = ""
     contradicts: str = ""
+    conclusive: bool = True
+
+    @property
+    def fails(self) -> bool:
+        return self.conclusive and not self.holds
 
 
 @dataclass(frozen=True)
@@ -59,20 +70,28 @@ class Study:
 
     @property
     def holds(self) -> bool:
-        return all(conclusion.holds for conclusion in self.conclusions)
+        return not any(conclusion.fails for conclusion in self.conclusions)
+
+    @property
+    def conclusive(self) -> bool:
+        return all(conclusion.conclusive for conclusion in self.conclusions)
 
     @property
     def verdict(self) -> str:
         """Whether the chapter is right, with the numbers that show it; "" if no conclusion bears on the chapter's claim."""
         bearing = [conclusion for conclusion in self.conclusions if conclusion.supports or conclusion.contradicts]
-        supported = any(conclusion.supports for conclusion in bearing)
-        contradicted = any(conclusion.contradicts for conclusion in bearing)
         if not bearing:
             return ""
-        if not all(conclusion.holds for conclusion in bearing):
+        if any(conclusion.fails for conclusion in bearing):
             return "open: a conclusion that bears on it fails"
+        shown = [conclusion for conclusion in bearing if conclusion.conclusive]
+        said = "; ".join(conclusion.supports or conclusion.contradicts for conclusion in shown)
+        if len(shown) < len(bearing):
+            return f"open in {SHORT}" + (f", which shows: {said}" if shown else "")
+        supported = any(conclusion.supports for conclusion in bearing)
+        contradicted = any(conclusion.contradicts for conclusion in bearing)
         word = "right in part" if supported and contradicted else "right" if supported else "not borne out"
-        return f"{word}: {'; '.join(conclusion.supports or conclusion.contradicts for conclusion in bearing)}"
+        return f"{word}: {said}"
 
 
 def percent(shares: Sequence[float], digits: int = 1) -> str:
@@ -107,13 +126,18 @@ class Difference:
 
     @property
     def low(self) -> float:
-        """Two standard errors below the mean; with a single seed, two percentage points below."""
-        return self.mean - (0.02 if self.error is None else 2 * self.error)
+        """Two standard errors below the mean; with a single seed, ten percentage points below."""
+        return self.mean - (TELLING if self.error is None else 2 * self.error)
 
     @property
     def high(self) -> float:
-        """Two standard errors above the mean; with a single seed, two percentage points above."""
+        """Two standard errors above the mean; with a single seed, ten percentage points above."""
         return 2 * self.mean - self.low
+
+    @property
+    def conclusive(self) -> bool:
+        """Whether it can be told which arm is better, or, with several seeds, that it cannot."""
+        return self.error is not None or abs(self.mean) > TELLING
 
 
 def difference(first: Sequence[float], second: Sequence[float]) -> Difference:

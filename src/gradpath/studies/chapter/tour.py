@@ -1,17 +1,17 @@
 """A tour of the chapter from its first claim to its last. Each station runs one command."""
 
-import os
 import subprocess
 import sys
 import time
-from textwrap import wrap
 
+from gradpath.columns import command, width, wrapped
 from gradpath.config.checks import PROJECT
 from gradpath.errors import RunFailed
 from gradpath.files import write_text
 from gradpath.studies.chapter.entries import CHAPTER, FAILED, Entry
 
-WIDTH = 80
+# Columns of a heading in a pipe.
+HEADING = 80
 # This file holds the name of the last station that was seen.
 LAST = PROJECT / "logs/tour.txt"
 
@@ -43,7 +43,8 @@ def station(number: int) -> None:
     if code not in (0, FAILED):
         raise RunFailed(f"station {number} ended with exit code {code}: {typed}")
     _note(name)
-    print(f"\n{time.perf_counter() - began:.0f} s. {next_step(number)}\n", flush=True)
+    said = wrapped(f"This station took {time.perf_counter() - began:.0f} s. {next_step(number)}")
+    print("", *said, "", sep="\n", flush=True)
 
 
 def _note(last: str) -> None:
@@ -55,7 +56,7 @@ def _note(last: str) -> None:
 def run(typed: str) -> int:
     """Runs the command `python ...`, which prints to the terminal, and returns its exit code."""
     arguments = [sys.executable, *typed.split()[1:]]
-    with subprocess.Popen(arguments, cwd=PROJECT, env=os.environ | {"COLUMNS": str(WIDTH)}) as process:
+    with subprocess.Popen(arguments, cwd=PROJECT) as process:
         try:
             return process.wait()
         except KeyboardInterrupt:
@@ -66,22 +67,23 @@ def run(typed: str) -> int:
 
 def announced(number: int, entry: Entry, typed: str) -> list[str]:
     """The lines before a station: its heading, what the chapter says, and the command."""
-    head = f"-- {number} of {len(CHAPTER)}: {entry.title} ({', '.join(entry.claims)}) "
-    return [head.ljust(WIDTH, "-"), *wrap(entry.says, WIDTH), f"$ {typed}", ""]
+    *lines, last = wrapped(f"-- {number} of {len(CHAPTER)}: {entry.heading}", further="   ")
+    head = [*lines, f"{last} ".ljust(width() or HEADING, "-")]
+    return [*head, *wrapped(entry.says), *command(typed, "$ "), ""]
 
 
 def next_step(number: int) -> str:
     """Names the station that comes after this one, or says that it was the last."""
     if number == len(CHAPTER):
         return "That was the last one. The pages in docs/studies tell it all at full size."
-    entry = list(CHAPTER.values())[number]
-    return f"Next: {entry.title} ({', '.join(entry.claims)})"
+    return f"Next: {list(CHAPTER.values())[number].heading}"
 
 
 def listed() -> list[str]:
     """The list of stations, one line each. `>` marks where the tour goes on."""
     goes_on = following()
     return [
-        f"{'>' if number == goes_on else ' '} {number:>2}  {entry.title} ({', '.join(entry.claims)})"
+        line
         for number, entry in enumerate(CHAPTER.values(), 1)
+        for line in wrapped(entry.heading, f"{'>' if number == goes_on else ' '} {number:>2}  ", "      ")
     ]

@@ -6,6 +6,7 @@ from dataclasses import asdict
 from math import isfinite
 from pathlib import Path
 
+from gradpath.columns import wrapped
 from gradpath.files import write_text
 from gradpath.run.result import command, environment
 from gradpath.run.terminal import show_table
@@ -29,9 +30,9 @@ def show(found: Found, in_full: bool) -> None:
 
 
 def summary(found: Found, seconds: float) -> str:
-    """A line such as `20 of 20 claims hold, 98 of 98 numbers; 83 s`."""
+    """A line such as `20 of 20 claims hold, 98 of 98 numbers; it took 83 s`."""
     claims, numbers = [claim.passed for claim, _ in found], [check.passed for claim, _ in found for check in claim.checks]
-    return f"{sum(claims)} of {len(claims)} claims hold, {sum(numbers)} of {len(numbers)} numbers; {seconds:.0f} s"
+    return f"{sum(claims)} of {len(claims)} claims hold, {sum(numbers)} of {len(numbers)} numbers; it took {seconds:.0f} s"
 
 
 def save(path: Path, found: Found, seconds: float) -> None:
@@ -58,7 +59,7 @@ def _rows(claim: Claim) -> list[dict[str, object]]:
 
 
 def _show_claim(claim: Claim) -> None:
-    print(f"\nclaim {claim.number}, {claim.paper}: {claim.statement}")
+    print("", *wrapped(f"claim {claim.number}, {claim.paper}: {claim.statement}", further="  "), sep="\n")
     show_table(("", *HEADER), [(check.setting, *_cells(check)) for check in claim.checks])
 
 

@@ -1,0 +1,65 @@
+"""What is typed, by Hydra's grammar of overrides."""
+
+from collections.abc import Iterable
+from itertools import islice
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.errors import HydraException
+
+from gradpath.errors import ConfigError
+
+# Values of one key in a sweep.
+MOST = 10_000
+
+
+def parse(overrides: Iterable[str], loader: ConfigLoader | None = None) -> list[Override]:
+    """Parses overrides by Hydra's grammar.
+
+    Args:
+        loader: knows the options that `glob()` chooses from.
+
+    Raises:
+        ConfigError: a text does not fit the grammar.
+    """
+    overrides = list(overrides)
+    for text in overrides:
+        if "=" not in text and not text.startswith("~"):
+            raise ConfigError(f"{text}: write it as key=value.")
+    parser = OverridesParser.create()
+    parsed = []
+    for text in overrides:
+        try:
+            parsed.append(parser.parse_override(text))
+            parsed[-1].config_loader = loader
+        # A number of more than 4,300 digits is a ValueError, for instance.
+        except (HydraException, ValueError, RecursionError):
+            raise ConfigError(
+                f"{text}: not understood; write key=value, a list as key=[1,2], and put other characters in quotes, as in "
+                "\"key='a b'\"."
+            ) from None
+    return parsed
+
+
+def values(override: Override) -> list[str]:
+    """The value as typed, in a list; for a sweep, all its values."""
+    if override.is_discrete_sweep():
+        return list(override.sweep_string_iterator())
+    return [override.get_value_element_as_str()]
+
+
+def line(override: Override) -> str:
+    """The override as it was typed."""
+    return override.input_line or f"{override.get_key_element()}={override.get_value_element_as_str()}"
+
+
+def check_sweep(override: Override) -> None:
+    """Raises ConfigError if the values of a sweep are none, or too many to be tried. Other overrides pass."""
+    if not override.is_discrete_sweep():
+        return
+    count = sum(1 for _ in islice(override.sweep_string_iterator(), MOST + 1))
+    if count == 0:
+        raise ConfigError(f"{override.input_line}: there is no such value.")
+    if count > MOST:
+        raise ConfigError(f"{override.input_line}: more than {MOST} values; each is a run.")

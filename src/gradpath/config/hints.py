@@ -1,0 +1,78 @@
+"""What may have been meant by a key that does not exist. A hint that is followed leads to no other mistake of this kind."""
+
+import difflib
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+
+from gradpath.config.schema import GROUPS, Root
+from gradpath.errors import alternatives
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a hint needs to know.
+
+    known: the keys of the composed configuration, such as `optimizer.lr`.
+    options: group -> its options.
+    keys: a choice such as `optimizer=sgd` -> the group's keys with it.
+    accepts: whether a choice goes with everything else that was chosen.
+    """
+
+    known: Collection[str]
+    options: Callable[[str], Sequence[str]]
+    keys: Callable[[str], Collection[str]]
+    accepts: Callable[[str], bool]
+
+
+def near_key(key: str, value: str, asked: Asked) -> str:
+    """A sentence that names the key or group that was meant; an empty string if none is close."""
+    root = "" if "." in key or _groups_with(key) else _near_root(key, value, asked)
+    return root or next((hint for group, name in _places(key, asked) if (hint := _in_group(key, group, name, asked))), "")
+
+
+def _near_root(typed: str, value: str, asked: Asked) -> str:
+    """The group with such an option, or the key outside all groups, whose name is closest."""
+    for name in difflib.get_close_matches(typed.lower(), [*GROUPS, "experiment", *Root.__annotations__]):
+        if name in Root.__annotations__ or (value in asked.options(name) and asked.accepts(f"{name}={value}")):
+            return f" Did you mean {name}?"
+    return ""
+
+
+def _places(key: str, asked: Asked) -> Iterator[tuple[str, str]]:
+    """Groups, each with the name to look for in it: those with a key of that very name first. "" is outside all groups."""
+    typed, _, rest = key.partition(".")
+    near = difflib.get_close_matches(typed, GROUPS, n=1) if rest else []
+    last = key.rsplit(".", 1)[-1]
+
+    def rank(group: str) -> tuple[bool, bool]:
+        return group not in near, f"{group}.{last}" not in asked.known
+
+    if rest and last in Root.__annotations__:
+        yield "", last
+    yield from ((group, last) for group in sorted(_groups_with(last), key=rank))
+    yield from ((group, rest) for group in near)
+    names = {name for schema in GROUPS.values() for name in schema.__annotations__}
+    for name in difflib.get_close_matches(last, [*names, *Root.__annotations__], n=1, cutoff=0.7):
+        yield from ((group, name) for group in _groups_with(name) or [""])
+
+
+def _groups_with(name: str) -> list[str]:
+    return [group for group, schema in GROUPS.items() if name in schema.__annotations__]
+
+
+def _in_group(typed: str, group: str, name: str, asked: Asked) -> str:
+    """The hint at the key `name` of a group, or at the one closest to it, in the chosen option or in others."""
+    if not group:
+        return f" Did you mean {name}?"
+    homes: dict[str, list[str]] = {}
+    for option in asked.options(group):
+        for key in asked.keys(f"{group}={option}"):
+            homes.setdefault(key, []).append(f"{group}={option}")
+    wanted = f"{group}.{name}"
+    for key in [wanted] if wanted in homes else difflib.get_close_matches(wanted, homes, n=3, cutoff=0.75):
+        if key in asked.known:
+            return f" Did you mean {key}?"
+        if options := [option for option in homes[key] if asked.accepts(option)]:
+            named = alternatives(options)
+            return f" It belongs to {named}." if key == typed else f" Did you mean {key}, a key of {named}?"
+    return ""
