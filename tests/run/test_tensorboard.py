@@ -4,9 +4,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from board import chromium, get, make_dashboard, wait_until
 from gradpath.config.composition import compose
+from gradpath.run import terminal
 from gradpath.run.tensorboard import RunLogger
 from gradpath.run.train import run
 
@@ -97,3 +100,19 @@ def test_a_browser_finds_the_charts(server: str, tmp_path: Path) -> None:
         page.get_by_text("test/accuracy").first.wait_for(timeout=60_000)
         shot = page.screenshot(path=tmp_path / "hparams.png")
         assert len(shot) > 10_000
+
+
+def test_a_histogram_beyond_the_last_bin(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """It does not end the run; the run says what is missing."""
+    logger = RunLogger(tmp_path, [])
+    logger.log_histogram("weight_grad/output", torch.tensor([1.0, -1e30]), 3)
+    logger.log_histogram("weight_grad/output", torch.tensor([1.0, 2.0]), 4)
+    logger.close()
+    terminal.warn_of_gaps()
+    missing = "no histogram of weight_grad/output from step 3 on, where values reach 1e+30"
+    assert capsys.readouterr().out == f"warning: TensorBoard's event file is incomplete: {missing}\n"
+    terminal.warn_of_gaps()
+    assert capsys.readouterr().out == ""
+    events = EventAccumulator(str(tmp_path))
+    events.Reload()
+    assert [event.step for event in events.Histograms("weight_grad/output")] == [4]

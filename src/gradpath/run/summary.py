@@ -128,7 +128,9 @@ def _shown(ratio: float | None) -> str:
 def show_result(result: Mapping[str, Any], folder: Path) -> None:
     """Shows the metrics, and where to look next."""
     metrics = result["metrics"]
-    rows = [(name, f"{value:.4f}") for name, value in metrics.items() if isinstance(value, float)]
+    # A small loss keeps its digits.
+    formats = ((name, value, ".4f" if value == 0 or abs(value) >= 0.001 else ".3g") for name, value in metrics.items())
+    rows = [(name, format(value, shown)) for name, value, shown in formats if isinstance(value, float)]
     if "best_epoch" in metrics:
         judged = "highest val/accuracy" if "val/accuracy" in metrics else "lowest val/loss"
         rows.append(("best epoch", f"{metrics['best_epoch']} of {metrics['last_epoch']}, {judged}"))

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.utils.tensorboard.summary import hparams
 
 from gradpath.flow.record import Record
+from gradpath.run import terminal
 from gradpath.run.heatmap import heatmap
 
 # One chart per family of tags: its title, and the tags that it draws together.
@@ -26,6 +27,9 @@ LAYOUT = {
         "accuracy": ["Multiline", ["train/accuracy_epoch", "val/accuracy"]],
     },
 }
+
+# torch.utils.tensorboard has no bins beyond 1e20, and fails if all values lie there.
+LAST_BIN = 9e19
 
 
 class RunLogger(TensorBoardLogger):
@@ -64,8 +68,13 @@ class RunLogger(TensorBoardLogger):
 
     @rank_zero_only
     def log_histogram(self, tag: str, values: Tensor, step: int) -> None:
-        """Writes the distribution of a tensor's entries."""
-        self.experiment.add_histogram(tag, values.detach().float(), step)
+        """Writes a histogram of finite values, unless some lie beyond TensorBoard's bins. It would leave these out."""
+        values = values.detach().float()
+        largest = values.abs().max().item()
+        if largest < LAST_BIN:
+            self.experiment.add_histogram(tag, values, step)
+        elif not terminal.gaps:
+            terminal.gaps.append(f"no histogram of {tag} from step {step} on, where values reach {largest:.0e}")
 
     @rank_zero_only
     def log_heatmap(self, record: Record, step: int) -> None:

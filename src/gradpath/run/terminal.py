@@ -23,8 +23,8 @@ from gradpath.model.network import LayerSummary
 Rows = Iterable[tuple[str, str]]
 # Columns that a table in a pipe may have: more than any needs.
 WIDEST = 1000
-# What ended threads of TensorBoard that write, until `warn_of_writers` says it.
-ended_writers: list[str] = []
+# What TensorBoard's event file lacks, and why, until `warn_of_gaps` says it.
+gaps: list[str] = []
 # Columns of the terminal between two columns of a table.
 GAP = 2
 # A first column of sentences may be wrapped to this width, before another column is left out.
@@ -55,16 +55,16 @@ def quiet() -> None:
 def _thread_ended(arguments: threading.ExceptHookArgs) -> None:
     """A full disk ends TensorBoard's writing thread. Mostly the run meets it too, and ends with one line of its own."""
     if isinstance(arguments.exc_value, OSError):
-        ended_writers.append(arguments.exc_value.strerror or str(arguments.exc_value))
+        gaps.append(arguments.exc_value.strerror or str(arguments.exc_value))
     else:
         threading.__excepthook__(arguments)
 
 
-def warn_of_writers() -> None:
-    """Warns, after a run that has come to its end, if TensorBoard's event file has not."""
-    for reason in ended_writers:
-        warn(f"TensorBoard's event file is incomplete: {reason}")
-    ended_writers.clear()
+def warn_of_gaps() -> None:
+    """Warns, after a run that has come to its end, if something is missing in TensorBoard's event file."""
+    for gap in gaps:
+        warn(f"TensorBoard's event file is incomplete: {gap}")
+    gaps.clear()
 
 
 def show(title: str, rows: Rows) -> None:

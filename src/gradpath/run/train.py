@@ -96,7 +96,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
             rate = learning_rate(config["optimizer"])
             verdict = judge(folder, found.verdict, found.profile, profile_end, network, config["optimizer"], rate)
             result["verdict"] = verdict.as_dict()
-    terminal.warn_of_writers()
+    terminal.warn_of_gaps()
     show_result(result, folder)
     show_verdict("end", verdict, profile_end)
     if config["fail_on_divergence"] and result["status"] == "diverged":
