@@ -88,7 +88,10 @@ def find_run(name: str, key: str, stopped: bool = False) -> Path:
     Raises:
         ConfigError: there is no such run. The message names the nearest path, if one is near.
     """
-    known = sorted((PROJECT / "logs").rglob(OVERRIDES), key=lambda path: path.stat().st_mtime)
+    listed = (PROJECT / "logs").rglob(OVERRIDES)
+    # With hydra.output_subdir Hydra writes files of the same names below a run, and a hydra.yaml beside them.
+    own = (path for path in listed if not path.with_name("hydra.yaml").exists())
+    known = sorted(own, key=lambda path: path.stat().st_mtime)
     if name == "last":
         logs = PROJECT / "logs"
         # The runs below studies/ belong to a study. A run of train.py may lie anywhere else.
