@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 import lightning.pytorch as pl
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from gradpath.config.checks import check, risks
+from gradpath.config.checks import check
 from gradpath.config.job import Job
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError, RunFailed
@@ -71,8 +71,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
             held.enter_context(hold(folder, "hydra.run.dir"))
         start_folder(folder, config, overrides, trainer)
         show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
-        healthy = found.outlook is None or found.outlook.trains
-        show_warnings(risks(config, choices, objective.task, healthy), found.outlook, choices)
+        show_warnings(config, choices, objective.task, found.outlook)
         show_verdict("start", found.verdict, found.profile, found.theory, found.draws)
 
         device = str(trainer.strategy.root_device)
