@@ -29,7 +29,7 @@ def test_every_claim_is_in_the_contents(monkeypatch: pytest.MonkeyPatch, tmp_pat
     for name, entry in STUDIES.items():
         text = (PROJECT / f"docs/studies/{name}.md").read_text()
         (found[name],) = re.findall(r"^\*\*Found:\*\* (.*)\.$", text, re.MULTILINE)
-        assert re.match("right|not borne out", found[name])
+        assert re.match("right|not borne out|not shown", found[name])
         assert text.startswith(f"# {entry.title}")
         assert f"\npython scripts/study.py {name}\n" in text
         assert "**fails**" not in text
@@ -51,11 +51,18 @@ def test_every_claim_is_in_the_contents(monkeypatch: pytest.MonkeyPatch, tmp_pat
         ([("", "b", True)], "not borne out: b"),
         ([("a", "", True), ("b", "", False)], "open: a conclusion that bears on it fails"),
         ([("", "", True)], ""),
+        ([("a", "", None)], "not shown: u"),
+        ([("a", "", True), ("b", "", None)], "right: a; not shown: u"),
+        ([("", "a", True), ("b", "", None)], "not borne out: a; not shown: u"),
+        ([("a", "", False), ("b", "", None)], "open: a conclusion that bears on it fails"),
     ],
 )
 def test_the_verdict_on_the_chapter(conclusions, verdict: str) -> None:
     """From what bears on its claim and holds, and from nothing else."""
-    made = [Conclusion("it is so", "1", holds, supports, contradicts) for supports, contradicts, holds in conclusions]
+    made = [
+        Conclusion("it is so", "1", holds, supports, contradicts, "u" if holds is None else "")
+        for supports, contradicts, holds in conclusions
+    ]
     found = Study("", Table(("a",), []), made, {}, {})
     assert found.verdict == verdict
     entry = STUDIES["collapse"]
@@ -70,6 +77,18 @@ def test_a_conclusion_that_fails_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not broken.holds
     assert [conclusion.holds for conclusion in broken.conclusions] == [False, True, True, True]
     assert "**fails**: the sigmoid" in page(STUDIES["activations"], broken, "")
+
+
+def test_what_an_interval_leaves_open_is_not_shown() -> None:
+    """It is no failure either: the exit code of the command is 0."""
+    open_ = Conclusion("more than before", "+0.1 +- 0.4 points (n = 3)", None, supports="more", unshown="+0.1")
+    found = Study("", Table(("a",), []), [open_], {}, {})
+    assert found.holds
+    assert (open_.fails, open_.word) == (False, "not shown")
+    written = page(STUDIES["collapse"], found, "")
+    assert "\n- not shown: more than before. Measured: +0.1 +- 0.4 points (n = 3)." in written
+    assert "95 % interval by Student's t; n: number of seeds." in written
+    assert "not shown: more than before" in terminal(STUDIES["collapse"], found)
 
 
 def test_the_command(command, project: Path) -> None:

@@ -88,7 +88,10 @@ def _conclusions(
     gaps: Mapping[str, float],
     noises: Mapping[str, Noise],
 ) -> list[Conclusion]:
-    short, behind = (difference(tests, found[MIDDLE].tests) for tests in (found[LONGER].tests, more_steps.tests))
+    few, middle = found[LONGER].tests, found[MIDDLE].tests
+    short, behind = (difference(tests, middle) for tests in (few, more_steps.tests))
+    halfway = [(a + b) / 2 for a, b in zip(few, middle, strict=True)]
+    by_steps = f"with as many steps {behind}" + (": no difference is shown" if behind.above() is None else "")
     off = [m / e for one in noises.values() for m, e in zip(one.measured, one.expected, strict=True)]
     noisy = noises["before training"].measured
     usual, largest = min(found[name].mean for name in USUAL), str(SIZES[-1])
@@ -123,9 +126,10 @@ def _conclusions(
         Conclusion(
             f"given as many steps as {MIDDLE}, {LONGER} wins most of it back",
             f"{LONGER} with as many epochs {found[LONGER].mean:.1%}, with as many steps {percent(more_steps.tests)}, "
-            f"{behind} beside {MIDDLE}",
-            more_steps.mean > (found[LONGER].mean + found[MIDDLE].mean) / 2,
-            contradicts=f"batches of {LONGER} test {short} beside {MIDDLE} with as many epochs, {behind} with as many steps",
+            f"{behind} beside {MIDDLE}, {difference(more_steps.tests, halfway)} beside halfway",
+            difference(more_steps.tests, halfway).above(),
+            contradicts=f"batches of {LONGER} test {short} beside {MIDDLE} with as many epochs, {by_steps}",
+            unshown=f"batches of {LONGER} test {short} beside {MIDDLE} with as many epochs, {by_steps}",
         ),
     ]
 

@@ -12,7 +12,8 @@ WIDTH, INDENT = 80, "       "
 # Pattern -> the note that a page ends with if the pattern occurs in it.
 NOTES = {
     r"% \+- ": "x% +- y%: mean and standard deviation over seeds.",
-    r"\d points": "points: percentage points, mean and standard error of the difference seed by seed.",
+    r"\d points": "points: percentage points, mean of the difference seed by seed and its 95 % interval by Student's t; n: "
+    "number of seeds.",
     r"\* \|": "\\*: the lowest or the highest of the rates that were tried.",
 }
 
@@ -38,7 +39,7 @@ def page(entry: Entry, study: Study, typed: str) -> str:
         "\n".join(_markdown(study.table)),
         "**Conclusions**, each computed from the numbers above:" if study.conclusions else "",
         "\n".join(
-            f"- {'holds' if c.holds else '**fails**'}: {c.statement}. Measured: {c.measured.rstrip('.')}."
+            f"- {'**fails**' if c.fails else c.word}: {c.statement}. Measured: {c.measured.rstrip('.')}."
             for c in study.conclusions
         ),
     ]
@@ -75,7 +76,7 @@ def terminal(entry: Entry, study: Study) -> list[str]:
     if not study.conclusions:
         lines.append("nothing can be concluded from these numbers")
     for conclusion in study.conclusions:
-        lines += _wrapped(f"{'holds' if conclusion.holds else 'FAILS'}: {conclusion.statement}", "")
+        lines += _wrapped(f"{'FAILS' if conclusion.fails else conclusion.word}: {conclusion.statement}", "")
         lines += _wrapped(conclusion.measured, INDENT)
     return lines
 
