@@ -4,7 +4,7 @@
     python scripts/check_outlook.py adam
 
 Trains 100 networks (60 with Adam) with two learning rates each. Prints a
-Markdown table of theory's yes or no and the test accuracy. Takes about an hour
+Markdown table of what theory says and the test accuracy. Takes about an hour
 on two cores. If it was stopped, the same command goes on where it was.
 """
 

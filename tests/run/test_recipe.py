@@ -52,7 +52,7 @@ def test_the_folder_is_complete(run_here) -> None:
     assert saved["seeds"]["draws"] == 5
     assert all(0 < low <= high for low, high in zip(saved["seeds"]["low"], saved["seeds"]["high"], strict=True))
     assert saved["verdict"]["deviation"]["outside"] is False
-    assert saved["outlook"]["trains"]
+    assert saved["outlook"]["says"] == "trains"
     assert saved["outlook"]["limit"] > 100
     assert set(saved["metrics"]) == {
         "train/loss", "train/accuracy", "val/loss", "val/accuracy", "test/loss", "test/accuracy", "best_epoch", "last_epoch",

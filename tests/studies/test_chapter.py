@@ -79,17 +79,18 @@ def without_numbers(text: str) -> str:
 
 
 def as_on_its_page(name: str, result: Study) -> None:
-    """A quick study concludes what its committed page concludes, or says that it is too short for it."""
+    """A quick study concludes what its committed page concludes, or leaves it open."""
     page_ = (PROJECT / f"docs/studies/{name}.md").read_text()
     there = [without_numbers(text) for text in re.findall(r"^- holds: (.*?)\. Measured: ", page_, re.MULTILINE)]
     for conclusion in result.conclusions:
-        assert without_numbers(conclusion.statement) in there
-        assert conclusion.holds or not conclusion.conclusive, conclusion
+        assert not conclusion.fails, conclusion
+        assert conclusion.holds is None or without_numbers(conclusion.statement) in there
     (found,) = re.findall(r"^\*\*Found:\*\* (.*)\.$", page_, re.MULTILINE)
-    word, _, said = result.verdict.partition(": ")
-    assert word == found.partition(": ")[0] or word.startswith("open in so short a run")
+    word, said = result.verdict.partition(": ")[::2]
+    assert word == found.partition(": ")[0] or not result.conclusive
+    shown = [part for part in said.split("; ") if part and not part.startswith("not shown: ")]
     parts = without_numbers(found.partition(": ")[2]).split("; ")
-    assert all(without_numbers(part) in parts for part in said.split("; ") if part), result.verdict
+    assert word == "not shown" or all(without_numbers(part) in parts for part in shown), result.verdict
 
 
 @pytest.mark.parametrize("name", ["activations", "collapse", *(pytest.param(n, marks=pytest.mark.slow) for n in SLOW)])
@@ -107,7 +108,9 @@ def test_study(name: str) -> None:
     text = page(STUDIES[name], result, f"python scripts/study.py {name} --quick")
     assert f"\npython scripts/study.py {name} --quick\n" in text
     assert all(f"({file})" in text for file in result.files)
-    assert text.count("- holds: ") == sum(conclusion.conclusive for conclusion in result.conclusions)
+    assert [text.count(f"\n- {word}: ") for word in ("holds", "not shown")] == [
+        sum(conclusion.word == word for conclusion in result.conclusions) for word in ("holds", "not shown")
+    ]
     assert max(map(len, terminal(STUDIES[name], result)[: 3 + len(result.table.rows)])) <= 80
     PARTICULAR[name](result)
 
@@ -299,6 +302,8 @@ def test_a_fault_fails_its_conclusion(name: str, monkeypatch: pytest.MonkeyPatch
     where, what, fault, number = FAULTS[name]
     monkeypatch.setattr(where, what, fault)
     broken = study(name, quick=True)
-    assert broken.conclusions[number].fails or name == "challenge", broken.conclusions[number]
+    conclusion = broken.conclusions[number]
+    # The challenge in its quick form leaves open what more epochs may reach.
+    assert conclusion.fails or (name == "challenge" and conclusion.holds is None), conclusion
     # The verdict on the chapter is open where what it rests on fails.
-    assert broken.verdict.startswith("open") == bool(broken.conclusions[number].supports)
+    assert broken.verdict.startswith("open") == bool(conclusion.fails and conclusion.supports)

@@ -24,7 +24,7 @@ from gradpath.studies.chapter import (
 )
 from gradpath.studies.chapter.full_batch import train
 from gradpath.studies.chapter.gradient_noise import epochs, expected, measured
-from gradpath.studies.chapter.optimizers import first_step, quickest
+from gradpath.studies.chapter.optimizers import first_step, quickest, through
 from gradpath.studies.chapter.surfaces import SURFACES, departure, walks
 from gradpath.studies.papers.networks import built, growth, square
 
@@ -120,7 +120,9 @@ def test_c10_what_each_optimiser_is_good_for() -> None:
     names = ("sgd", "momentum", "rmsprop", "adam")
     # The gradient is (-4, 100) there.
     assert [first_step(walks(ravine, name, [0.01], 1)[0]) for name in names] == pytest.approx([25, 25, 1, 1], abs=1e-6)
-    assert quickest(ravine, "momentum").steps < quickest(ravine, "sgd").steps
+    steep, flat = through(100), through(10)
+    assert steep["momentum"].steps < steep["sgd"].steps == quickest(ravine, "sgd").steps
+    assert flat["momentum"].steps > 2 * flat["sgd"].steps
     leaving = {name: departure(quickest(saddle, name).path) for name in names}
     assert max(leaving["rmsprop"], leaving["adam"]) < min(leaving["sgd"], leaving["momentum"])
 

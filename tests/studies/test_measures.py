@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from gradpath.config.composition import compose
 from gradpath.data.batch import Batch
 from gradpath.studies.chapter import xor
 from gradpath.studies.chapter.gradient_noise import epochs, expected, gradient, measured, per_sample_squares
 from gradpath.studies.chapter.learning_rate import Course, course, labels
+from gradpath.studies.chapter.optimizers import MOMENTUM, break_even
 from gradpath.studies.chapter.surfaces import SURFACES, arrival, departure, walks
 from gradpath.studies.papers.networks import built
 
@@ -88,3 +90,20 @@ def test_many_rates_walk_as_one_does(name: str) -> None:
                 surface.loss(weights).backward()
                 optimizer.step()
             assert path[-1].tolist() == pytest.approx(weights.tolist(), rel=1e-9)
+
+
+def shrinks(condition: float, momentum: float) -> float:
+    """The factor of the error per step on a quadratic, at the best of many rates: the largest eigenvalue of a step."""
+    curved, rates = np.array([1.0, condition]), np.geomspace(1e-3, 2, 2001)
+    steps = np.zeros((len(rates), 2, 2, 2))
+    steps[..., 0, 0], steps[..., 0, 1], steps[..., 1, 0] = 1 + momentum - rates[:, None] * curved, -momentum, 1
+    return float(np.abs(np.linalg.eigvals(steps)).max(axis=(1, 2)).min())
+
+
+@pytest.mark.parametrize("momentum", [0.5, 0.9])
+def test_momentum_breaks_even_where_the_eigenvalues_do(momentum: float) -> None:
+    turn = break_even(momentum)
+    assert shrinks(0.9 * turn, momentum) == pytest.approx(momentum**0.5, rel=1e-2)
+    assert shrinks(0.9 * turn, 0.0) < shrinks(0.9 * turn, momentum)
+    assert shrinks(1.1 * turn, 0.0) > shrinks(1.1 * turn, momentum)
+    assert compose("optimizer=momentum")[0]["optimizer"]["momentum"] == MOMENTUM

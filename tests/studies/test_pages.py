@@ -29,7 +29,7 @@ def test_every_claim_is_in_the_contents(monkeypatch: pytest.MonkeyPatch, tmp_pat
     for name, entry in STUDIES.items():
         text = (PROJECT / f"docs/studies/{name}.md").read_text()
         (found[name],) = re.findall(r"^\*\*Found:\*\* (.*)\.$", text, re.MULTILINE)
-        assert re.match("right|not borne out", found[name])
+        assert re.match("right|not borne out|not shown", found[name])
         assert text.startswith(f"# {entry.title}")
         assert f"\npython scripts/study.py {name}\n" in text
         assert "**fails**" not in text
@@ -51,15 +51,16 @@ def test_every_claim_is_in_the_contents(monkeypatch: pytest.MonkeyPatch, tmp_pat
         ([("", "b", True)], "not borne out: b"),
         ([("a", "", True), ("b", "", False)], "open: a conclusion that bears on it fails"),
         ([("", "", True)], ""),
-        ([("a", "", True), ("b", "", None)], "open in so short a run, which shows: a"),
-        ([("a", "", None)], "open in so short a run"),
-        ([("a", "", None), ("b", "", False)], "open: a conclusion that bears on it fails"),
+        ([("a", "", None)], "not shown: u"),
+        ([("a", "", True), ("b", "", None)], "right: a; not shown: u"),
+        ([("", "a", True), ("b", "", None)], "not borne out: a; not shown: u"),
+        ([("a", "", False), ("b", "", None)], "open: a conclusion that bears on it fails"),
     ],
 )
 def test_the_verdict_on_the_chapter(conclusions, verdict: str) -> None:
-    """From what bears on its claim and holds, and from nothing else. None: the runs cannot tell."""
+    """From what bears on its claim and holds, and from nothing else."""
     made = [
-        Conclusion("it is so", "1", bool(holds), supports, contradicts, conclusive=holds is not None)
+        Conclusion("it is so", "1", holds, supports, contradicts, "u" if holds is None else "")
         for supports, contradicts, holds in conclusions
     ]
     found = Study("", Table(("a",), []), made, {}, {})
@@ -68,8 +69,9 @@ def test_the_verdict_on_the_chapter(conclusions, verdict: str) -> None:
     assert (f"**Found:** {verdict}." in page(entry, found, "")) == bool(verdict)
     assert (f"found {verdict}" in terminal(entry, found)) == bool(verdict)
     unsaid = [holds for *_, holds in conclusions].count(None)
-    assert terminal(entry, found).count("not shown in so short a run: it is so") == unsaid
-    assert page(entry, found, "").count("- not shown in so short a run: it is so.") == unsaid
+    assert found.conclusive == (not unsaid)
+    assert terminal(entry, found).count("not shown: it is so") == unsaid
+    assert page(entry, found, "").count("- not shown: it is so.") == unsaid
     assert found.holds == (False not in [holds for *_, holds in conclusions])
 
 
@@ -80,6 +82,18 @@ def test_a_conclusion_that_fails_is_said(monkeypatch: pytest.MonkeyPatch) -> Non
     assert not broken.holds
     assert [conclusion.holds for conclusion in broken.conclusions] == [False, True, True, True]
     assert "**fails**: the sigmoid" in page(STUDIES["activations"], broken, "")
+
+
+def test_what_an_interval_leaves_open_is_not_shown() -> None:
+    """It is no failure either: the exit code of the command is 0."""
+    open_ = Conclusion("more than before", "+0.1 +- 0.4 points (n = 3)", None, supports="more", unshown="+0.1")
+    found = Study("", Table(("a",), []), [open_], {}, {})
+    assert found.holds
+    assert (open_.fails, open_.word) == (False, "not shown")
+    written = page(STUDIES["collapse"], found, "")
+    assert "\n- not shown: more than before. Measured: +0.1 +- 0.4 points (n = 3)." in written
+    assert "95 % interval by Student's t; n: number of seeds." in written
+    assert "not shown: more than before" in terminal(STUDIES["collapse"], found)
 
 
 def test_the_command(command, project: Path) -> None:

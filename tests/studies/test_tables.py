@@ -1,25 +1,65 @@
 """What the studies of many trainings print, and what their commands refuse."""
 
+from math import inf
+
 import pytest
 
+from gradpath.config.checks import PROJECT
 from gradpath.config.composition import CONF, compose
 from gradpath.studies import init_comparison, outlook_check
 from gradpath.studies.init_comparison import ACTIVATIONS, DEPTHS, INITS, Scheme
 from gradpath.studies.outlook_check import Cell
 
 
-def test_the_outlook_counts_what_is_right() -> None:
+def test_the_outlook_counts_its_answers() -> None:
     cells = [
-        Cell("sgd", "tanh", "pytorch", 5, 5.4, True, 0.5),
-        Cell("sgd", "tanh", "pytorch", 10, 5.4, False, 0.11),
-        Cell("sgd", "relu", "he_normal", 100, 3784.0, True, 0.17),
-        Cell("adam", "gelu", "pytorch", 10, 9.6, False, 0.93),
+        Cell("sgd", "tanh", "pytorch", 5, 5.4, 0.5),
+        Cell("sgd", "tanh", "pytorch", 20, 5.4, 0.11),
+        Cell("sgd", "relu", "he_normal", 100, 3784.0, 0.17),
+        Cell("adam", "gelu", "pytorch", 10, 9.6, 0.93),
+        Cell("adam", "gelu", "pytorch", 20, 9.6, 0.93),
     ]
     lines = list(outlook_check.table(cells))
-    assert [cell.right for cell in cells] == [True, True, False, False]
-    assert lines[3] == "| sgd | relu | he_normal | 100 |  | yes | 0.17 | no | wrong |"
-    assert lines[-2].strip() == "sgd: right in 2 of 3 (66.7%); theory says yes 2 times, no 1 times"
-    assert lines[-1].strip() == "adam: right in 0 of 1 (0.0%); theory says yes 0 times, no 1 times"
+    assert [cell.wrong for cell in cells] == [False, False, True, False, True]
+    assert lines[3] == "| sgd | relu | he_normal | 100 |  | trains | 0.17 | no | wrong |"
+    assert lines[4] == "| adam | gelu | pytorch | 10 | 9.6 | uncertain | 0.93 | yes |  |"
+    assert lines[-2].strip() == (
+        "sgd: theory says trains 2 times, 1 of them trained; uncertain 0 times, 0 of them trained; "
+        "will not train 1 times, 0 of them trained"
+    )
+    assert lines[-1].strip().endswith("uncertain 1 times, 1 of them trained; will not train 1 times, 1 of them trained")
+
+
+def test_the_page_has_what_the_command_prints() -> None:
+    """Limits and accuracies from the page's own rows; the answers, the counts and the form from today's code."""
+    text = (PROJECT / "docs/outlook.md").read_text()
+    text = text[text.index("| optimizer | activation") :]
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith(("| sgd", "| ad"))
+    ]
+    cells = [Cell(*row[:3], int(row[3]), float(row[4] or inf), _accuracy(row)) for row in rows]
+    parts = ["\n".join(outlook_check.table([c for c in cells if c.optimizer == name])) for name in outlook_check.RATES]
+    assert text == "\n\n".join(parts) + "\n"
+    # "96 of 100", and the 8 near the limit.
+    sgd = [cell for cell in cells if cell.optimizer == "sgd"]
+    assert [sum(cell.trained == (cell.depth <= cell.limit) for cell in sgd), len(sgd)] == [96, 100]
+    assert sum(cell.limit < cell.depth <= 2 * cell.limit for cell in sgd) == 8
+
+
+def _accuracy(row: list[str]) -> float:
+    """The accuracy of a row, on the right side of 20 % where it was rounded to that."""
+    return float(row[6]) + (1e-4 if row[6] == "0.20" and row[7] == "yes" else 0)
+
+
+@pytest.mark.parametrize("key", [{"says": "uncertain"}, {"trains": False}, {}])
+def test_results_of_every_version_are_read(key: dict[str, object]) -> None:
+    """`outlook.trains` was a yes or no."""
+    ahead = {"depth": 20, "limit": 14.2, **key}
+    results = [{"outlook": ahead, "metrics": {"test/accuracy": accuracy}} for accuracy in (0.1, 0.21)]
+    found = outlook_check._cell("sgd", 20, "selu", "pytorch", results)
+    assert (found.says, found.trained, found.limit) == ("uncertain", True, 14.2)
+    endless = [{"outlook": ahead | {"limit": None}, "metrics": {}}]
+    assert outlook_check._cell("sgd", 20, "selu", "pytorch", endless).says == "trains"
 
 
 def test_comparison_sums_up_each_initialisation() -> None:

@@ -3,14 +3,17 @@
 import subprocess
 import sys
 from pathlib import Path
+from random import Random
 
+import numpy as np
 import pytest
+from scipy.stats import ttest_rel
 
 from gradpath.errors import ConfigError
 from gradpath.files import RESULT
 from gradpath.studies import trainings
 from gradpath.studies.chapter import tuning
-from gradpath.studies.chapter.study import difference
+from gradpath.studies.chapter.study import difference, jointly
 from gradpath.studies.trainings import train_all, trained
 
 TINY = ("data=xor", "trainer=cpu", "probe=none", "trainer.max_epochs=1")
@@ -127,8 +130,35 @@ def test_the_best_rate_is_no_matter_of_the_last_digit() -> None:
 
 
 def test_a_difference_has_no_negative_zero() -> None:
-    assert str(difference([0.5, 0.6], [0.5001, 0.6001])) == "+0.0 +- 0.0 points"
-    assert str(difference([0.5], [0.51])) == "-1.0 points"
+    assert str(difference([0.5, 0.6], [0.5001, 0.6001])) == "+0.0 +- 0.0 points (n = 2)"
+    assert str(difference([0.5], [0.51])) == "-1.0 points (n = 1)"
+    assert (difference([0.5], [0.51]).low, difference([0.5], [0.51]).high) == pytest.approx((-0.03, 0.01))
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5, 10])
+def test_the_interval_of_a_difference_is_that_of_the_t_test(seeds: int) -> None:
+    draws = Random(seeds)
+    first, second = ([draws.gauss(0.9, 0.02) for _ in range(seeds)] for _ in range(2))
+    found, expected = difference(first, second), ttest_rel(first, second).confidence_interval(0.95)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), rel=2e-3)
+    assert found.seeds == seeds
+
+
+def test_the_interval_contains_the_truth_in_95_of_100() -> None:
+    """Two standard errors of three seeds did in 82."""
+    draws = np.random.default_rng(0).normal(0.01, 0.02, (2000, 3))
+    found = [difference(row, [0.0] * 3) for row in draws.tolist()]
+    assert sum(one.low < 0.01 < one.high for one in found) / len(found) == pytest.approx(0.95, abs=0.015)
+
+
+def test_what_an_interval_shows() -> None:
+    some = difference([0.03, 0.02, 0.01], [0.0, 0.0, 0.0])
+    assert str(some) == "+2.0 +- 2.5 points (n = 3)"
+    assert (some.above(), some.above(-0.01), some.above(0.05)) == (None, True, False)
+    assert (some.within(0.04), some.within(0.05)) == (None, True)
+    sure, surer = difference([0.02, 0.021, 0.019], [0.0] * 3), difference([0.05, 0.051, 0.049], [0.0] * 3)
+    assert (sure.within(0.01), surer.beyond(sure), sure.beyond(surer), some.beyond(sure)) == (False, True, False, None)
+    assert (jointly([True, None]), jointly([None, False]), jointly([True, True])) == (None, False, True)
 
 
 @pytest.mark.slow

@@ -8,12 +8,13 @@ from typing import Any
 import lightning.pytorch as pl
 
 from gradpath.columns import tied, width, wrapped
+from gradpath.config.checks import risks
 from gradpath.files import relative
 from gradpath.flow.profile import LayerFlow
 from gradpath.flow.record import Matrix as Draws
 from gradpath.model.network import MLP, count_parameters
 from gradpath.run import terminal
-from gradpath.theory.outlook import Outlook
+from gradpath.theory.outlook import TRAINS, UNCERTAIN, Outlook
 from gradpath.theory.prediction import LayerPrediction, Prediction
 from gradpath.verdict.at_start import STANDARD_SCALE
 from gradpath.verdict.gradient_class import Reading, read
@@ -31,7 +32,7 @@ HEADER = ("layer", "|delta|", "/ last", "seeds", "theory", "band", "|dW|", "std 
 # A narrow terminal leaves these out first.
 LEAST = ("seeds", "band", "sat.", "dead", "std phi")
 # A grid's columns and their widths. "is" says whether the measurement is inside or outside of what theory allows.
-LOOK = {"gradient": 9, "measured": 8, "theory": 7, "is": 7, "training": 14}
+LOOK = {"gradient": 9, "measured": 8, "theory": 7, "is": 7, "training": 23}
 
 
 # The name of a network for which nothing was typed.
@@ -78,8 +79,8 @@ def show_look_line(
     """Prints one line for one look among many. The first gets a heading.
 
     The line gives the class, |delta| first / last hidden layer as measured and as predicted, whether the rates agree,
-    whether the network trains according to theory, and what was typed; in a terminal only what varies of it, and as many
-    columns as fit.
+    whether the network trains according to theory (past the limit also depth and limit), and what was typed; in a terminal
+    only what varies of it, and as many columns as fit.
 
     Args:
         swept: the longest `key=value` of each key that varies from network to network.
@@ -87,7 +88,8 @@ def show_look_line(
     reading, deviation = verdict.start, verdict.deviation
     cells = [reading.kind or "shallow", _shown(reading.ratio), _shown(theory.layers[0].delta if theory else None)]
     cells.append("" if deviation is None else "outside" if deviation.outside else "inside")
-    cells.append("" if ahead is None else "trains" if ahead.trains else f"depth {ahead.depth} > {int(ahead.limit)}")
+    past = "" if ahead is None or ahead.says == TRAINS else f", {ahead.depth} > {_limit(ahead)}"
+    cells.append("" if ahead is None else ahead.says + past)
     columns, varying = width(), {text.partition("=")[0] for text in swept}
     if columns is None:
         kept, of, shown = [*LOOK], "|delta| first / last hidden layer of", overrides
@@ -144,25 +146,44 @@ def show_result(result: Mapping[str, Any], folder: Path) -> None:
     terminal.show("result", rows)
 
 
-def show_warnings(risks: Sequence[str], ahead: Outlook | None, choices: Mapping[str, str]) -> None:
-    """Warns of risky choices, and of a network that will not train according to theory."""
-    for sentence in risks:
+def show_warnings(config: Mapping[str, Any], choices: Mapping[str, str], task: str, ahead: Outlook | None) -> None:
+    """Warns of risky choices, and of a network that is past the depth up to which theory expects it to train.
+
+    The warning has three lines: what theory says, why, and what to do. With it, `risks` says nothing of the initial scale:
+    a second remedy would only confuse.
+    """
+    past = ahead is not None and ahead.says != TRAINS
+    for sentence in risks(config, choices, task, scale=not past):
         terminal.warn(sentence)
-    if ahead is None or ahead.trains:
+    if ahead is None or not past:
         return
-    limit = int(ahead.limit)
-    if ahead.xi_c is not None:
-        reason = f"depth {ahead.depth} is past {ahead.scales:g} xi = {limit}"
+    limit, scales = _limit(ahead), f"{ahead.scales:g}"
+    trusted = f"with these initial weights theory trusts at most {limit}"
+    if ahead.says == UNCERTAIN:
+        said = f"{ahead.depth} hidden layers may train slowly or not at all: {trusted}"
     else:
-        reason = f"depth {ahead.depth} is past {limit}, where |delta|^2 has changed by e^{ahead.scales:g}"
+        said = f"{ahead.depth} hidden layers will not train: {trusted}, and no network tried beyond twice its limit learnt"
     where = f"{choices['activation']} at sigma_w^2 = {ahead.sigma_w2:.3g}, sigma_b^2 = {ahead.sigma_b2:.2g}"
-    if choices["activation"] == "relu" and (ahead.critical is None or choices["init"] == "critical"):
-        remedy = f"at most {max(limit, 1)} hidden layers"
-    elif choices["init"] == "critical" or ahead.critical is None or ahead.critical > STANDARD_SCALE:
-        remedy = "activation=relu init=he_normal"
+    if ahead.xi_c is not None:
+        forgets = f"the layers forget which input they were given, by a factor e every {ahead.xi_c:.2g} layers"
+        why = f"{forgets}; training reaches through about {scales} such factors"
     else:
-        remedy = f"init=critical, sigma_w^2 = {ahead.critical:.2f}"
-    terminal.warn(f"{reason} ({where}): theory says that it will hardly train; use {remedy}")
+        why = f"the squared gradient changes by a factor e^{scales} over {limit} layers; training bears about that much"
+    terminal.warn(f"{said}.\n  why: with {where} {why}.\n  remedy: {_deeper(ahead, choices)}")
+
+
+def _deeper(ahead: Outlook, choices: Mapping[str, str]) -> str:
+    """What lets a network of this depth train, or else the depth that these weights allow."""
+    if choices["activation"] == "relu" and (ahead.critical is None or choices["init"] == "critical"):
+        return f"at most {_limit(ahead)} hidden layers"
+    if choices["init"] == "critical" or ahead.critical is None or ahead.critical > STANDARD_SCALE:
+        return "activation=relu init=he_normal"
+    return f"init=critical, sigma_w^2 = {ahead.critical:.2f}"
+
+
+def _limit(ahead: Outlook) -> int:
+    """The limit in whole layers, at least 1."""
+    return max(int(ahead.limit), 1)
 
 
 def show_verdict(

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import lightning.pytorch as pl
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
-from gradpath.config.checks import check, risks
+from gradpath.config.checks import check
 from gradpath.config.job import Job
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError, RunFailed
@@ -75,11 +75,9 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
             held.enter_context(hold(folder, "hydra.run.dir"))
         start_folder(folder, config, overrides, trainer)
         show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
-        healthy = found.outlook is None or found.outlook.trains
-        known = risks(config, choices, objective.task, healthy) + (
-            changed_rate(done, config, choices, module) if done else []
-        )
-        show_warnings(known, found.outlook, choices)
+        show_warnings(config, choices, objective.task, found.outlook)
+        if done:
+            show_changed_rate(done, config, choices, module)
         show_verdict("start", found.verdict, found.profile, found.theory, found.draws)
 
         device = str(trainer.strategy.root_device)
@@ -104,16 +102,15 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     return result
 
 
-def changed_rate(done: Done, config: Config, choices: Mapping[str, str], module: GradpathModule) -> list[str]:
-    """A sentence if more or fewer epochs change the learning rate with which a run goes on; else none."""
+def show_changed_rate(done: Done, config: Config, choices: Mapping[str, str], module: GradpathModule) -> None:
+    """Warns if more or fewer epochs change the learning rate with which a run goes on."""
     epochs, per_epoch, lr = config["trainer"]["max_epochs"], done.steps / done.epochs, learning_rate(config["optimizer"])
     before, after = (factor_at(module.make_schedule, round(per_epoch * n), done.steps) for n in (done.planned, epochs))
-    if before is None or after is None or abs(after - before) <= 0.01 * max(before, after):
-        return []
-    return [
-        f"schedule={choices['schedule']} spreads over the whole run, now {epochs} epochs instead of {done.planned}: the "
-        f"learning rate goes on at {after * lr:.2g} instead of {before * lr:.2g}"
-    ]
+    if before is not None and after is not None and abs(after - before) > 0.01 * max(before, after):
+        terminal.warn(
+            f"schedule={choices['schedule']} spreads over the whole run, now {epochs} epochs instead of {done.planned}: the "
+            f"learning rate goes on at {after * lr:.2g} instead of {before * lr:.2g}"
+        )
 
 
 def fit_and_test(

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from gradpath.config.checks import risks
 from gradpath.files import CONFIG, write_text
 from gradpath.flow.record import Record
 from gradpath.locks import hold
@@ -60,8 +59,7 @@ def look(
         show_look_line(place, found.verdict, found.theory, found.outlook, overrides, swept)
         return result
     show_look(config["seed"], choices, count_parameters(network), folder)
-    healthy = found.outlook is None or found.outlook.trains
-    show_warnings(risks(config, choices, objective.task, healthy), found.outlook, choices)
+    show_warnings(config, choices, objective.task, found.outlook)
     show_verdict("start", found.verdict, found.profile, found.theory, found.draws)
     return result
 

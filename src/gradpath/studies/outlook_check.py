@@ -1,4 +1,4 @@
-"""Is the warning before training right? Compares theory's yes or no with real training on MNIST, network by network."""
+"""Is the warning before training right? Compares what theory says with real training on MNIST, network by network."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,6 +7,7 @@ from math import inf
 from typing import Any
 
 from gradpath.studies.trainings import ONE_EPOCH, train_all
+from gradpath.theory.outlook import TRAINS, UNCERTAIN, WILL_NOT_TRAIN, said
 
 ACTIVATIONS = ("tanh", "relu", "gelu", "selu", "sigmoid")
 INITS = ("pytorch", "lecun_normal", "he_normal", "critical")
@@ -23,8 +24,7 @@ TRAINED = 0.2
 class Cell:
     """One network: what theory says, and how well it trained.
 
-    limit: the largest depth that trains according to theory; inf if there is none.
-    trains: whether this network trains according to theory.
+    limit: the depth up to which it should train according to theory; inf if there is none.
     accuracy: the best test accuracy over the learning rates, in [0, 1].
     """
 
@@ -33,12 +33,20 @@ class Cell:
     init: str
     depth: int
     limit: float
-    trains: bool
     accuracy: float
 
     @property
-    def right(self) -> bool:
-        return self.trains == (self.accuracy > TRAINED)
+    def says(self) -> str:
+        return said(self.depth, self.limit)
+
+    @property
+    def trained(self) -> bool:
+        return self.accuracy > TRAINED
+
+    @property
+    def wrong(self) -> bool:
+        """Whether theory was. It cannot be where it is uncertain."""
+        return self.says != UNCERTAIN and self.trained != (self.says == TRAINS)
 
 
 def cells(optimizer: str, study: str = "outlook") -> list[Cell]:
@@ -62,24 +70,24 @@ def overrides(optimizer: str, depth: int, activation: str, init: str, lr: float)
 
 
 def table(found: Sequence[Cell]) -> Iterator[str]:
-    """Yields a Markdown table with a line per network, then for each optimiser how often theory was right."""
-    yield "| optimizer | activation | init | depth | past | theory | accuracy | trains | |\n" + "|---" * 9 + "|"
+    """Yields a Markdown table with a line per network, then a line per optimiser that counts theory's answers."""
+    yield "| optimizer | activation | init | depth | past | theory | accuracy | trained | |\n" + "|---" * 9 + "|"
     for cell in found:
-        limit = "" if cell.trains else f"{cell.limit:.0f}"
-        words = ("yes" if cell.trains else "no", f"{cell.accuracy:.2f}", "yes" if cell.accuracy > TRAINED else "no")
+        limit = "" if cell.says == TRAINS else f"{cell.limit:.1f}"
         kind = (cell.optimizer, cell.activation, cell.init, str(cell.depth), limit)
-        yield "| " + " | ".join((*kind, *words, "" if cell.right else "wrong")) + " |"
+        words = (cell.says, f"{cell.accuracy:.2f}", "yes" if cell.trained else "no", "wrong" if cell.wrong else "")
+        yield "| " + " | ".join((*kind, *words)) + " |"
     for optimizer in dict.fromkeys(cell.optimizer for cell in found):
-        own = [cell for cell in found if cell.optimizer == optimizer]
-        right, yes = sum(cell.right for cell in own), sum(cell.trains for cell in own)
-        yield (
-            f"\n{optimizer}: right in {right} of {len(own)} ({right / len(own):.1%}); theory says yes {yes} times, "
-            f"no {len(own) - yes} times"
-        )
+        counts = []
+        for says in (TRAINS, UNCERTAIN, WILL_NOT_TRAIN):
+            own = [cell for cell in found if (cell.optimizer, cell.says) == (optimizer, says)]
+            counts.append(f"{says} {len(own)} times, {sum(cell.trained for cell in own)} of them trained")
+        yield f"\n{optimizer}: theory says {'; '.join(counts)}"
 
 
 def _cell(optimizer: str, depth: int, activation: str, init: str, results: Sequence[dict[str, Any]]) -> Cell:
     ahead = results[0]["outlook"]
     accuracy = max(result["metrics"].get("test/accuracy", 0.0) for result in results)
+    # `says` follows from the limit. Results of earlier versions have no such key.
     limit = inf if ahead["limit"] is None else float(ahead["limit"])
-    return Cell(optimizer, activation, init, depth, limit, ahead["trains"], accuracy)
+    return Cell(optimizer, activation, init, depth, limit, accuracy)

@@ -16,7 +16,7 @@ from gradpath.theory.quadrature import Activation
 Phase = Literal["ordered", "critical", "chaotic"]
 # A chi_1 this close to 1 is critical: over a thousand layers |delta|^2 changes by a factor e at most.
 CRITICAL = 1e-3
-# Schoenholz et al. 2016: a network trains while its depth is below six depth scales.
+# Schoenholz et al. 2016: a network trains while its depth is below about six depth scales.
 TRAINABLE = 6.0
 # Outside this range the length map counts as having gone to 0 or to infinity.
 SMALLEST_Q, LARGEST_Q = 1e-20, 1e12
@@ -77,7 +77,7 @@ def mean_field(activation: str | Activation, sigma_w2: float, sigma_b2: float) -
 
 
 def trainable_depth(field: MeanField) -> float:
-    """The largest number of hidden layers at which a network still trains: 6 xi_c (Schoenholz et al. 2016, fig. 5)."""
+    """The number of hidden layers up to which a network should train: 6 xi_c (Schoenholz et al. 2016, fig. 5)."""
     return TRAINABLE * field.xi_c
 
 

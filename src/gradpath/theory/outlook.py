@@ -1,4 +1,4 @@
-"""Will a network of this depth train? Schoenholz et al. 2016: through about six depth scales."""
+"""Will a network of this depth train? Schoenholz et al. 2016: up to about six depth scales."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -15,6 +15,9 @@ from gradpath.theory.quadrature import Activation
 # PLAIN: depth scales through which gradient descent trains a network (Schoenholz et al. 2016, fig. 5). ADAPTIVE: the same
 # for optimisers that divide each gradient by its own size and so can use faint ones (measured: docs/outlook.md).
 PLAIN, ADAPTIVE = TRAINABLE, 4 * TRAINABLE
+# What an outlook says. A network of up to HOPELESS times its limit may train all the same (measured: docs/outlook.md).
+TRAINS, UNCERTAIN, WILL_NOT_TRAIN = "trains", "uncertain", "will not train"
+HOPELESS = 2
 # DEEPEST: layers that are followed beyond the network's own. SETTLED: steps that differ by less count as equal. ENDLESS: a
 # limit above this counts as no limit.
 DEEPEST, SETTLED, ENDLESS = 300, 1e-9, 1e4
@@ -26,11 +29,11 @@ class Outlook:
 
     depth: number of hidden layers.
     scales: 6 or 24, how many depth scales a network may have.
-    limit: the largest depth that trains with these weights; inf if there is none.
+    limit: the depth up to which a network with these weights should train; inf if there is none.
     sigma_w2, sigma_b2: means over all hidden layers but the first.
     xi_c: the depth scale; inf at the edge of chaos. None if the length map has no fixed point; the limit then comes from the
         growth of the gradient itself.
-    critical: the sigma_w^2 of `init=critical`, if this network will not train and that one would; else None.
+    critical: the sigma_w^2 of `init=critical`, if this network is past its limit and that one is not; else None.
     """
 
     depth: int
@@ -42,12 +45,17 @@ class Outlook:
     critical: float | None
 
     @property
-    def trains(self) -> bool:
-        return self.depth <= self.limit
+    def says(self) -> str:
+        return said(self.depth, self.limit)
 
-    def as_dict(self) -> dict[str, float | bool | None]:
-        """The content of `result.json`; `limit` is None if any depth trains."""
-        return {**asdict(self), "limit": None if self.limit == inf else self.limit, "trains": self.trains}
+    def as_dict(self) -> dict[str, float | str | None]:
+        """The content of `result.json`; `limit` is None if there is none."""
+        return {**asdict(self), "limit": None if self.limit == inf else self.limit, "says": self.says}
+
+
+def said(depth: int, limit: float) -> str:
+    """TRAINS up to the limit, UNCERTAIN up to HOPELESS times the limit, WILL_NOT_TRAIN beyond."""
+    return TRAINS if depth <= limit else UNCERTAIN if depth <= HOPELESS * limit else WILL_NOT_TRAIN
 
 
 def outlook(
@@ -92,7 +100,7 @@ def _limit(
     input_norm: float,
     scales: float,
 ) -> tuple[float, float | None]:
-    """The largest depth that trains, and xi_c if the length map has a fixed point, else None."""
+    """The depth up to which training should work, and xi_c if the length map has a fixed point, else None."""
     field = mean_field(activation, sigma_w2, sigma_b2)
     if 0 < field.q_star < inf:
         return scales * field.xi_c, field.xi_c

@@ -1,6 +1,7 @@
 """Expectations of functions of an activation over a Gaussian; the activation may have kinks."""
 
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from copy import deepcopy
 from functools import cache, lru_cache
 
@@ -111,6 +112,8 @@ def derivatives(activation: Activation, h: Tensor, order: int) -> list[Tensor]:
             total = values[-1].sum()
             gradient = None
             if total.requires_grad:
-                (gradient,) = torch.autograd.grad(total, point, create_graph=k + 1 < order, allow_unused=True)
+                # Of Hardsigmoid torch has no second derivative. A first one that is missing is an error.
+                with suppress(RuntimeError) if k else nullcontext():
+                    (gradient,) = torch.autograd.grad(total, point, create_graph=k + 1 < order, allow_unused=True)
             values.append(torch.zeros_like(h) if gradient is None else gradient)
     return [value.detach() for value in values]

@@ -14,7 +14,7 @@ from gradpath.model.network import MLP
 from gradpath.model.objective import Objective
 from gradpath.run.evaluate import restored
 from gradpath.studies.chapter.gradient_noise import epochs, expected, measured
-from gradpath.studies.chapter.study import Conclusion, Study, Table, difference, percent
+from gradpath.studies.chapter.study import Conclusion, Study, Table, difference, jointly, percent
 from gradpath.studies.chapter.tuning import MORE, Tuned, how, tuned
 from gradpath.studies.papers.networks import built
 from gradpath.studies.pictures.style import COLOURS, TICK, dress, new_figure
@@ -88,10 +88,13 @@ def _conclusions(
     gaps: Mapping[str, float],
     noises: Mapping[str, Noise],
 ) -> list[Conclusion]:
-    short, behind = (difference(tests, found[MIDDLE].tests) for tests in (found[LONGER].tests, more_steps.tests))
+    few, middle = found[LONGER].tests, found[MIDDLE].tests
+    short, behind = (difference(tests, middle) for tests in (few, more_steps.tests))
+    halfway = [(a + b) / 2 for a, b in zip(few, middle, strict=True)]
+    by_steps = f"with as many steps {behind}" + (": no difference is shown" if behind.above() is None else "")
     off = [m / e for one in noises.values() for m, e in zip(one.measured, one.expected, strict=True)]
     noisy = noises["before training"].measured
-    usual, largest = min(found[name].mean for name in USUAL), str(SIZES[-1])
+    largest = str(SIZES[-1])
     return [
         Conclusion(
             "the noise of a batch's gradient falls as 1 / B, as the single samples' gradients say",
@@ -108,27 +111,25 @@ def _conclusions(
         Conclusion(
             "for the same number of epochs the largest batch tests worse than each of 32 to 256",
             ", ".join(f"{name}: {one.mean:.1%}" for name, one in found.items()),
-            found[largest].mean < usual,
+            jointly(difference(found[name].tests, found[largest].tests).above() for name in USUAL),
             supports=f"with as many epochs batches of {largest} test {found[largest].mean:.1%}, of {MIDDLE} "
             f"{found[MIDDLE].mean:.1%}",
-            conclusive=difference(found[MIDDLE].tests, found[largest].tests).conclusive,
         ),
         Conclusion(
             "not for a wider gap: it trains less, and its gap is narrower",
             f"training {fmean(trains[largest]):.1%} beside {fmean(trains[MIDDLE]):.1%}, gap {gaps[largest]:.1%} beside "
             f"{gaps[MIDDLE]:.1%}",
-            fmean(trains[largest]) < fmean(trains[MIDDLE]) and gaps[largest] < gaps[MIDDLE],
+            jointly([difference(trains[MIDDLE], trains[largest]).above(), gaps[largest] < gaps[MIDDLE]]),
             contradicts=f"its gap between training and test images is {gaps[largest]:.1%}, not wider than the "
             f"{gaps[MIDDLE]:.1%} of {MIDDLE}",
-            conclusive=behind.conclusive,
         ),
         Conclusion(
             f"given as many steps as {MIDDLE}, {LONGER} wins most of it back",
             f"{LONGER} with as many epochs {found[LONGER].mean:.1%}, with as many steps {percent(more_steps.tests)}, "
-            f"{behind} beside {MIDDLE}",
-            more_steps.mean > (found[LONGER].mean + found[MIDDLE].mean) / 2,
-            contradicts=f"batches of {LONGER} test {short} beside {MIDDLE} with as many epochs, {behind} with as many steps",
-            conclusive=behind.conclusive,
+            f"{behind} beside {MIDDLE}, {difference(more_steps.tests, halfway)} beside halfway",
+            difference(more_steps.tests, halfway).above(),
+            contradicts=f"batches of {LONGER} test {short} beside {MIDDLE} with as many epochs, {by_steps}",
+            unshown=f"batches of {LONGER} test {short} beside {MIDDLE} with as many epochs, {by_steps}",
         ),
     ]
 

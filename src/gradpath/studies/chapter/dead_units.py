@@ -86,7 +86,7 @@ def dead_units(quick: bool = False) -> Study:
             Conclusion(
                 "large steps leave ReLU units dead: silent on every sample",
                 f"{percent(shares['relu'], 0)} of the units, {grown} more than at the start",
-                grown.low > 0.1,
+                grown.above(0.1),
             ),
             Conclusion(
                 "no gradient comes through a silent ReLU unit, one through every silent LeakyReLU unit",
@@ -105,7 +105,7 @@ def dead_units(quick: bool = False) -> Study:
                 "fewer LeakyReLU units end silent",
                 f"ReLU - LeakyReLU {fewer}; training accuracy "
                 + ", ".join(f"{name} {percent([one.accuracy for one in many], 0)}" for name, many in found.items()),
-                fewer.low > 0,
+                fewer.above(),
             ),
         ],
         figures={"dead_units": draw(layers, drawn)},

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from gradpath.flow.profile import measure
 from gradpath.model.predicted import predict_network
 from gradpath.run.inspection import SAMPLE
-from gradpath.studies.chapter.study import Conclusion, Study, Table, difference
+from gradpath.studies.chapter.study import Conclusion, Study, Table, difference, jointly
 from gradpath.studies.chapter.tuning import MORE, Tuned, how, tuned
 from gradpath.studies.papers.networks import built
 from gradpath.studies.pictures.style import COLOURS, DASHES, TICK, dress, new_figure
@@ -107,9 +107,9 @@ def _of_vanishing(flows: Mapping[str, Flow], trained: Mapping[str, Tuned]) -> li
         _by_theory(flows, "they lose it by the factor of theory, sqrt(sigma_w^2 E phi'^2) per layer"),
         Conclusion(
             "the deep sigmoid network learns at none of the rates tried, and the sick ones learn less than the healthy",
-            f"sigmoid {sigmoid:.1%} (at {tried}), best of the sick {worst.mean:.1%}, worst of the healthy {best.mean:.1%}",
-            sigmoid < CHANCE and worst.mean < best.mean,
-            conclusive=difference(best.tests, worst.tests).conclusive,
+            f"sigmoid {sigmoid:.1%} (at {tried}), best of the sick {worst.mean:.1%}, worst of the healthy {best.mean:.1%}, "
+            f"{difference(best.tests, worst.tests)} apart",
+            jointly([sigmoid < CHANCE, difference(best.tests, worst.tests).above()]),
         ),
     ]
 
@@ -131,9 +131,8 @@ def _of_exploding(flows: Mapping[str, Flow], trained: Mapping[str, Tuned]) -> li
         Conclusion(
             "with too large a scale networks learn less than healthy ones, at each one's best rate",
             f"best of the two {worst.mean:.1%}, worst healthy one {best.mean:.1%}; with BatchNorm "
-            f"{trained[BATCH_NORM].mean:.1%}",
-            worst.mean < best.mean,
-            conclusive=difference(best.tests, worst.tests).conclusive,
+            f"{trained[BATCH_NORM].mean:.1%}; {difference(best.tests, worst.tests)} apart",
+            difference(best.tests, worst.tests).above(),
         ),
     ]
 

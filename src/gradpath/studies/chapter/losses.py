@@ -19,7 +19,7 @@ from gradpath.run.build import build_run
 from gradpath.run.seeding import seed_everything
 from gradpath.studies import trainings
 from gradpath.studies.chapter.softmax_twice import WAYS, Way, trained
-from gradpath.studies.chapter.study import Conclusion, Difference, Study, Table, difference, percent, seeded
+from gradpath.studies.chapter.study import Conclusion, Difference, Study, Table, difference, jointly, percent, seeded
 from gradpath.studies.chapter.tuning import MORE, Tuned, how, tuned
 from gradpath.studies.papers.networks import built
 from gradpath.studies.pictures.style import COLOURS, DASHES, TICK, dress, new_figure
@@ -180,8 +180,9 @@ def _of_softmax(once: Way, twice: Way) -> Conclusion:
         "forced, it makes the gradient at the outputs fainter, and learning slower",
         f"|dL/dz| at the start {once.first:.3g} and {twice.first:.3g}; training accuracy, mean of all steps, "
         f"{percent(once.learnt)} at {once.rate:g} and {percent(twice.learnt)} at {twice.rate:g}, {behind} apart",
-        twice.first < once.first / 2 and behind.low > 0,
+        twice.first < once.first / 2 and behind.above(),
         supports=f"on ten classes the mean training accuracy of all steps is {behind} higher with one softmax than with two",
+        unshown=f"the training accuracies with one softmax and with two are {behind} apart",
     )
 
 
@@ -205,15 +206,14 @@ def _of_squared_error(found: Compared) -> list[Conclusion]:
         Conclusion(
             "on ten classes cross-entropy tests better than squared error of the outputs",
             f"each at its best initialisation and rate {ten} apart",
-            ten.low > 0,
+            ten.above(),
             supports=f"on ten classes cross-entropy tests {ten} better than squared error of the outputs",
-            conclusive=ten.conclusive,
+            unshown=f"on ten classes cross-entropy tests {ten} beside squared error of the outputs",
         ),
         Conclusion(
             "on two classes squared error, of z or behind a sigmoid, tests within a point of BCEWithLogits",
             f"BCEWithLogits less squared error of z {two}, of sigmoid(z) {behind_sigmoid}",
-            max(abs(one.mean) for one in (two, behind_sigmoid)) < 0.01,
-            conclusive=two.conclusive and behind_sigmoid.conclusive,
+            jointly(one.within(0.01) for one in (two, behind_sigmoid)),
         ),
         Conclusion(
             "on ten classes squared error minds the initialisation: with he_normal, whose outputs start wider than its "
@@ -224,8 +224,7 @@ def _of_squared_error(found: Compared) -> list[Conclusion]:
                 for init, one in found.by_init.items()
             )
             + f"; {gained} apart",
-            found.spread[INITS[0]] < found.spread[INITS[1]] / 2 and gained.low > 0,
-            conclusive=gained.conclusive,
+            found.spread[INITS[0]] < found.spread[INITS[1]] / 2 and gained.above(),
         ),
     ]
 

@@ -1,7 +1,9 @@
 """SGD, momentum, RMSProp and Adam (C10) on three surfaces and on MNIST, each at its own best learning rate."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
+from math import sqrt
 from statistics import fmean
 
 import numpy as np
@@ -11,8 +13,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gradpath.studies import trainings
-from gradpath.studies.chapter.study import Conclusion, Study, Table, difference
-from gradpath.studies.chapter.surfaces import SURFACES, Path, Surface, arrival, departure, steepness, walks
+from gradpath.studies.chapter.study import Conclusion, Study, Table, difference, jointly
+from gradpath.studies.chapter.surfaces import SURFACES, Path, Surface, arrival, departure, ravine, steepness, walks
 from gradpath.studies.chapter.tuning import MORE, Tuned, how, tuned
 from gradpath.studies.pictures.loss_curves import Line, loss_curves
 from gradpath.studies.pictures.style import COLOURS, TICK, dress, new_figure
@@ -22,6 +24,9 @@ OPTIMIZERS = ("sgd", "momentum", "rmsprop", "adam")
 # On the surfaces: enough steps to see who reaches the goal and leaves it again. Neighbouring rates differ by a sixth.
 STEPS = 400
 RATES = np.geomspace(1e-3, 10, 61).tolist()
+# The momentum of the option, and the ravines through which it is compared with SGD.
+MOMENTUM = 0.9
+CONDITIONS = (10, 20, 30, 40, 50)
 # On MNIST: a decade and a half of rates around the usual one of each optimiser.
 TRIED = {
     "sgd": (0.03, 0.1, 0.3, 1.0),
@@ -66,6 +71,7 @@ class Digits:
 def optimizers(quick: bool = False) -> Study:
     """Follows each optimiser over surfaces of two weights, then trains the default network for an epoch at every rate."""
     ways = {surface.title: {name: quickest(surface, name) for name in OPTIMIZERS} for surface in SURFACES}
+    flatter = {condition: through(condition) for condition in CONDITIONS}
     seeds = 1 if quick else 3
     digits = on_mnist(quick, seeds)
     return Study(
@@ -79,7 +85,7 @@ def optimizers(quick: bool = False) -> Study:
                 for name in OPTIMIZERS
             ],
         ),
-        conclusions=[*_of_the_ways(ways["ravine"], ways["saddle"]), _of_the_rates(digits)],
+        conclusions=[*_of_the_ways(ways["ravine"], ways["saddle"], flatter), _of_ravines(flatter), _of_the_rates(digits)],
         figures={
             "optimizers": draw_ways(ways),
             "optimizers_mnist": loss_curves(
@@ -108,8 +114,11 @@ def on_mnist(quick: bool, seeds: int) -> Digits:
     )
 
 
-def _of_the_ways(ravine: Mapping[str, Way], saddle: Mapping[str, Way]) -> list[Conclusion]:
-    steep, first = steepness(SURFACES[0]), {name: first_step(way.path) for name, way in ravine.items()}
+def _of_the_ways(
+    across: Mapping[str, Way], saddle: Mapping[str, Way], flatter: Mapping[int, Mapping[str, Way]]
+) -> list[Conclusion]:
+    gentle = flatter[CONDITIONS[0]]
+    steep, first = steepness(SURFACES[0]), {name: first_step(way.path) for name, way in across.items()}
     left = {name: departure(way.path) for name, way in saddle.items()}
     return [
         Conclusion(
@@ -122,10 +131,12 @@ def _of_the_ways(ravine: Mapping[str, Way], saddle: Mapping[str, Way]) -> list[C
             f"long, RMSProp's {first['rmsprop']:.3g} and Adam's {first['adam']:.3g} times",
         ),
         Conclusion(
-            "momentum is quicker through the ravine than SGD",
-            ", ".join(f"{name} {way.steps:g} steps at {way.rate:.2g}" for name, way in ravine.items()),
-            ravine["momentum"].steps < ravine["sgd"].steps,
-            supports=f"momentum takes {ravine['momentum'].steps:g} steps through a ravine, SGD {ravine['sgd'].steps:g}",
+            "momentum is quicker than SGD through the ravine of condition number 100",
+            ", ".join(f"{name} {way.steps:g} steps at {way.rate:.2g}" for name, way in across.items()),
+            across["momentum"].steps < across["sgd"].steps,
+            supports=f"momentum takes {across['momentum'].steps:g} steps through a ravine of condition number 100, SGD "
+            f"{across['sgd'].steps:g}; through one of {CONDITIONS[0]} it takes {gentle['momentum'].steps:g}, "
+            f"SGD {gentle['sgd'].steps:g}",
         ),
         Conclusion(
             "RMSProp and Adam leave the saddle (|w2| > 1/2) sooner than SGD and momentum",
@@ -133,6 +144,17 @@ def _of_the_ways(ravine: Mapping[str, Way], saddle: Mapping[str, Way]) -> list[C
             max(left[name] for name in ("rmsprop", "adam")) < min(left[name] for name in ("sgd", "momentum")),
         ),
     ]
+
+
+def _of_ravines(flatter: Mapping[int, Mapping[str, Way]]) -> Conclusion:
+    turn = break_even(MOMENTUM)
+    return Conclusion(
+        f"in flatter ravines SGD is quicker: with a momentum of {MOMENTUM:g} up to a condition number of "
+        f"(1 + sqrt({MOMENTUM:g})) / (1 - sqrt({MOMENTUM:g})) = {turn:.0f}",
+        "steps of SGD and momentum, each at its quickest rate: "
+        + ", ".join(f"{one['sgd'].steps:g} and {one['momentum'].steps:g} at {at}" for at, one in flatter.items()),
+        all((one["sgd"].steps < one["momentum"].steps) == (at < turn) for at, one in flatter.items()),
+    )
 
 
 def _of_the_rates(digits: Digits) -> Conclusion:
@@ -145,8 +167,7 @@ def _of_the_rates(digits: Digits) -> Conclusion:
         "on MNIST a rate that is ten times off costs more than another optimiser at its own best rate",
         f"the best and the worst of the four are {apart} apart in validation; the worse of a tenth and ten times the best "
         "rate costs " + ", ".join(f"{name} {cost}" for name, cost in dear.items()),
-        all(cost.mean > apart.mean for cost in dear.values()),
-        conclusive=all(cost.conclusive for cost in dear.values()),
+        jointly(cost.beyond(apart) for cost in dear.values()),
     )
 
 
@@ -160,6 +181,22 @@ def quickest(surface: Surface, optimizer: str) -> Way:
     around = [float(steps[k - 1 : k + 2].max()) for k in range(1, len(RATES) - 1)]
     best = 1 + int(np.argmin(around))
     return Way(RATES[best], float(steps[best]), paths[best])
+
+
+def through(condition: float) -> dict[str, Way]:
+    """SGD's and momentum's way through a ravine of this condition number."""
+    surface = replace(SURFACES[0], loss=partial(ravine, condition=condition))
+    return {name: quickest(surface, name) for name in ("sgd", "momentum")}
+
+
+def break_even(momentum: float) -> float:
+    """The condition number of a quadratic above which momentum converges faster than SGD, each at its best rate.
+
+    SGD's best rate shrinks the error by (k - 1) / (k + 1) per step, k being the condition number; momentum's shrinks it by
+    sqrt(momentum), for k up to the square of what is returned (Polyak 1964).
+    """
+    root = sqrt(momentum)
+    return (1 + root) / (1 - root)
 
 
 def first_step(path: Path) -> float:

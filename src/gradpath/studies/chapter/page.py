@@ -6,13 +6,14 @@ from collections.abc import Mapping, Sequence
 from gradpath.columns import wrapped
 from gradpath.run.terminal import table_lines
 from gradpath.studies.chapter.entries import Entry
-from gradpath.studies.chapter.study import SHORT, Conclusion, Study, Table
+from gradpath.studies.chapter.study import Study, Table
 
 INDENT = "       "
 # Pattern -> the note that a page ends with if the pattern occurs in it.
 NOTES = {
     r"% \+- ": "x% +- y%: mean and standard deviation over seeds.",
-    r"\d points": "points: percentage points, mean and standard error of the difference seed by seed.",
+    r"\d points": "points: percentage points, mean of the difference seed by seed and its 95 % interval by Student's t; n: "
+    "number of seeds.",
     r"\* \|": "\\*: the lowest or the highest of the rates that were tried.",
 }
 
@@ -38,7 +39,7 @@ def page(entry: Entry, study: Study, typed: str) -> str:
         "\n".join(_markdown(study.table)),
         "**Conclusions**, each computed from the numbers above:" if study.conclusions else "",
         "\n".join(
-            f"- {'**fails**' if c.fails else _word(c)}: {c.statement}. Measured: {c.measured.rstrip('.')}."
+            f"- {'**fails**' if c.fails else c.word}: {c.statement}. Measured: {c.measured.rstrip('.')}."
             for c in study.conclusions
         ),
     ]
@@ -75,13 +76,9 @@ def terminal(entry: Entry, study: Study) -> list[str]:
     if not study.conclusions:
         lines.append("nothing can be concluded from these numbers")
     for conclusion in study.conclusions:
-        lines += wrapped(f"{'FAILS' if conclusion.fails else _word(conclusion)}: {conclusion.statement}", further=INDENT)
+        lines += wrapped(f"{'FAILS' if conclusion.fails else conclusion.word}: {conclusion.statement}", further=INDENT)
         lines += wrapped(conclusion.measured, INDENT, INDENT)
     return lines
-
-
-def _word(conclusion: Conclusion) -> str:
-    return "holds" if conclusion.conclusive else f"not shown in {SHORT}"
 
 
 def _markdown(table: Table) -> list[str]:

@@ -1,39 +1,52 @@
 """The result of a study: numbers in a table, pictures, and conclusions that can fail."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import sqrt
 from statistics import fmean, stdev
 
 from matplotlib.figure import Figure
 
-# How a page and the terminal call a study that is too small for one of its conclusions.
-SHORT = "so short a run"
+from gradpath.verdict.gradient_class import student_t
+
 # The difference between two trainings that a single seed can show. Short ones differ by several points by chance.
 TELLING = 0.1
 
 
 @dataclass(frozen=True)
 class Conclusion:
-    """A statement that the measured numbers either bear out or not.
+    """A statement that the measured numbers bear out, or do not, or leave open.
 
     statement: what should be so.
     measured: what was found.
-    holds: whether the statement is so, computed from what was found.
+    holds: whether the statement is so, computed from what was found; None if an interval reaches to both sides, so that the
+        numbers do not show it.
     supports: if it holds, the finding that supports the chapter's claim, with its number; "" if none does.
     contradicts: if it holds, the finding that contradicts the chapter's claim, with its number; "" if none does.
-    conclusive: whether runs of this size and number can tell. If not, the statement neither holds nor fails.
+    unshown: if it is not shown, what was found that bears on the chapter's claim, with its interval; "" if nothing was.
     """
 
     statement: str
     measured: str
-    holds: bool
+    holds: bool | None
     supports: str = ""
     contradicts: str = ""
-    conclusive: bool = True
+    unshown: str = ""
 
     @property
     def fails(self) -> bool:
-        return self.conclusive and not self.holds
+        return self.holds is not None and not self.holds
+
+    @property
+    def word(self) -> str:
+        return "not shown" if self.holds is None else "holds" if self.holds else "fails"
+
+    @property
+    def finding(self) -> str:
+        """What bears on the chapter's claim; "" if nothing does."""
+        if self.holds is None:
+            return self.unshown and f"not shown: {self.unshown}"
+        return self.supports or self.contradicts
 
 
 @dataclass(frozen=True)
@@ -70,28 +83,29 @@ class Study:
 
     @property
     def holds(self) -> bool:
+        """Whether no conclusion fails."""
         return not any(conclusion.fails for conclusion in self.conclusions)
 
     @property
     def conclusive(self) -> bool:
-        return all(conclusion.conclusive for conclusion in self.conclusions)
+        """Whether no conclusion is left open."""
+        return all(conclusion.holds is not None for conclusion in self.conclusions)
 
     @property
     def verdict(self) -> str:
         """Whether the chapter is right, with the numbers that show it; "" if no conclusion bears on the chapter's claim."""
-        bearing = [conclusion for conclusion in self.conclusions if conclusion.supports or conclusion.contradicts]
+        bearing = [conclusion for conclusion in self.conclusions if conclusion.finding]
+        supported = any(conclusion.holds and conclusion.supports for conclusion in bearing)
+        contradicted = any(conclusion.holds and conclusion.contradicts for conclusion in bearing)
         if not bearing:
             return ""
         if any(conclusion.fails for conclusion in bearing):
             return "open: a conclusion that bears on it fails"
-        shown = [conclusion for conclusion in bearing if conclusion.conclusive]
-        said = "; ".join(conclusion.supports or conclusion.contradicts for conclusion in shown)
-        if len(shown) < len(bearing):
-            return f"open in {SHORT}" + (f", which shows: {said}" if shown else "")
-        supported = any(conclusion.supports for conclusion in bearing)
-        contradicted = any(conclusion.contradicts for conclusion in bearing)
+        findings = "; ".join(conclusion.finding for conclusion in bearing)
+        if not supported and not contradicted:
+            return findings
         word = "right in part" if supported and contradicted else "right" if supported else "not borne out"
-        return f"{word}: {said}"
+        return f"{word}: {findings}"
 
 
 def percent(shares: Sequence[float], digits: int = 1) -> str:
@@ -110,37 +124,54 @@ class Difference:
     """The difference between two arms that were run with the same seeds, as a share: 0.01 is one percentage point.
 
     mean: the mean over seeds.
-    error: its standard error; None with a single seed.
+    margin: half the width of its 95 % interval by Student's t; None with a single seed.
+    seeds: the number of seeds.
     """
 
     mean: float
-    error: float | None
+    margin: float | None
+    seeds: int
 
     def __str__(self) -> str:
         # Adding 0.0 after rounding turns -0.0 into 0.0.
         return (
             f"{round(100 * self.mean, 1) + 0.0:+.1f}"
-            + ("" if self.error is None else f" +- {100 * self.error:.1f}")
-            + " points"
+            + ("" if self.margin is None else f" +- {100 * self.margin:.1f}")
+            + f" points (n = {self.seeds})"
         )
 
     @property
     def low(self) -> float:
-        """Two standard errors below the mean; with a single seed, ten percentage points below."""
-        return self.mean - (TELLING if self.error is None else 2 * self.error)
+        """The interval's lower end; with a single seed, ten percentage points below the mean."""
+        return self.mean - (TELLING if self.margin is None else self.margin)
 
     @property
     def high(self) -> float:
-        """Two standard errors above the mean; with a single seed, ten percentage points above."""
+        """The interval's upper end; with a single seed, ten percentage points above the mean."""
         return 2 * self.mean - self.low
 
-    @property
-    def conclusive(self) -> bool:
-        """Whether it can be told which arm is better, or, with several seeds, that it cannot."""
-        return self.error is not None or abs(self.mean) > TELLING
+    def above(self, share: float = 0.0) -> bool | None:
+        """Whether the difference is larger than `share`; None if the interval reaches to both sides of it."""
+        return True if self.low > share else False if self.high < share else None
+
+    def within(self, share: float) -> bool | None:
+        """Whether the difference is smaller than `share` either way; None if the interval leaves it open."""
+        outside = self.low > share or self.high < -share
+        return True if -share < self.low and self.high < share else False if outside else None
+
+    def beyond(self, other: "Difference") -> bool | None:
+        """Whether this difference is larger than the other; None if their intervals overlap."""
+        return True if self.low > other.high else False if self.high < other.low else None
+
+
+def jointly(answers: Iterable[bool | None]) -> bool | None:
+    """Whether all of it is so: no if one answer is no, else open if one is open."""
+    given = list(answers)
+    return False if False in given else None if None in given else True
 
 
 def difference(first: Sequence[float], second: Sequence[float]) -> Difference:
     """The difference first - second, taken seed by seed. Both: one share per seed, in the same order."""
     off = [a - b for a, b in zip(first, second, strict=True)]
-    return Difference(fmean(off), stdev(off) / len(off) ** 0.5 if len(off) > 1 else None)
+    count = len(off)
+    return Difference(fmean(off), student_t(count - 1) * stdev(off) / sqrt(count) if count > 1 else None, count)

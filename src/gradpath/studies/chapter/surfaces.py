@@ -40,9 +40,9 @@ class Surface:
     weights: tuple[str, str] = ("w1", "w2")
 
 
-def ravine(w: Tensor) -> Tensor:
-    """A valley whose curvature across is a hundred times that along it. `w`: (..., 2); returns (...)."""
-    return (w[..., 0] ** 2 + 100 * w[..., 1] ** 2) / 2
+def ravine(w: Tensor, condition: float = 100.0) -> Tensor:
+    """A valley whose curvature across is `condition` times that along it. `w`: (..., 2); returns (...)."""
+    return (w[..., 0] ** 2 + condition * w[..., 1] ** 2) / 2
 
 
 def saddle(w: Tensor) -> Tensor:
