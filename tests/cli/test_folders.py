@@ -166,6 +166,6 @@ def test_a_schedule_that_is_stretched(command: Command, finished: Path, tmp_path
     shutil.copytree(finished, tmp_path / "run")
     done = command("train.py", f"resume={tmp_path / 'run'}", "trainer.max_epochs=3")
     assert (
-        "warning: schedule=cosine spreads over the whole run, now 3 epochs instead of 2: the learning rate goes on at 0.00025 "
-        "instead of 0\n"
+        "warning: schedule=cosine spreads over the whole run, now 3 epochs instead of 2: the learning rate goes on at "
+        "0.00025 instead of 0\n"
     ) in done.stdout
