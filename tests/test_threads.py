@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from commands import ended, environment, fresh_process
+from conftest import Command
 from gradpath.config.checks import PROJECT
 from gradpath.threads import CHOSEN, TURNS
 
@@ -26,3 +27,14 @@ def test_before_torch_is_loaded(typed: str, chosen: dict[str, str], expected: st
     done = ended(fresh_process(script, *arguments[1:], folder=tmp_path, environment=variables))
     assert (done.returncode, done.stdout) == (7, f"{expected}\n"), done.stderr
     assert [path.name for path in tmp_path.iterdir() if path.name not in ("run", "torch.py", "__pycache__")] == []
+
+
+@pytest.mark.slow
+def test_the_table_of_neighbours(command: Command) -> None:
+    """Each way of waiting has a row; the first is compared with itself."""
+    done = command("scripts/benchmark.py", "neighbours", "pairs=1")
+    assert done.returncode == 0, done.stderr
+    rows = [line.strip("| ").split(" | ") for line in done.stdout.splitlines() if line.startswith("| ")][1:]
+    assert [row[0].partition(":")[0] for row in rows] == ["libgomp's own", "gradpath's", "none", "one thread"]
+    assert rows[0][2] == "1.00 (1.00 to 1.00)"
+    assert all(float(row[1]) > 0 and float(row[3]) > 0 for row in rows)
