@@ -48,14 +48,15 @@ class Typed:
 
 @dataclass(frozen=True)
 class Ran:
-    """A command that has ended: what it printed, and the folders of the runs that it made, oldest first."""
+    """A command that has ended: what it printed, the folders of the runs that it made, and their results at that time."""
 
     out: str
     runs: list[Path]
+    results: list[dict[str, Any]]
 
-    @property
-    def results(self) -> list[dict[str, Any]]:
-        return [json.loads((run / "result.json").read_text()) for run in self.runs]
+    @classmethod
+    def now(cls, out: str, runs: list[Path]) -> "Ran":
+        return cls(out, runs, [json.loads((run / "result.json").read_text()) for run in runs])
 
     def metric(self, name: str) -> float:
         return float(self.results[-1]["metrics"][name])
@@ -214,7 +215,7 @@ def test_shrunk(command: Command, project: Path, typed: str) -> None:
     assert done.returncode == 0, done.stderr
     made = set((project / "logs").rglob("result.json")) - before
     runs = [path.parent for path in sorted(made, key=lambda path: path.stat().st_mtime_ns)]
-    assert check(Ran(done.stdout, runs)), done.stdout
+    assert check(Ran.now(done.stdout, runs)), done.stdout
     resembles_the_pages(done.stdout, typed)
 
 
@@ -318,7 +319,7 @@ def test_at_size(copy: Path) -> None:
         out, err = process.communicate(timeout=900)
         assert process.returncode == 0, (typed, err)
         made = [path.parent for path in logs.rglob("result.json") if before.get(path) != path.stat().st_mtime_ns]
-        ran[typed] = Ran(out, made)
+        ran[typed] = Ran.now(out, made)
     one, solved, stuck, two, resumed, longer, looked, evaluated, explained, _, rates, *_ = ran.values()
     (promised,) = (float(number) for typed in commands() for number in re.findall(r"([\d.]+) % on the test", typed.promise))
     assert 100 * one.metric("test/accuracy") == pytest.approx(promised, abs=0.4)
