@@ -4,7 +4,7 @@ import os
 
 # Turns of the waiting loop of GNU OpenMP, torch's thread library on Linux. A thread whose partner is kept from running by
 # another process would burn its share of the core in 300,000 turns, libgomp's own number: docs/performance.md.
-TURNS = 500
+TURNS = 3000
 # If one of these is set, the user has chosen.
 CHOSEN = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "KMP_BLOCKTIME")
 
