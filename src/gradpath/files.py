@@ -9,8 +9,10 @@ from typing import IO
 
 # What a run leaves in its folder. The rooms that read these need not import the rooms that write them.
 CONFIG, OVERRIDES, RESULT, CURVES = "config.yaml", "overrides.yaml", "result.json", "metrics.csv"
-# The names that `temporary` gives.
-TEMPORARY = re.compile(r"\..+\.\d+")
+# The names that `temporary` gives to a run's files: these, its record, divergence, checkpoints and a study's mark.
+TEMPORARY = re.compile(
+    r"\.(config\.yaml|overrides\.yaml|result\.json|metrics\.csv|flow\.npz|divergence\.json|(last|best)\.ckpt|made_by)\.\d+"
+)
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -42,9 +44,14 @@ def check_writable(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes the temporary files of killed writers. Only the process that holds the folder may call this."""
+    """Removes a run's temporary files of killed writers, and nothing that is not ours.
+
+    Only the process that holds the folder may call this.
+    """
+    if folder.is_symlink():
+        return
     for path in folder.glob(".*"):
-        if TEMPORARY.fullmatch(path.name):
+        if TEMPORARY.fullmatch(path.name) and path.is_file():
             path.unlink(missing_ok=True)
 
 

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from board import wait_until
@@ -169,3 +170,61 @@ def test_a_schedule_that_is_stretched(command: Command, finished: Path, tmp_path
         "warning: schedule=cosine spreads over the whole run, now 3 epochs instead of 2: the learning rate goes on at "
         "0.00025 instead of 0\n"
     ) in done.stdout
+
+
+def steps(folder: Path) -> list[int]:
+    with np.load(folder / "flow.npz") as record:
+        return [int(step) for step in record["step"]]
+
+
+def test_clipping_that_begins_later(command: Command, finished: Path, tmp_path: Path) -> None:
+    """What was not measured before is NaN."""
+    shutil.copytree(finished, tmp_path / "run")
+    done = command("train.py", f"resume={tmp_path / 'run'}", "trainer.max_epochs=3", "trainer.gradient_clip_val=1.0")
+    assert done.returncode == 0, done.stderr
+    before = len(steps(finished))
+    with np.load(tmp_path / "run/flow.npz") as record:
+        clipped = record["weight_grad_norm_clipped"]
+    assert np.isnan(clipped[:before]).all()
+    assert np.isfinite(clipped[before:]).any()
+
+
+def test_what_was_measured_past_the_last_checkpoint_goes(command: Command, finished: Path, tmp_path: Path) -> None:
+    """This holds even if the run has nothing left to train."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    (folder / "result.json").unlink()
+    with np.load(folder / "flow.npz") as record:
+        content = dict(record)
+    measured = [name for name in content if content[name].shape[:1] == content["step"].shape and content[name].ndim == 2]
+    longer = {name: np.concatenate([content[name], content[name][-1:]]) for name in measured}
+    np.savez(folder / "flow.npz", **content | longer | {"step": np.append(content["step"], 10**6)})
+    assert command("train.py", f"resume={folder}").returncode == 0
+    assert steps(folder) == steps(finished)
+
+
+def test_a_users_own_files_stay(command: Command, tmp_path: Path) -> None:
+    """Only the temporary files of a killed writer go."""
+    own = [".notes.2024", ".zcompdump-host-5.9", "keep"]
+    for name in (*own, ".result.json.12345"):
+        (tmp_path / name).write_text(name)
+    (tmp_path / ".cache.1").mkdir()
+    done = command("train.py", *TINY, f"hydra.run.dir={tmp_path}")
+    assert done.returncode == 0, done.stderr
+    assert [(tmp_path / name).read_text() for name in own] == own
+    assert (tmp_path / ".cache.1").is_dir()
+    assert not (tmp_path / ".result.json.12345").exists()
+
+
+def test_epochs_by_the_key_that_does_not_count(command: Command, tmp_path: Path) -> None:
+    typed = [text.replace("data.epochs", "trainer.max_epochs") for text in TINY]
+    assert command("train.py", *typed, f"hydra.run.dir={tmp_path / 'run'}").returncode == 0
+    refused = command("train.py", f"resume={tmp_path / 'run'}", "data.epochs=3")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "the run was begun with trainer.max_epochs=2, which counts; write trainer.max_epochs=." in refused.stderr
+
+
+def test_no_experiment_in_a_sweep(command: Command, tmp_path: Path) -> None:
+    done = command("train.py", "-m", "experiment=null", "seed=0,1", *TINY, f"hydra.sweep.dir={tmp_path / 'sweep'}")
+    assert done.returncode == 0, done.stderr
+    assert len(list((tmp_path / "sweep").glob("*/result.json"))) == 2

@@ -42,7 +42,8 @@ def launch(task: Callable[[Job], Any], logs: str = "logs", resumes: bool = True)
     """
     wait_briefly()
     with one_line_errors():
-        sys.argv[1:] = resume_arguments(sys.argv[1:], resumes)
+        # Hydra, which reads it again for a sweep, takes no null for a group.
+        sys.argv[1:] = [text for text in resume_arguments(sys.argv[1:], resumes) if text != "experiment=null"]
         parser = get_args_parser()
         parser.error = wrong_option  # type: ignore[method-assign]
         arguments = parser.parse_args()

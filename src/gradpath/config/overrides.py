@@ -17,7 +17,7 @@ from gradpath.config.checks import check, check_kind, check_model, check_types, 
 from gradpath.config.grammar import check_sweep, line, parse, values
 from gradpath.config.hints import Asked, near_key
 from gradpath.config.schema import GROUPS, Root
-from gradpath.config.target_names import check_hydra
+from gradpath.config.target_names import check_environment, check_hydra
 from gradpath.errors import ConfigError, first_line, nearest
 
 
@@ -41,7 +41,7 @@ def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -
     Raises:
         ConfigError: for the first mistake; for a + only if the same line without it has none.
     """
-    found = _check_all(without_plus(overrides), loader, multirun)
+    found = _check_all(_without_null(without_plus(overrides)), loader, multirun)
     refuse_plus(overrides)
     return found
 
@@ -52,6 +52,15 @@ def without_plus(overrides: list[Override]) -> list[Override]:
         o if _is_hydras(o) or not line(o).startswith("+") else parse([line(o).lstrip("+")], o.config_loader)[0]
         for o in overrides
     ]
+
+
+def _without_null(overrides: list[Override]) -> list[Override]:
+    """Drops experiment=null, which is the default. Hydra does not take null for a group."""
+
+    def chosen(override: Override) -> bool:
+        return override.is_delete() or override.is_sweep_override() or override.value() is not None
+
+    return [override for override in overrides if override.key_or_group != "experiment" or chosen(override)]
 
 
 def refuse_plus(overrides: list[Override]) -> None:
@@ -106,11 +115,10 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
         ConfigError: for the first mistake.
     """
     choosing = _choosing(overrides, loader)
-    # Hydra does not take null for a group.
-    nothing = [o for o in choosing if o.key_or_group == "experiment" and o.value() is None]
-    overrides, choosing = ([o for o in some if o not in nothing] for some in (overrides, choosing))
+    overrides, choosing = _without_null(overrides), _without_null(choosing)
     node = _load(loader, choosing)
     check_hydra(OmegaConf.to_container(node.hydra))
+    check_environment(node.hydra.job.env_set)
     options = node.hydra.runtime.choices
     choices = {group: str(options[group]) for group in GROUPS}
     bare = node
@@ -199,7 +207,7 @@ def _check_name(override: Override, groups: list[str], choosing: list[Override],
     if key in groups:
         options = loader.get_group_options(key)
         for value in values(override):
-            if value not in options and not (key == "experiment" and value == "null"):
+            if value not in options and not (key == "experiment" and value == "null" and not override.is_sweep_override()):
                 asked = _asked({}, choosing, loader)
                 near = nearest(value, [option for option in options if asked.accepts(f"{key}={option}")])
                 raise ConfigError(f"{key}={value}: no such option.{near} There are {', '.join(options)}.")

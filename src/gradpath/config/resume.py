@@ -45,6 +45,10 @@ def resume_arguments(argv: list[str], resumes: bool = True) -> list[str]:
     saved = [text for text in saved if not str(text).startswith("allowed_targets=")] if isinstance(saved, list) else None
     if saved is None or not all(isinstance(text, str) and re.match(r"(?!hydra\b)[A-Za-z_][\w./]*=", text) for text in saved):
         raise ConfigError(f"{folder / OVERRIDES}: damaged; it should be the list of what was typed to start the run.")
+    longer = next((argument for argument in argv if argument.startswith("data.epochs=")), None)
+    begun = next((text for text in saved if text.startswith("trainer.max_epochs=")), None)
+    if longer and begun and not any(argument.startswith("trainer.max_epochs=") for argument in argv):
+        raise ConfigError(f"{longer}: the run was begun with {begun}, which counts; write trainer.max_epochs=.")
     rest = [argument for argument in argv if not argument.startswith("resume=")]
     # The command line's parser expects options before overrides.
     typed = [argument for argument in rest if "=" in argument and not argument.startswith("-")]

@@ -80,6 +80,16 @@ def check_names(config: Mapping[str, Any]) -> None:
         raise ConfigError(f"{key}._target_={name}: must be {place.what}.{hint}")
 
 
+def check_environment(variables: Any) -> None:
+    """Raises ConfigError if a configuration would set a variable that says whom the user trusts.
+
+    Args:
+        variables: `hydra.job.env_set`, resolved.
+    """
+    if isinstance(variables, Mapping) and any(str(name).startswith("GRADPATH_") for name in variables):
+        raise ConfigError(f"hydra.job.env_set: {OWN} is for you to set, in the shell.")
+
+
 def check_hydra(hydra: Any, place: str = "hydra") -> None:
     """Raises ConfigError if Hydra's part names code that is not Hydra's, a plugin's, or of a package that the user trusts.
 

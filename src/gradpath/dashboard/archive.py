@@ -184,11 +184,12 @@ class Archive:
             start += len(block)
 
     def _blocks(self, name: str, header: Header) -> Iterator[bytes]:
-        left, most = header.size, BLOCK - BLOCK % (header.dtype.itemsize or 1)
+        # A text may be longer than a block; it is put together again from any pieces.
+        left, most = header.size, BLOCK - BLOCK % (header.dtype.itemsize or 1) or BLOCK
         with self._zip.open(self._members[name]) as file:
             file.read(header.start)
             while left:
-                block = file.read(min(most or left, left))
+                block = file.read(min(most, left))
                 if not block:
                     raise RecordError(f"is damaged: `{name}` ends early.")
                 left -= len(block)

@@ -85,6 +85,9 @@ def _layers(archive: Archive) -> list[str]:
 
 def _steps(archive: Archive) -> npt.NDArray[np.int64]:
     """The recorded steps, (S,)."""
+    shape = archive.header("step").shape
+    if shape and shape[0] > RECORDED:
+        raise RecordError(f"has {shape[0]:,} steps; at most {RECORDED:,} are read.")
     steps = archive.array("step", "iu", 8 * RECORDED).astype(np.int64)
     # JavaScript's numbers tell whole ones apart up to 2^53.
     if steps.ndim != 1 or (np.diff(steps) <= 0).any() or (len(steps) and (steps[0] < 0 or steps[-1] > 2**53)):

@@ -58,13 +58,16 @@ class Record:
         write_atomically(folder / FILE, lambda file: np.savez(file, **content))  # type: ignore[arg-type]
 
     def continue_from(self, folder: Path, step: int) -> None:
-        """Takes over the rows before `step` from the record in `folder`; a resumed run measures the later steps again."""
+        """Takes over the rows before `step` from the record in `folder`; a resumed run measures the later steps again.
+
+        What had not been measured is NaN: a run may go on with clipping, say.
+        """
         if not (folder / FILE).is_file():
             return
-        saved = load(folder)
+        saved, unknown = load(folder), np.full(len(self.layers), np.nan)
         for index, measured in enumerate(saved["step"].tolist()):
             if measured < step:
-                self.add(measured, np.stack([saved[name][index] for name in self.quantities]))
+                self.add(measured, np.stack([saved[name][index] if name in saved else unknown for name in self.quantities]))
 
 
 def load(folder: Path) -> dict[str, npt.NDArray[Any]]:
@@ -75,6 +78,18 @@ def load(folder: Path) -> dict[str, npt.NDArray[Any]]:
     if not {"step", "layer"} <= content.keys() or not all(isinstance(part, np.ndarray) for part in content.values()):
         raise ValueError(f"{folder / FILE}: not a record")
     return content
+
+
+def cut(folder: Path, step: int) -> None:
+    """Removes the rows from `step` on from the record in a folder, if it has one."""
+    if not (folder / FILE).is_file():
+        return
+    content = load(folder)
+    kept, shape = content["step"] < step, (len(content["step"]), len(content["layer"]))
+    measured = [name for name, part in content.items() if part.shape == shape and not name.startswith(("theory_", "seeds_"))]
+    if not kept.all():
+        content |= {name: content[name][kept] for name in ("step", *measured)}
+        write_atomically(folder / FILE, lambda file: np.savez(file, **content))  # type: ignore[arg-type]
 
 
 def set_verdict(folder: Path, verdict: Mapping[str, Any]) -> None:

@@ -18,6 +18,7 @@ from gradpath.config.job import Job
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError, RunFailed
 from gradpath.files import RESULT, relative
+from gradpath.flow import record
 from gradpath.flow.callback import Start
 from gradpath.flow.profile import measure
 from gradpath.locks import hold
@@ -74,6 +75,8 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
         if not config["resume"]:
             held.enter_context(hold(folder, "hydra.run.dir"))
         start_folder(folder, config, overrides, trainer)
+        if done:
+            record.cut(folder, done.steps)
         show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
         show_warnings(config, choices, objective.task, found.outlook)
         if done:
