@@ -178,7 +178,7 @@ COVERED = {
     ".venv/bin/python scripts/trainability.py --out docs/images/trainability.png": (
         "cli/test_pictures.py", "test_an_ended_map_goes_on", 'command(MAP, "--quick", "--out", "logs/map.png")'),
     "python scripts/benchmark.py neighbours": (
-        "test_threads.py", "test_the_table_of_neighbours", 'command("scripts/benchmark.py", "neighbours", "pairs=1")'),
+        "test_threads.py", "test_the_table_of_neighbours", "benchmark.neighbours(pairs=1)"),
     # Each at full size takes minutes; here it is the quick one.
     **{f"python scripts/study.py {name}": ("studies/test_chapter.py", "test_study", "study(name, quick=True)")
        for name in STUDIES if name != "learning_rate"},
