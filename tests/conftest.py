@@ -74,15 +74,15 @@ def start(project: Path, pytestconfig: pytest.Config) -> Iterator[Start]:
     """`start("train.py", "seed=1")` starts a script of the copy as a user would.
 
     It returns a process with pid, poll, wait, send_signal and communicate. The process is forked from one that has imported
-    torch; with `fresh=True` or `pytest --fresh` it is a new interpreter. `stdout` and `stderr` are descriptors to write
+    torch; with `fresh=True`, or `pytest --fresh` unless `fresh=False`, it is a new interpreter. `stdout` and `stderr` are descriptors to write
     to instead of the files that `communicate` reads. `variables` are added to the environment.
     """
     server = ForkServer(environment(project), HEAVY)
 
     def call(
-        *arguments: str, fresh: bool = False, stdout: int | None = None, stderr: int | None = None, **variables: str
+        *arguments: str, fresh: bool | None = None, stdout: int | None = None, stderr: int | None = None, **variables: str
     ) -> "Forked | subprocess.Popen[str]":
-        if fresh or pytestconfig.getoption("--fresh"):
+        if pytestconfig.getoption("--fresh") if fresh is None else fresh:
             options = {name: to for name, to in (("stdout", stdout), ("stderr", stderr)) if to is not None}
             return fresh_process(*arguments, folder=project, environment=environment(project) | variables, **options)
         return server.start(arguments, project, stdout, variables, stderr)
@@ -95,7 +95,7 @@ def start(project: Path, pytestconfig: pytest.Config) -> Iterator[Start]:
 def command(start: Start) -> Command:
     """`command("train.py", "seed=1")` runs a script of the copy and returns what it printed. `fresh` is as for `start`."""
 
-    def call(*arguments: str, fresh: bool = False, **variables: str) -> "subprocess.CompletedProcess[str]":
+    def call(*arguments: str, fresh: bool | None = None, **variables: str) -> "subprocess.CompletedProcess[str]":
         return ended(start(*arguments, fresh=fresh, **variables))
 
     return call

@@ -53,7 +53,7 @@ def test_one_process_at_a_time(command: Command, start: Start, project: Path, fi
         assert (stopped / "result.json").is_file()
     finally:
         first.send_signal(signal.SIGKILL)
-        first.wait()
+        first.communicate()
     again = start("train.py", f"resume={folder}")
     mark = (folder / "checkpoints/last.ckpt").stat().st_mtime_ns
     try:

@@ -41,7 +41,7 @@ def kill(command: Command, tmp_path_factory: pytest.TempPathFactory) -> Kill:
 
     def call(n: int, folder: Path, *arguments: str) -> tuple[int, list[str]]:
         changes = tmp_path_factory.getbasetemp() / f"changes_{next(numbers)}"
-        done = command(str(KILLER), str(n), str(folder), str(changes), "train.py", *arguments)
+        done = command(str(KILLER), str(n), str(folder), str(changes), "train.py", *arguments, fresh=False)
         assert done.returncode == (-signal.SIGKILL if n else 0), done.stderr
         return done.returncode, changes.read_text().splitlines() if changes.is_file() else []
 
@@ -81,7 +81,8 @@ def content(folder: Path) -> dict[str, Any]:
 def ends_alike(folder: Path, whole: Path, command: Command, *again: str) -> None:
     """Resumes the run, or types it again where it had not begun, and compares all that it leaves."""
     begun = (folder / "overrides.yaml").is_file()
-    done = command("train.py", *([f"resume={folder}"] if begun else [*TRAIN, FIRST, f"hydra.run.dir={folder}"]), *again)
+    typed = [f"resume={folder}"] if begun else [*TRAIN, FIRST, f"hydra.run.dir={folder}"]
+    done = command("train.py", *typed, *again, fresh=False)
     assert done.returncode == 0, done.stderr
     found, expected = content(folder), content(whole)
     for part, value in expected.items():
