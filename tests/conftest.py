@@ -74,8 +74,8 @@ def start(project: Path, pytestconfig: pytest.Config) -> Iterator[Start]:
     """`start("train.py", "seed=1")` starts a script of the copy as a user would.
 
     It returns a process with pid, poll, wait, send_signal and communicate. The process is forked from one that has imported
-    torch; with `fresh=True`, or `pytest --fresh` unless `fresh=False`, it is a new interpreter. `stdout` and `stderr` are descriptors to write
-    to instead of the files that `communicate` reads. `variables` are added to the environment.
+    torch; with `fresh=True`, or `pytest --fresh` unless `fresh=False`, it is a new interpreter. `stdout` and `stderr` are
+    descriptors to write to instead of the files that `communicate` reads. `variables` are added to the environment.
     """
     server = ForkServer(environment(project), HEAVY)
 
