@@ -29,7 +29,9 @@ def stopping_all(trainer: pl.Trainer) -> Iterator[None]:
     try:
         yield
     except (SystemExit, KeyboardInterrupt) as stopped:
-        _stop_children(signal.SIGTERM if isinstance(stopped, SIGTERMException) else signal.SIGINT)
+        # Other children of this process are not ours: a program may call `run` as a function.
+        if spawns:
+            _stop_children(signal.SIGTERM if isinstance(stopped, SIGTERMException) else signal.SIGINT)
         raise
     finally:
         if handles:

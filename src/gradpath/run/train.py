@@ -16,7 +16,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 from gradpath.config.checks import check
 from gradpath.config.job import Job
 from gradpath.data.memory import MemoryDataModule
-from gradpath.errors import ConfigError, RunFailed
+from gradpath.errors import ConfigError, RunFailed, first_line
 from gradpath.files import RESULT, relative
 from gradpath.flow import record
 from gradpath.flow.callback import Start
@@ -169,8 +169,11 @@ def recorded(result: dict[str, Any], folder: Path) -> Iterator[None]:
 
 def _fail(result: dict[str, Any], folder: Path, error: Exception) -> NoReturn:
     """Writes down what failed, inside an `except` block. Raises RunFailed."""
-    first = (str(error) or "no message").splitlines()[0]
-    result |= {"status": "failed", "error": f"{type(error).__name__}: {first}", "traceback": traceback.format_exc()}
+    result |= {
+        "status": "failed",
+        "error": f"{type(error).__name__}: {first_line(error)}",
+        "traceback": traceback.format_exc(),
+    }
     # If the disk is full, there is nothing to write to.
     with suppress(OSError):
         write_result(folder, result)
