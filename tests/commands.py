@@ -125,12 +125,16 @@ class ForkServer:
             file.close()
 
 
+def heeds_interrupts() -> None:
+    """For Popen's `preexec_fn`. A shell that starts the tests in the background makes their children ignore SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def fresh_process(*arguments: str, folder: Path, environment: dict[str, str], **options: Any) -> "subprocess.Popen[str]":
     """Starts a script in a new interpreter. `options` are passed on to Popen."""
     usual = {
         "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "start_new_session": True,
-        # A shell that starts the tests in the background makes them and their children ignore SIGINT.
-        "preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        "preexec_fn": heeds_interrupts,
     }  # fmt: skip
     return subprocess.Popen([sys.executable, *arguments], cwd=folder, env=environment, text=True, **usual | options)
 

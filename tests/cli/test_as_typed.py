@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from math import log
 from pathlib import Path
@@ -22,7 +23,7 @@ import pytest
 from matplotlib import image
 
 from board import wait_until
-from commands import environment
+from commands import environment, heeds_interrupts
 from conftest import Command
 from faults import FAULTS
 from gradpath.config.checks import PROJECT
@@ -277,7 +278,7 @@ def shell(typed: str, copy: Path) -> "subprocess.Popen[str]":
     own = {name: value for name, value in environment(copy).items() if not name.startswith(("MAKE", "MFLAGS", "ARGS"))}
     return subprocess.Popen(
         ["bash", "-c", f"source .venv/bin/activate; {typed}"], cwd=copy, env=own, text=True, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heeds_interrupts,
     )  # fmt: skip
 
 
@@ -289,9 +290,13 @@ def test_what_make_would_run(copy: Path, typed: str) -> None:
 
 def stop(process: "subprocess.Popen[str]", begun: Callable[[], bool]) -> str:
     """Presses Ctrl-C, as a terminal does, once the command has begun. Returns its last words."""
-    wait_until(begun, 600, ended=lambda: process.poll() is not None)
-    os.killpg(process.pid, signal.SIGINT)
-    _, err = process.communicate(timeout=240)
+    try:
+        wait_until(begun, 600, ended=lambda: process.poll() is not None)
+        os.killpg(process.pid, signal.SIGINT)
+        _, err = process.communicate(timeout=240)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     assert process.returncode == 130, err
     return err.splitlines()[-1] if err else ""
 
