@@ -1,14 +1,17 @@
 """Writes files so that a reader never sees half of one, even if the writer is killed; names a run's files."""
 
+import json
+import math
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Any
 
-# What a run leaves in its folder. The rooms that read these need not import the rooms that write them.
+# What a run and a sweep leave in their folders. The rooms that read these need not import the rooms that write them.
 CONFIG, OVERRIDES, RESULT, CURVES = "config.yaml", "overrides.yaml", "result.json", "metrics.csv"
+SWEEP, LOG, SUMMARY, FAILURES = "sweep.yaml", "job.log", "summary", "failures.json"
 # The names that `temporary` gives to a run's files: these, its record, divergence, checkpoints and a study's mark.
 TEMPORARY = re.compile(
     r"\.(config\.yaml|overrides\.yaml|result\.json|metrics\.csv|flow\.npz|divergence\.json|(last|best)\.ckpt|made_by)\.\d+"
@@ -63,6 +66,21 @@ def temporary(path: Path) -> Path:
 def write_text(path: Path, text: str) -> None:
     """Writes `text` in UTF-8 with `write_atomically`."""
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON with `write_atomically`. NaN and infinities become strings: JSON has no such numbers."""
+    write_text(path, json.dumps(_json(content), indent=2, allow_nan=False) + "\n")
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
 
 
 def relative(path: Path) -> str:

@@ -1,9 +1,13 @@
-"""One job of a command line."""
+"""One job of a command line, and all jobs of a sweep."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from gradpath.config.grid import Grid
+from gradpath.config.grid_composition import GridComposition
+from gradpath.config.run_names import job_name
 
 
 @dataclass(frozen=True)
@@ -24,3 +28,36 @@ class Job:
     overrides: list[str]
     number: int | None = None
     swept: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep is given: a grid of jobs, each checked.
+
+    composition: the configuration of each job.
+    settings: the keys of `sweep`.
+    launcher: the keys of Hydra's launcher.
+    folder: `hydra.sweep.dir`.
+    named: whether the user has named it.
+    variables: environment variables that each job sets: `hydra.job.env_set`.
+    """
+
+    grid: Grid
+    composition: GridComposition
+    settings: Mapping[str, Any]
+    launcher: Mapping[str, Any]
+    folder: Path
+    named: bool
+    variables: Mapping[str, str]
+
+    def job(self, number: int) -> Job:
+        """The job with this number, from 0."""
+        place = self.grid.place(number)
+        config, choices = self.composition(place)
+        swept = [max((value[key] for value in axis.values), key=len) for axis in self.grid.axes for key in axis.keys]
+        name = job_name(number, len(str(len(self.grid) - 1)), self.grid.varied(place))
+        return Job(config, choices, self.folder / name, self.grid.overrides(place), number, swept)
+
+    def jobs(self) -> Iterator[Job]:
+        """All jobs in their order."""
+        return map(self.job, range(len(self.grid)))

@@ -22,18 +22,33 @@ from omegaconf.errors import OmegaConfBaseException
 from gradpath.columns import fitted, width, wrapped
 from gradpath.config.composition import CONF, config_loader
 from gradpath.config.grammar import parse
-from gradpath.config.job import Job
-from gradpath.config.overrides import Composition, check_all, plain, swept
+from gradpath.config.grid import grid
+from gradpath.config.grid_composition import GridComposition
+from gradpath.config.job import Job, Sweep
+from gradpath.config.overrides import (
+    Composition,
+    Typed,
+    check_job,
+    check_typed,
+    mapping,
+    plain,
+    refuse_plus,
+    without_null,
+    without_plus,
+)
 from gradpath.config.resume import resume_arguments
 from gradpath.config.schema import GROUPS
 from gradpath.errors import ConfigError, RunFailed, first_line
 from gradpath.threads import wait_briefly
 
 
-def launch(task: Callable[[Job], Any], logs: str = "logs", resumes: bool = True) -> None:
-    """Runs `task` on the job that the command line describes, or on every job of a sweep.
+def launch(
+    task: Callable[[Job], Any], sweep: Callable[[Sweep], Any] | None = None, logs: str = "logs", resumes: bool = True
+) -> None:
+    """Runs `task` on the job that the command line describes, or `sweep` on all its jobs.
 
     Args:
+        sweep: raises RunFailed if a job failed. Without it `task` is called for one job after another.
         logs: a folder of the project; runs/ and sweeps/ are kept in it.
         resumes: whether the task can go on with a run.
 
@@ -52,22 +67,85 @@ def launch(task: Callable[[Job], Any], logs: str = "logs", resumes: bool = True)
             wrong_option("--config-name, --config-path: there is one configuration, conf/; add folders with --config-dir")
         if arguments.experimental_rerun:
             wrong_option("--experimental-rerun: write resume=FOLDER")
-        found = None
-        with config_loader(arguments.config_dir, logs) as loader:
-            if not shows_only:
-                found = check_all(parse(arguments.overrides, loader), loader, arguments.multirun)
         try:
-            if found and not needs_hydra(found.node.hydra):
-                task(single_job(found))
+            with config_loader(arguments.config_dir, logs) as loader:
+                found = None if shows_only else read(parse(arguments.overrides, loader), loader, arguments.multirun)
+            if isinstance(found, Job):
+                task(found)
+                return
+            if found and sweep:
+                sweep(found)
                 return
             with fitted_help(arguments.help or arguments.hydra_help):
-                ended = by_hydra(task, [] if shows_only else parse(arguments.overrides, loader), loader)
+                ended = one_by_one(task, found) if found else by_hydra(task)
         except KeyboardInterrupt:
             fail("stopped.", code=130)
     if len(ended) > 1:
         fail(f"{len(ended)} runs of the sweep failed: {'; '.join(map(str, ended))}", code=1)
     elif ended:
         fail(str(ended[0]), code=1 if isinstance(ended[0], RunFailed) else 2)
+
+
+def read(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Job | Sweep | None:
+    """The job or the sweep that was typed, checked; None if Hydra's own runner has to do it.
+
+    Raises:
+        ConfigError: for the first mistake; for a + only if the same line without it has none.
+    """
+    typed = check_typed(without_null(without_plus(overrides)), loader, multirun)
+    found: Job | Sweep | None = None
+    if isinstance(typed, Composition):
+        found = None if needs_hydra(typed.node.hydra) else single_job(typed)
+    elif is_ours(typed.hydra):
+        found = read_sweep(typed, loader)
+    refuse_plus(overrides)
+    return found
+
+
+def read_sweep(typed: Typed, loader: ConfigLoader) -> Job | Sweep:
+    """The jobs of a sweep, each checked. One job without a name for the sweep is a run.
+
+    Raises:
+        ConfigError: for the first mistake, in any job.
+    """
+    jobs = grid(typed.overrides, typed.settings["zip"])
+    if len(jobs) > typed.settings["limit"]:
+        limit = typed.settings["limit"]
+        raise ConfigError(f"sweep.limit={limit}: the sweep has {len(jobs)} jobs, each a run; write sweep.limit={len(jobs)}.")
+    composition = GridComposition(jobs, loader)
+    for place in jobs.places():
+        composition(place)
+    if len(jobs) == 1 and typed.settings["name"] is None:
+        return single_job(check_job(loader, typed.with_hydras))
+    launcher = mapping(typed.hydra.launcher)
+    named = typed.settings["name"] is not None or any(o.key_or_group == "hydra.sweep.dir" for o in typed.with_hydras)
+    folder = absolute(typed.hydra.sweep.dir)
+    return Sweep(jobs, composition, typed.settings, launcher, folder, named, variables(typed.hydra))
+
+
+def is_ours(hydra: DictConfig) -> bool:
+    """Whether a sweep is made by our own code: a grid, on one of our launchers or in this process.
+
+    Raises:
+        ConfigError: the sweep uses what only Hydra's own runner does, with a launcher of ours.
+    """
+    launcher = str(hydra.launcher.get("_target_"))
+    own = launcher.startswith("hydra_plugins.gradpath.")
+    if needs_hydra(hydra) and own:
+        raise ConfigError("hydra.callbacks, hydra.job.chdir and Hydra's logging: add hydra/launcher=basic.")
+    grid = "BasicSweeper" in str(hydra.sweeper.get("_target_"))
+    return grid and not needs_hydra(hydra) and (own or "BasicLauncher" in launcher)
+
+
+def one_by_one(task: Callable[[Job], Any], sweep: Sweep) -> list[ConfigError | RunFailed]:
+    """Runs every job of a sweep in this process. Returns the failures."""
+    ended: list[ConfigError | RunFailed] = []
+    for job in sweep.jobs():
+        try:
+            task(job)
+        except (ConfigError, RunFailed) as error:
+            ended.append(error)
+    return ended
 
 
 def single_job(found: Composition) -> Job:
@@ -78,14 +156,23 @@ def single_job(found: Composition) -> Job:
     hydra = found.node.hydra
     # For interpolations such as ${hydra:job.name}, here and in the user's own code.
     HydraConfig.instance().set_config(found.node)
-    folder = Path(os.path.abspath(hydra.run.dir))  # noqa: PTH100 - without the .. that absolute() leaves
+    folder = absolute(hydra.run.dir)
     with read_write(hydra.runtime):
         hydra.runtime.output_dir = str(folder)
     standing = next(place for place in (folder, *folder.parents) if place.exists())
     if not standing.is_dir():
         raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(standing))
-    os.environ.update({str(name): str(value) for name, value in hydra.job.env_set.items()})
+    os.environ.update(variables(hydra))
     return Job(found.config, found.choices, folder, list(hydra.overrides.task))
+
+
+def absolute(folder: str) -> Path:
+    return Path(os.path.abspath(folder))  # noqa: PTH100 - without the .. that absolute() leaves
+
+
+def variables(hydra: DictConfig) -> dict[str, str]:
+    """The environment variables that a job sets."""
+    return {str(name): str(value) for name, value in hydra.job.env_set.items()}
 
 
 def needs_hydra(hydra: DictConfig) -> bool:
@@ -94,8 +181,8 @@ def needs_hydra(hydra: DictConfig) -> bool:
     return bool(logging or hydra.verbose or hydra.callbacks or hydra.output_subdir or hydra.job.chdir)
 
 
-def by_hydra(task: Callable[[Job], Any], typed: list[Override], loader: ConfigLoader) -> list[ConfigError | RunFailed]:
-    """Runs every job of a sweep by Hydra's launcher, or prints what --help and the like ask for. Returns the failures."""
+def by_hydra(task: Callable[[Job], Any]) -> list[ConfigError | RunFailed]:
+    """Runs what was typed by Hydra's own runner, or prints what --help and the like ask for. Returns the failures."""
     # With this, Hydra re-raises exceptions instead of printing its own report of them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     ended: list[ConfigError | RunFailed] = []
@@ -104,12 +191,11 @@ def by_hydra(task: Callable[[Job], Any], typed: list[Override], loader: ConfigLo
     def job(config: DictConfig) -> None:
         hydra = HydraConfig.get()
         folder = Path(hydra.runtime.output_dir)
-        varied = swept(typed, hydra.sweeper, loader)
         number = hydra.job.num if "MULTIRUN" in str(hydra.mode) else None
         names = [*GROUPS, "experiment"]
         choices = {group: str(hydra.runtime.choices[group]) for group in names if hydra.runtime.choices.get(group)}
         try:
-            task(Job(plain(config, resolve=True), choices, folder, list(hydra.overrides.task), number, varied))
+            task(Job(plain(config, resolve=True), choices, folder, list(hydra.overrides.task), number))
         except (ConfigError, RunFailed) as error:
             # Failures are reported at the end. Raised here, the first one would end the sweep with Hydra's own report.
             ended.append(error)

@@ -1,6 +1,6 @@
 """Checks what was typed on the command line, before torch is imported or anything is written."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from gradpath.config.checks import check, check_kind, check_model, check_types, leaves
+from gradpath.config.checks import check, check_kind, check_model, check_settings, check_types, leaves
 from gradpath.config.grammar import check_sweep, line, parse, values
 from gradpath.config.hints import Asked, near_key
 from gradpath.config.schema import GROUPS, Root
@@ -26,24 +26,78 @@ class Composition:
     """A job's configuration, checked.
 
     node: the configuration with Hydra's part, unresolved.
-    config: the configuration without Hydra's part, resolved, as plain dicts and lists.
+    config: the configuration without Hydra's part and `sweep`, resolved, as plain dicts and lists.
     choices: the option of every group.
+    known: the keys that the chosen options' own files have, unresolved.
     """
 
     node: DictConfig
     config: dict[str, Any]
     choices: dict[str, str]
+    known: Mapping[str, Any]
 
 
-def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Composition | None:
-    """The job that was typed, or None for a sweep. In a sweep, each value of each key is checked once.
+@dataclass(frozen=True)
+class Typed:
+    """A sweep as it was typed. Its jobs are not checked yet.
+
+    overrides: of its jobs; what an experiment varies comes first.
+    with_hydras: what was typed, with Hydra's own keys.
+    hydra: Hydra's part of the configuration.
+    settings: the keys of `sweep`: how the sweep itself is made.
+    """
+
+    overrides: list[Override]
+    with_hydras: list[Override]
+    hydra: DictConfig
+    settings: dict[str, Any]
+
+
+def check_typed(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Composition | Typed:
+    """The job that was typed, checked, or the sweep.
 
     Raises:
-        ConfigError: for the first mistake; for a + only if the same line without it has none.
+        ConfigError: for the first mistake.
     """
-    found = _check_all(_without_null(without_plus(overrides)), loader, multirun)
-    refuse_plus(overrides)
-    return found
+    for override in overrides:
+        if multirun and override.key_or_group == "hydra.run.dir":
+            raise ConfigError(f"{override.input_line}: a sweep has many runs; its folder is hydra.sweep.dir.")
+        if _is_hydras(override) and override.is_sweep_override():
+            raise ConfigError(f"{override.input_line}: one value for the whole sweep.")
+    settings = [override for override in overrides if override.key_or_group.split(".")[0] == "sweep"]
+    jobs = [override for override in overrides if override not in settings]
+    own = [override for override in jobs if not _is_hydras(override)]
+    swept = [override for override in jobs if override.is_sweep_override()]
+    if not swept and not multirun:
+        job = check_job(loader, jobs)
+        if not _is_sweep(job.node.hydra):
+            if settings:
+                raise ConfigError(f"{line(settings[0])}: belongs to a sweep: add -m.")
+            return job
+        node = job.node
+    else:
+        choosing = _choosing(jobs, loader)
+        node = _load(loader, [override for override in choosing if not override.is_sweep_override()])
+        check_hydra(OmegaConf.to_container(node.hydra))
+        check_environment(node.hydra.job.env_set)
+    if swept and not multirun and not _is_sweep(node.hydra):
+        raise ConfigError(f"{swept[0].input_line}: several values are a sweep: add -m. (A list is written [a,b].)")
+    return Typed([*_params(node.hydra.sweeper, loader), *own], jobs, node.hydra, _settings(node, settings))
+
+
+def _settings(node: DictConfig, typed: list[Override]) -> dict[str, Any]:
+    """How the sweep itself is made: the keys of `sweep`, checked."""
+    known = {f"sweep.{name}": value for name, value in node.sweep.items()}
+    for override in typed:
+        if override.is_sweep_override():
+            raise ConfigError(f"{line(override)}: one value for the whole sweep. (A list is written [a,b].)")
+        if override.key_or_group not in known:
+            near = nearest(override.key_or_group, known)
+            raise ConfigError(f"{line(override)}: sweep has no such key.{near} Its keys: {', '.join(known)}.")
+        _set(node, override)
+    settings = mapping(node.sweep)
+    check_settings(settings)
+    return settings
 
 
 def without_plus(overrides: list[Override]) -> list[Override]:
@@ -54,7 +108,7 @@ def without_plus(overrides: list[Override]) -> list[Override]:
     ]
 
 
-def _without_null(overrides: list[Override]) -> list[Override]:
+def without_null(overrides: list[Override]) -> list[Override]:
     """Drops experiment=null, which is the default. Hydra does not take null for a group."""
 
     def chosen(override: Override) -> bool:
@@ -68,33 +122,6 @@ def refuse_plus(overrides: list[Override]) -> None:
     for typed, bare in zip(overrides, without_plus(overrides), strict=True):
         if typed is not bare:
             raise ConfigError(f"{typed.input_line}: no + is needed; write {bare.input_line}.")
-
-
-def _check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Composition | None:
-    for override in overrides:
-        if multirun and override.key_or_group == "hydra.run.dir":
-            raise ConfigError(f"{override.input_line}: a sweep has many runs; its folder is hydra.sweep.dir.")
-    swept = [override for override in overrides if override.is_sweep_override()]
-    if not swept and not multirun:
-        job = check_job(loader, overrides)
-        hydra = job.node.hydra
-        if not _is_sweep(hydra):
-            return job
-    else:
-        choosing = _choosing(overrides, loader)
-        hydra = _load(loader, [override for override in choosing if not override.is_sweep_override()]).hydra
-    if swept and not multirun and not _is_sweep(hydra):
-        raise ConfigError(f"{swept[0].input_line}: several values are a sweep: add -m. (A list is written [a,b].)")
-    for jobs in _jobs([*_params(hydra.sweeper, loader), *overrides]):
-        check_job(loader, jobs)
-    return None
-
-
-def swept(overrides: list[Override], sweeper: Any, loader: ConfigLoader) -> list[str]:
-    """The longest `key=value` of each key that a sweep varies."""
-    last = {override.key_or_group: override for override in [*_params(sweeper, loader), *overrides]}
-    varied = {key: values(override) for key, override in last.items() if override.is_sweep_override()}
-    return [f"{key}={max(many, key=len)}" for key, many in varied.items() if len(many) > 1]
 
 
 def _params(sweeper: Any, loader: ConfigLoader) -> list[Override]:
@@ -115,7 +142,7 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
         ConfigError: for the first mistake.
     """
     choosing = _choosing(overrides, loader)
-    overrides, choosing = _without_null(overrides), _without_null(choosing)
+    overrides, choosing = without_null(overrides), without_null(choosing)
     node = _load(loader, choosing)
     check_hydra(OmegaConf.to_container(node.hydra))
     check_environment(node.hydra.job.env_set)
@@ -145,7 +172,7 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     check_model(choices["model"], config["model"]["hidden"])
     if options.get("experiment"):
         choices["experiment"] = str(options["experiment"])
-    return Composition(node, config, choices)
+    return Composition(node, config, choices, known)
 
 
 def _set(node: DictConfig, override: Override) -> None:
@@ -161,10 +188,13 @@ def _is_sweep(hydra: DictConfig) -> bool:
 
 
 def plain(config: DictConfig, resolve: bool) -> dict[str, Any]:
-    """The configuration without Hydra's part, as dicts and lists."""
-    content = OmegaConf.to_container(
-        OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"]), resolve=resolve
-    )
+    """The configuration without Hydra's part and `sweep`, as dicts and lists."""
+    return mapping(OmegaConf.masked_copy(config, [str(k) for k in config if k not in ("hydra", "sweep")]), resolve)
+
+
+def mapping(node: DictConfig, resolve: bool = True) -> dict[str, Any]:
+    """A node of a configuration as dicts and lists."""
+    content = OmegaConf.to_container(node, resolve=resolve)
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}
 
@@ -214,17 +244,6 @@ def _check_name(override: Override, groups: list[str], choosing: list[Override],
     elif key.split(".")[0] not in [*groups, *Root.__annotations__]:
         hint = _hint(override, choosing, loader)
         raise ConfigError(f"{typed}: no such group or key.{hint} There are {', '.join(groups)}.")
-
-
-def _jobs(overrides: list[Override]) -> Iterator[list[Override]]:
-    """Jobs that try each value of each swept key once, with the other keys at their first value."""
-    # What is typed for a key that an experiment varies counts in its place.
-    last = {override.key_or_group: override for override in overrides}
-    first = {key: f"{o.get_key_element()}={values(o)[0]}" for key, o in last.items()}
-    yield parse(first.values())
-    for override in last.values():
-        for value in values(override)[1:]:
-            yield parse({**first, override.key_or_group: f"{override.get_key_element()}={value}"}.values())
 
 
 def _check_key(override: Override, known: dict[str, Any], choices: dict[str, str], asked: Asked) -> None:

@@ -168,6 +168,19 @@ class Trainer:
     deterministic: bool
 
 
+@dataclass
+class Sweep:
+    name: str | None
+    resume: bool
+    retry: Annotated[str | None, Limits(words=("failed",))]
+    join: bool
+    fail_fast: bool
+    dry_run: bool
+    limit: Count
+    zip: list[str]
+    common_data: bool
+
+
 # In the order of a run's story: what is learnt, by what, how. The terminal lists the choices in this order.
 GROUPS: dict[str, type] = {
     "data": Data,

@@ -1,0 +1,73 @@
+"""From `hydra/launcher=` to what runs the jobs; how many jobs at a time, on how many threads."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gradpath.errors import ConfigError
+from gradpath.sweep.engine import Engine
+
+
+def engine_for(launcher: Mapping[str, Any], jobs: int, threads: int, on_gpus: bool) -> Engine:
+    """What runs the jobs.
+
+    Args:
+        launcher: the keys of Hydra's launcher.
+        jobs: how many there are to run.
+        threads: of each job.
+        on_gpus: whether jobs use a GPU if there is one.
+    """
+    kind = kind_of(launcher)
+    if kind == "basic":
+        from gradpath.sweep.in_process import InProcess
+
+        return InProcess()
+    from gradpath.sweep.local import Local
+
+    devices = gpus() if on_gpus else []
+    wanted = launcher["jobs"]
+    places = wanted if isinstance(wanted, int) else len(devices) or max(1, cores() // threads)
+    # More jobs than GPUs share them in turn.
+    return Local(min(places, max(1, jobs)), [devices[k % len(devices)] for k in range(places)] if devices else [])
+
+
+def check_launcher(launcher: Mapping[str, Any]) -> None:
+    """Raises ConfigError if a key of the launcher has a wrong value."""
+    if kind_of(launcher) == "local":
+        jobs = launcher.get("jobs")
+        if jobs != "auto" and (not isinstance(jobs, int) or isinstance(jobs, bool) or not 1 <= jobs <= 1000):
+            raise ConfigError(f"hydra.launcher.jobs={jobs}: must be auto or a whole number from 1 to 1000.")
+
+
+def kind_of(launcher: Mapping[str, Any]) -> str:
+    """local, slurm, ray or basic."""
+    name = str(launcher["_target_"]).rpartition(".")[2].lower()
+    return "basic" if name == "basiclauncher" else name
+
+
+def threads_per_job(launcher: Mapping[str, Any], jobs: int, on_gpus: bool) -> int:
+    """The threads that each job of a sweep computes with: the cores, shared. The user's OMP_NUM_THREADS wins."""
+    chosen = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if chosen.isdigit() and int(chosen) > 0:
+        return int(chosen)
+    if kind_of(launcher) == "basic":
+        return cores()
+    wanted = launcher.get("jobs")
+    devices = gpus() if on_gpus else []
+    places = wanted if isinstance(wanted, int) else len(devices) or cores()
+    return max(1, cores() // max(1, min(places, jobs)))
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpus() -> list[str]:
+    """What CUDA_VISIBLE_DEVICES is for each GPU alone. Torch is not asked: it would be loaded, and hold a GPU."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return [name.strip() for name in visible.split(",") if name.strip() not in ("", "-1")]
+    found = Path("/proc/driver/nvidia/gpus")
+    return [str(k) for k in range(len([*found.iterdir()]))] if found.is_dir() else []

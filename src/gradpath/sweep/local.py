@@ -1,0 +1,74 @@
+"""The launcher `local`: a process per job on this machine, forked from one that has imported torch and Lightning."""
+
+import os
+import signal
+from collections.abc import Mapping
+from multiprocessing import connection, get_context, resource_tracker
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+
+from gradpath.sweep.engine import Call, End
+
+
+class Local:
+    """Runs as many jobs at a time as there are places.
+
+    Args:
+        places: jobs at a time.
+        devices: what CUDA_VISIBLE_DEVICES is for each place; none: it stays as it is.
+    """
+
+    def __init__(self, places: int, devices: list[str]) -> None:
+        self.places = places
+        self._devices = devices
+        self._running: dict[str, tuple[ForkServerProcess, int]] = {}
+        self._context: ForkServerContext = get_context("forkserver")
+        self._context.set_forkserver_preload(["gradpath.sweep.worker"])
+        # The jobs watch this pipe. However this process ends, they end with it.
+        self._watched, self._held = self._context.Pipe(duplex=False)
+
+    def submit(self, call: Call) -> None:
+        taken = {place for _, place in self._running.values()}
+        place = next(k for k in range(self.places) if k not in taken)
+        device = {"CUDA_VISIBLE_DEVICES": self._devices[place]} if self._devices else {}
+        process = self._context.Process(target=_start, args=(call, device, self._watched))
+        # The server and the tracker start with the first job; Ctrl-C is for this process alone.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            resource_tracker.ensure_running()
+            process.start()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        self._running[call.name] = process, place
+
+    def ended(self, seconds: float) -> list[tuple[str, End]]:
+        connection.wait([process.sentinel for process, _ in self._running.values()], seconds)
+        found: list[tuple[str, End]] = []
+        for name, (process, _) in [*self._running.items()]:
+            code = process.exitcode
+            if code is not None:
+                process.join()
+                process.close()
+                del self._running[name]
+                found.append((name, code))
+        return found
+
+    def stop(self, now: bool) -> None:
+        for process, _ in self._running.values():
+            if process.exitcode is None and process.pid is not None:
+                os.kill(process.pid, signal.SIGKILL if now else signal.SIGINT)
+
+    def close(self) -> None:
+        self.stop(now=True)
+        for process, _ in self._running.values():
+            process.join()
+        self._held.close()
+        self._watched.close()
+
+
+def _start(call: Call, device: Mapping[str, str], watched: Connection) -> None:
+    """Where a job's process begins. Torch is imported there, and has not looked at its devices yet."""
+    from gradpath.sweep.worker import work
+
+    os.environ.update(device)
+    work(call, watched)

@@ -1,0 +1,89 @@
+"""How a job ended, read from its folder; and what is written there for a job that could not say it itself."""
+
+import json
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gradpath.errors import ConfigError
+from gradpath.files import FAILURES, RESULT, write_json
+from gradpath.locks import hold
+
+# Signals by which a process is ended from outside. Its job goes on from its last checkpoint when the sweep does.
+FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended.
+
+    status: ok, diverged or failed.
+    error: the reason, in one line; None with ok.
+    interrupted: the job's process was ended from outside; the job goes on when the sweep does.
+    """
+
+    status: str
+    error: str | None
+    interrupted: bool
+    result: Mapping[str, Any]
+
+
+def read_outcome(sweep: Path, name: str) -> Outcome | None:
+    """How a job of a sweep ended; None if it has not come to its end.
+
+    Args:
+        sweep: the sweep's folder.
+        name: of the job's folder.
+    """
+    content = _read(sweep / name / RESULT) or _read(sweep / FAILURES).get(name)
+    if not isinstance(content, Mapping) or content.get("status") not in ("ok", "diverged", "failed"):
+        return None
+    error = content.get("error")
+    return Outcome(content["status"], None if error is None else str(error), bool(content.get("interrupted")), content)
+
+
+def record_end(sweep: Path, name: str, ended: str | int | None, choices: Mapping[str, str], command: str) -> None:
+    """Writes down how a job's process ended, unless the job has done so itself.
+
+    Args:
+        ended: what is known of the end: an exit code, the negative number of a signal, or a sentence.
+
+    Raises:
+        OSError: nothing can be written, as on a full disk.
+    """
+    if read_outcome(sweep, name) is not None:
+        return
+    text, interrupted = said(ended)
+    content: dict[str, Any] = {"status": "failed", "error": text, "choices": dict(choices), "command": command}
+    if interrupted:
+        content["interrupted"] = True
+    with suppress(OSError, ConfigError), hold(sweep / name):
+        if not (sweep / name / RESULT).exists():
+            write_json(sweep / name / RESULT, content)
+        return
+    # There is no such folder, and none can be made.
+    write_json(sweep / FAILURES, _read(sweep / FAILURES) | {name: content})
+
+
+def said(ended: str | int | None) -> tuple[str, bool]:
+    """How a process ended, in words, and whether it was ended from outside."""
+    if isinstance(ended, str):
+        return ended, False
+    if ended is not None and ended < 0:
+        number = signal.Signals(-ended) if -ended in {*signal.Signals} else None
+        return f"the process was ended by {number.name if number else f'signal {-ended}'}", number in FROM_OUTSIDE
+    if ended in (130, 143):
+        return "the job was stopped", True
+    return f"the process exited with code {ended} before the job had come to its end", False
+
+
+def _read(path: Path) -> dict[str, Any]:
+    """The content of a JSON file; nothing if it is missing or damaged."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

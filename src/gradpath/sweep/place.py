@@ -1,0 +1,54 @@
+"""The folder of a sweep: a new one, or one that goes on."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from gradpath.config.job import Sweep
+from gradpath.errors import ConfigError
+from gradpath.files import SWEEP, relative
+from gradpath.sweep.plan import Planned, read_plan
+
+
+def sweep_folder(sweep: Sweep, jobs: Sequence[Planned]) -> Path:
+    """Where the sweep is made. A new folder, named after the time, is made here, so that no other process takes it.
+
+    Raises:
+        ConfigError: `sweep.resume` finds no sweep of these jobs; or the folder that was named holds something else.
+        OSError: the folder cannot be made.
+    """
+    if (sweep.settings["resume"] or sweep.settings["join"]) and not sweep.named:
+        return _newest(sweep.folder.parent, jobs)
+    if sweep.named:
+        if sweep.settings["resume"] and read_plan(sweep.folder) is None:
+            raise ConfigError(f"sweep.resume=true: there is no sweep in {relative(sweep.folder)}.")
+        _check(sweep.folder)
+        return sweep.folder
+    folder = sweep.folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    for number in range(2, 1000):
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            # Another sweep was begun in this second.
+            folder = sweep.folder.with_name(f"{sweep.folder.name}-{number}")
+        else:
+            return folder
+    raise ConfigError(f"{relative(sweep.folder)}: there are 1000 sweeps of this second; write sweep.name=.")
+
+
+def _newest(logs: Path, jobs: Sequence[Planned]) -> Path:
+    """The newest sweep that was begun for the same jobs. Their code may have changed since."""
+    wanted = {tuple(job.overrides) for job in jobs}
+    for path in sorted(logs.glob(f"*/{SWEEP}"), key=lambda path: path.stat().st_mtime, reverse=True):
+        plan = read_plan(path.parent)
+        if plan and {tuple(job.overrides) for job in plan.jobs} == wanted:
+            return path.parent
+    raise ConfigError(
+        f"sweep.resume=true: no sweep in {relative(logs)} was begun for these jobs; leave it out to begin one."
+    )
+
+
+def _check(folder: Path) -> None:
+    """Raises ConfigError if the folder holds something that is no sweep."""
+    if folder.exists() and not (folder / SWEEP).exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
+        raise ConfigError(f"{relative(folder)}: holds files but no {SWEEP}; choose another name.")

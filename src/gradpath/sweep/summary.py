@@ -1,0 +1,89 @@
+"""`summary.csv` and `summary.md`: all jobs of a sweep in one table, brought up to date as jobs end."""
+
+import csv
+import io
+import time
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gradpath.files import SUMMARY, write_text
+from gradpath.sweep.plan import Plan
+from gradpath.sweep.rows import Row, rows, varied_keys
+
+# A summary of a thousand jobs takes a second. It is written again after this many times as long.
+REST = 20
+SHOWN = ("test/accuracy", "test/loss", "val/accuracy", "val/loss", "class", "ratio", "seconds")
+
+
+class Summary:
+    """Writes the summary of a sweep, at most a twentieth of the time.
+
+    Args:
+        folder: the sweep's.
+    """
+
+    def __init__(self, folder: Path, plan: Plan) -> None:
+        self.folder, self.plan = folder, plan
+        self._next = 0.0
+
+    def update(self) -> None:
+        """Writes the summary if it is time to. Raises OSError as `write_summary`."""
+        begun = time.monotonic()
+        if begun >= self._next:
+            write_summary(self.folder, self.plan)
+            self._next = time.monotonic() + REST * (time.monotonic() - begun)
+
+
+def write_summary(folder: Path, plan: Plan) -> list[Row]:
+    """Reads all jobs and writes the summary. Returns its rows.
+
+    Raises:
+        OSError: the folder is read-only or full.
+    """
+    found = [*rows(folder, plan)]
+    write_text(folder / f"{SUMMARY}.csv", as_csv(found))
+    write_text(folder / f"{SUMMARY}.md", as_markdown(plan, found))
+    return found
+
+
+def columns(found: Sequence[Row]) -> list[str]:
+    """The columns of all rows, each once."""
+    return list(dict.fromkeys(name for row in found for name in row))
+
+
+def as_csv(found: Sequence[Row]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns(found), restval="", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(found)
+    return text.getvalue()
+
+
+def as_markdown(plan: Plan, found: Sequence[Row]) -> str:
+    keys = varied_keys(plan.jobs)
+    shown = [name for name in SHOWN if any(row.get(name) is not None for row in found)]
+    counts = Counter(row["status"] for row in found)
+    head = ["job", *keys, "status", *shown]
+    lines = ["# Sweep", "", f"    {plan.command}", "", f"{len(found)} jobs: {said(counts)}.", ""]
+    lines += [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
+    lines += [f"| {' | '.join(cell(row.get(name)) for name in head)} |" for row in found]
+    failed = [row for row in found if row["status"] in ("failed", "diverged")]
+    if failed:
+        lines += ["", "## Failed and diverged", "", *(f"- {row['job']}: {cell(row['error'])}" for row in failed)]
+    return "\n".join(lines) + "\n"
+
+
+def said(counts: Counter[str]) -> str:
+    """`57 ok, 2 diverged, 1 failed`."""
+    return ", ".join(f"{counts[status]} {status}" for status in ("ok", "diverged", "failed", "missing") if counts[status])
+
+
+def cell(value: Any) -> str:
+    """A value as a cell of a Markdown table."""
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return " ".join(str(value).split()).replace("|", "\\|").replace("<", "&lt;")
