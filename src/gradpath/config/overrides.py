@@ -90,7 +90,7 @@ def _settings(node: DictConfig, typed: list[Override]) -> dict[str, Any]:
     known = {f"sweep.{name}": value for name, value in node.sweep.items()}
     for override in typed:
         if override.is_sweep_override():
-            raise ConfigError(f"{line(override)}: one value for the whole sweep. (A list is written [a,b].)")
+            raise ConfigError(f"{line(override)}: one value for the whole sweep; a list is written [a,b].")
         if override.key_or_group not in known:
             near = nearest(override.key_or_group, known)
             raise ConfigError(f"{line(override)}: sweep has no such key.{near} Its keys: {', '.join(known)}.")
