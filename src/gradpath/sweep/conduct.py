@@ -12,6 +12,7 @@ from gradpath.files import relative
 from gradpath.locks import hold
 from gradpath.sweep.course import Course, done
 from gradpath.sweep.engine import Call
+from gradpath.sweep.in_process import InProcess
 from gradpath.sweep.launchers import check_launcher, engine_for, threads_per_job
 from gradpath.sweep.outcome import read_outcome
 from gradpath.sweep.place import sweep_folder
@@ -62,11 +63,12 @@ def run_sweep(sweep: Sweep) -> None:
 
         before = Counter(outcome.status for outcome in found.values() if outcome and done(outcome, retry))
         show_begin(folder, len(jobs), len(missing), sweep.settings["join"])
-        engine = engine_for(sweep.launcher, len(missing), threads, on_gpus)
+        # Nothing is started for a sweep that is complete.
+        engine = engine_for(folder, sweep.launcher, len(missing), threads, on_gpus) if missing else InProcess()
         with closing(engine), closing(Progress(folder, len(jobs), before, engine.places)) as progress:
             course = Course(folder, engine, call, progress, Summary(folder, plan), sweep.settings["join"])
-            complete = course.run(missing, sweep.settings["fail_fast"])
-        conclude(folder, plan, jobs, course, complete)
+            course.run(missing, sweep.settings["fail_fast"])
+        conclude(folder, plan, jobs, course)
 
 
 def plan_of(sweep: Sweep) -> list[Planned]:
@@ -97,7 +99,7 @@ def show_begin(folder: Path, total: int, missing: int, joins: bool) -> None:
     print(f"{relative(folder)}: {total} jobs, {missing} {here}{known}", flush=True)
 
 
-def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, complete: bool) -> None:
+def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course) -> None:
     """Writes the summary, lists the failures, and says how to go on.
 
     Raises:

@@ -9,7 +9,7 @@ from types import FrameType
 
 from gradpath.locks import CLAIM, is_held
 from gradpath.sweep.engine import ELSEWHERE, Call, End, Engine
-from gradpath.sweep.outcome import Outcome, read_outcome, record_end
+from gradpath.sweep.outcome import Outcome, in_words, read_outcome, record_failure
 from gradpath.sweep.plan import Planned
 from gradpath.sweep.progress import Progress
 from gradpath.sweep.summary import Summary
@@ -44,8 +44,8 @@ class Course:
         self.unwritten: dict[str, str] = {}
         self.asked: list[int] = []
 
-    def run(self, jobs: Sequence[Planned], until_failure: bool) -> bool:
-        """Runs jobs until each has ended. Returns whether it came to that; Ctrl-C or a failure may have stopped it.
+    def run(self, jobs: Sequence[Planned], until_failure: bool) -> None:
+        """Runs jobs until each has ended, or Ctrl-C or a failure stops it.
 
         Args:
             until_failure: whether no further job begins once one has failed.
@@ -64,13 +64,12 @@ class Course:
                     break
                 self.progress.refresh()
                 self._summarise()
-        return not waiting and not self.asked
 
     def _begin(self, job: Planned) -> None:
         try:
             (self.folder / job.name).mkdir(exist_ok=True)
         except OSError as error:
-            self._record(job, f"{error.filename}: {error.strerror}")
+            self._record(job, f"{error.filename}: {error.strerror}", interrupted=False)
             self.progress.ended(job, read_outcome(self.folder, job.name))
             return
         self.engine.submit(self.call(job))
@@ -84,15 +83,15 @@ class Course:
             self.progress.running.pop(job.name, None)
             return False
         if not (self.asked and end in (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGKILL)):
-            self._record(job, end)
+            self._record(job, *in_words(end))
         outcome = read_outcome(self.folder, job.name)
         self.progress.ended(job, outcome)
         return outcome is not None and outcome.status == "failed"
 
-    def _record(self, job: Planned, end: End) -> None:
+    def _record(self, job: Planned, error: str, interrupted: bool) -> None:
         call = self.call(job)
         try:
-            record_end(self.folder, job.name, end, call.choices, call.command)
+            record_failure(self.folder, job.name, error, interrupted, call.choices, call.command)
         except OSError as error:
             self.unwritten[job.name] = f"{error.filename or self.folder}: {error.strerror}"
 

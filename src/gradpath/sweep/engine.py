@@ -7,8 +7,17 @@ from typing import Any, Protocol
 
 # Exit codes of a job's process: it has written its outcome; its folder cannot be written to; another process has the job.
 DONE, UNWRITABLE, ELSEWHERE = 0, 74, 75
-# How a job's process ended: its exit code, the negative number of a signal, or a sentence.
-End = int | str
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Nothing is known of how a job's process ended but this sentence: its worker, or its machine, is gone."""
+
+    why: str
+
+
+# How a job's process ended: its exit code, the negative number of a signal, or with its worker.
+End = int | Lost
 
 
 @dataclass(frozen=True)

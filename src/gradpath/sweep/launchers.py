@@ -9,10 +9,11 @@ from gradpath.errors import ConfigError
 from gradpath.sweep.engine import Engine
 
 
-def engine_for(launcher: Mapping[str, Any], jobs: int, threads: int, on_gpus: bool) -> Engine:
+def engine_for(folder: Path, launcher: Mapping[str, Any], jobs: int, threads: int, on_gpus: bool) -> Engine:
     """What runs the jobs.
 
     Args:
+        folder: the sweep's.
         launcher: the keys of Hydra's launcher.
         jobs: how many there are to run.
         threads: of each job.
@@ -23,6 +24,20 @@ def engine_for(launcher: Mapping[str, Any], jobs: int, threads: int, on_gpus: bo
         from gradpath.sweep.in_process import InProcess
 
         return InProcess()
+    if kind == "slurm":
+        from gradpath.sweep.slurm import Slurm
+
+        keys = {
+            key: value
+            for key, value in launcher.items()
+            if key not in ("_target_", "jobs", "cluster", "threads") and value is not None
+        }
+        return Slurm(folder, launcher["jobs"], threads, launcher["cluster"], keys)
+    if kind == "ray":
+        from gradpath.sweep.on_ray import OnRay
+
+        at_a_time = None if launcher["jobs"] == "auto" else launcher["jobs"]
+        return OnRay(at_a_time, threads, launcher["gpus"], cores(), launcher["address"])
     from gradpath.sweep.local import Local
 
     devices = gpus() if on_gpus else []
@@ -34,7 +49,7 @@ def engine_for(launcher: Mapping[str, Any], jobs: int, threads: int, on_gpus: bo
 
 def check_launcher(launcher: Mapping[str, Any]) -> None:
     """Raises ConfigError if a key of the launcher has a wrong value."""
-    if kind_of(launcher) == "local":
+    if kind_of(launcher) != "basic":
         jobs = launcher.get("jobs")
         if jobs != "auto" and (not isinstance(jobs, int) or isinstance(jobs, bool) or not 1 <= jobs <= 1000):
             raise ConfigError(f"hydra.launcher.jobs={jobs}: must be auto or a whole number from 1 to 1000.")
@@ -53,6 +68,8 @@ def threads_per_job(launcher: Mapping[str, Any], jobs: int, on_gpus: bool) -> in
         return int(chosen)
     if kind_of(launcher) == "basic":
         return cores()
+    if kind_of(launcher) in ("slurm", "ray"):
+        return int(launcher["threads"])
     wanted = launcher.get("jobs")
     devices = gpus() if on_gpus else []
     places = wanted if isinstance(wanted, int) else len(devices) or cores()

@@ -11,6 +11,7 @@ from typing import Any
 from gradpath.errors import ConfigError
 from gradpath.files import FAILURES, RESULT, write_json
 from gradpath.locks import hold
+from gradpath.sweep.engine import UNWRITABLE, End, Lost
 
 # Signals by which a process is ended from outside. Its job goes on from its last checkpoint when the sweep does.
 FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
@@ -45,19 +46,18 @@ def read_outcome(sweep: Path, name: str) -> Outcome | None:
     return Outcome(content["status"], None if error is None else str(error), bool(content.get("interrupted")), content)
 
 
-def record_end(sweep: Path, name: str, ended: str | int | None, choices: Mapping[str, str], command: str) -> None:
-    """Writes down how a job's process ended, unless the job has done so itself.
+def record_failure(sweep: Path, name: str, error: str, interrupted: bool, choices: Mapping[str, str], command: str) -> None:
+    """Writes down why a job failed, unless the job has done so itself.
 
     Args:
-        ended: what is known of the end: an exit code, the negative number of a signal, or a sentence.
+        interrupted: the job's process was ended from outside.
 
     Raises:
         OSError: nothing can be written, as on a full disk.
     """
     if read_outcome(sweep, name) is not None:
         return
-    text, interrupted = said(ended)
-    content: dict[str, Any] = {"status": "failed", "error": text, "choices": dict(choices), "command": command}
+    content: dict[str, Any] = {"status": "failed", "error": error, "choices": dict(choices), "command": command}
     if interrupted:
         content["interrupted"] = True
     with suppress(OSError, ConfigError), hold(sweep / name):
@@ -68,11 +68,13 @@ def record_end(sweep: Path, name: str, ended: str | int | None, choices: Mapping
     write_json(sweep / FAILURES, _read(sweep / FAILURES) | {name: content})
 
 
-def said(ended: str | int | None) -> tuple[str, bool]:
-    """How a process ended, in words, and whether it was ended from outside."""
-    if isinstance(ended, str):
-        return ended, False
-    if ended is not None and ended < 0:
+def in_words(ended: End) -> tuple[str, bool]:
+    """How a process ended without an outcome, and whether it was ended from outside."""
+    if isinstance(ended, Lost):
+        return ended.why, True
+    if ended == UNWRITABLE:
+        return "the job's folder cannot be written to", False
+    if ended < 0:
         number = signal.Signals(-ended) if -ended in {*signal.Signals} else None
         return f"the process was ended by {number.name if number else f'signal {-ended}'}", number in FROM_OUTSIDE
     if ended in (130, 143):
