@@ -22,6 +22,7 @@ from gradpath.data.gaussian import gaussian
 from gradpath.model.network import MLP
 from gradpath.run.build import build_network
 from gradpath.run.train import run
+from sweeping import TINY
 
 ACTIVATIONS = sorted(path.stem for path in (CONF / "activation").glob("*.yaml"))
 NORMS = sorted(path.stem for path in (CONF / "norm").glob("*.yaml"))
@@ -97,6 +98,27 @@ def command(start: Start) -> Command:
 
     def call(*arguments: str, fresh: bool | None = None, **variables: str) -> "subprocess.CompletedProcess[str]":
         return ended(start(*arguments, fresh=fresh, **variables))
+
+    return call
+
+
+@pytest.fixture
+def begin(start: Start, tmp_path: Path) -> Start:
+    """`begin("seed=0,1")` starts a sweep of tiny runs in tmp_path/sweep, two at a time. Options are as for `start`."""
+
+    def call(*typed: str, folder: Path = tmp_path / "sweep", **options: Any) -> "Forked | subprocess.Popen[str]":
+        places = () if any(text.startswith("hydra/launcher") for text in typed) else ("hydra.launcher.jobs=2",)
+        return start("train.py", "-m", *TINY, *places, *typed, f"hydra.sweep.dir={folder}", **options)
+
+    return call
+
+
+@pytest.fixture
+def sweep(begin: Start) -> Command:
+    """`sweep("seed=0,1")` makes such a sweep and returns what it printed."""
+
+    def call(*typed: str, **options: Any) -> "subprocess.CompletedProcess[str]":
+        return ended(begin(*typed, **options))
 
     return call
 

@@ -25,19 +25,10 @@ from gradpath.config.grammar import parse
 from gradpath.config.grid import grid
 from gradpath.config.grid_composition import GridComposition
 from gradpath.config.job import Job, Sweep
-from gradpath.config.overrides import (
-    Composition,
-    Typed,
-    check_job,
-    check_typed,
-    mapping,
-    plain,
-    refuse_plus,
-    without_null,
-    without_plus,
-)
+from gradpath.config.overrides import Composition, check_job, mapping, plain, refuse_plus, without_null, without_plus
 from gradpath.config.resume import resume_arguments
 from gradpath.config.schema import GROUPS
+from gradpath.config.typed import Typed, check_typed
 from gradpath.errors import ConfigError, RunFailed, first_line
 from gradpath.threads import wait_briefly
 
@@ -61,7 +52,7 @@ def launch(
         sys.argv[1:] = [text for text in resume_arguments(sys.argv[1:], resumes) if text != "experiment=null"]
         parser = get_args_parser()
         parser.error = wrong_option  # type: ignore[method-assign]
-        arguments = parser.parse_args()
+        arguments = parser.parse_intermixed_args()
         shows_only = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
         if arguments.config_name or arguments.config_path:
             wrong_option("--config-name, --config-path: there is one configuration, conf/; add folders with --config-dir")

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
-from gradpath.config.checks import check, check_kind, check_model, check_settings, check_types, leaves
+from gradpath.config.checks import check, check_kind, check_model, check_types, leaves
 from gradpath.config.grammar import check_sweep, line, parse, values
 from gradpath.config.hints import Asked, near_key
 from gradpath.config.schema import GROUPS, Root
@@ -37,73 +37,10 @@ class Composition:
     known: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Typed:
-    """A sweep as it was typed. Its jobs are not checked yet.
-
-    overrides: of its jobs; what an experiment varies comes first.
-    with_hydras: what was typed, with Hydra's own keys.
-    hydra: Hydra's part of the configuration.
-    settings: the keys of `sweep`: how the sweep itself is made.
-    """
-
-    overrides: list[Override]
-    with_hydras: list[Override]
-    hydra: DictConfig
-    settings: dict[str, Any]
-
-
-def check_typed(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Composition | Typed:
-    """The job that was typed, checked, or the sweep.
-
-    Raises:
-        ConfigError: for the first mistake.
-    """
-    for override in overrides:
-        if multirun and override.key_or_group == "hydra.run.dir":
-            raise ConfigError(f"{override.input_line}: a sweep has many runs; its folder is hydra.sweep.dir.")
-        if _is_hydras(override) and override.is_sweep_override():
-            raise ConfigError(f"{override.input_line}: one value for the whole sweep.")
-    settings = [override for override in overrides if override.key_or_group.split(".")[0] == "sweep"]
-    jobs = [override for override in overrides if override not in settings]
-    own = [override for override in jobs if not _is_hydras(override)]
-    swept = [override for override in jobs if override.is_sweep_override()]
-    if not swept and not multirun:
-        job = check_job(loader, jobs)
-        if not _is_sweep(job.node.hydra):
-            if settings:
-                raise ConfigError(f"{line(settings[0])}: belongs to a sweep: add -m.")
-            return job
-        node = job.node
-    else:
-        choosing = _choosing(jobs, loader)
-        node = _load(loader, [override for override in choosing if not override.is_sweep_override()])
-        check_hydra(OmegaConf.to_container(node.hydra))
-        check_environment(node.hydra.job.env_set)
-    if swept and not multirun and not _is_sweep(node.hydra):
-        raise ConfigError(f"{swept[0].input_line}: several values are a sweep: add -m. (A list is written [a,b].)")
-    return Typed([*_params(node.hydra.sweeper, loader), *own], jobs, node.hydra, _settings(node, settings))
-
-
-def _settings(node: DictConfig, typed: list[Override]) -> dict[str, Any]:
-    """How the sweep itself is made: the keys of `sweep`, checked."""
-    known = {f"sweep.{name}": value for name, value in node.sweep.items()}
-    for override in typed:
-        if override.is_sweep_override():
-            raise ConfigError(f"{line(override)}: one value for the whole sweep; a list is written [a,b].")
-        if override.key_or_group not in known:
-            near = nearest(override.key_or_group, known)
-            raise ConfigError(f"{line(override)}: sweep has no such key.{near} Its keys: {', '.join(known)}.")
-        _set(node, override)
-    settings = mapping(node.sweep)
-    check_settings(settings)
-    return settings
-
-
 def without_plus(overrides: list[Override]) -> list[Override]:
     """Each key that was typed with a + as one without. Hydra's own keys keep theirs."""
     return [
-        o if _is_hydras(o) or not line(o).startswith("+") else parse([line(o).lstrip("+")], o.config_loader)[0]
+        o if is_hydras(o) or not line(o).startswith("+") else parse([line(o).lstrip("+")], o.config_loader)[0]
         for o in overrides
     ]
 
@@ -124,14 +61,6 @@ def refuse_plus(overrides: list[Override]) -> None:
             raise ConfigError(f"{typed.input_line}: no + is needed; write {bare.input_line}.")
 
 
-def _params(sweeper: Any, loader: ConfigLoader) -> list[Override]:
-    """What an experiment varies in a sweep."""
-    params = parse((f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()), loader)
-    for param in params:
-        check_sweep(param)
-    return params
-
-
 def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     """Composes one job's configuration once and checks it. As in Hydra, options come first, then the keys that were typed.
 
@@ -141,22 +70,22 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     Raises:
         ConfigError: for the first mistake.
     """
-    choosing = _choosing(overrides, loader)
+    choosing = choosing_options(overrides, loader)
     overrides, choosing = without_null(overrides), without_null(choosing)
-    node = _load(loader, choosing)
+    node = load(loader, choosing)
     check_hydra(OmegaConf.to_container(node.hydra))
     check_environment(node.hydra.job.env_set)
     options = node.hydra.runtime.choices
     choices = {group: str(options[group]) for group in GROUPS}
     bare = node
     if options.get("experiment"):
-        bare = _load(loader, parse(f"{group}={option}" for group, option in choices.items()))
+        bare = load(loader, parse(f"{group}={option}" for group, option in choices.items()))
     known = dict(leaves(plain(bare, resolve=False)))
     for override in overrides:
         if override not in choosing:
             _check_key(override, known, choices, _asked(known, choosing, loader))
-            _set(node, override)
-    task = [override for override in overrides if not _is_hydras(override)]
+            set_key(node, override)
+    task = [override for override in overrides if not is_hydras(override)]
     # What Hydra derives from all that was typed.
     node.hydra.overrides.task = [line(override) for override in task]
     how = node.hydra.job.config.override_dirname
@@ -175,7 +104,7 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     return Composition(node, config, choices, known)
 
 
-def _set(node: DictConfig, override: Override) -> None:
+def set_key(node: DictConfig, override: Override) -> None:
     """Applies a key that was typed, as Hydra does."""
     try:
         OmegaConf.update(node, override.key_or_group, override.value(), merge=True)
@@ -183,7 +112,7 @@ def _set(node: DictConfig, override: Override) -> None:
         raise ConfigError(f"{line(override)}: {first_line(error)}.") from None
 
 
-def _is_sweep(hydra: DictConfig) -> bool:
+def is_sweep(hydra: DictConfig) -> bool:
     return "MULTIRUN" in str(hydra.mode)
 
 
@@ -199,20 +128,20 @@ def mapping(node: DictConfig, resolve: bool = True) -> dict[str, Any]:
     return {str(key): value for key, value in content.items()}
 
 
-def _choosing(overrides: list[Override], loader: ConfigLoader) -> list[Override]:
+def choosing_options(overrides: list[Override], loader: ConfigLoader) -> list[Override]:
     """The overrides that choose options or are Hydra's own. They can be composed before any other key is looked at.
 
     Raises:
         ConfigError: an override names no group or key, or changes something in a way that is not allowed.
     """
     groups = loader.list_groups("")
-    choosing = [override for override in overrides if override.key_or_group in groups or _is_hydras(override)]
+    choosing = [override for override in overrides if override.key_or_group in groups or is_hydras(override)]
     for override in overrides:
         _check_name(override, groups, choosing, loader)
     return choosing
 
 
-def _is_hydras(override: Override) -> bool:
+def is_hydras(override: Override) -> bool:
     return override.key_or_group.split("/")[0].split(".")[0] == "hydra"
 
 
@@ -227,7 +156,7 @@ def _check_name(override: Override, groups: list[str], choosing: list[Override],
     if key in ("hydra.run.dir", "hydra.sweep.dir") and not str(override.value() or "").strip():
         # Empty, as from a variable of the shell that is not set, it would be the current folder.
         raise ConfigError(f"{typed}: write a folder.")
-    if _is_hydras(override):
+    if is_hydras(override):
         return
     groups = [name for name in groups if name != "hydra"]
     if override.is_delete():
@@ -270,7 +199,7 @@ def _asked(known: Collection[str], choosing: list[Override], loader: ConfigLoade
 
     def keys(choice: str) -> list[str]:
         group = choice.partition("=")[0]
-        found = leaves(plain(_load(loader, parse([choice])), resolve=False)[group], f"{group}.")
+        found = leaves(plain(load(loader, parse([choice])), resolve=False)[group], f"{group}.")
         return [key for key, _ in found if not key.endswith("_target_")]
 
     def accepts(choice: str) -> bool:
@@ -290,12 +219,12 @@ def _asked(known: Collection[str], choosing: list[Override], loader: ConfigLoade
 def _hint(override: Override, choosing: list[Override], loader: ConfigLoader) -> str:
     """A hint at what was meant by a key of no group."""
     there = [choice for choice in choosing if not choice.is_sweep_override() and _is_there(choice, loader)]
-    known = [key for key, _ in leaves(plain(_load(loader, there), resolve=False))]
+    known = [key for key, _ in leaves(plain(load(loader, there), resolve=False))]
     return near_key(override.key_or_group, values(override)[0], _asked(known, choosing, loader))
 
 
 def _is_there(override: Override, loader: ConfigLoader) -> bool:
-    return not _is_hydras(override) and values(override)[0] in loader.get_group_options(override.key_or_group)
+    return not is_hydras(override) and values(override)[0] in loader.get_group_options(override.key_or_group)
 
 
 def _check_experiment(config: dict[str, Any], known: dict[str, Any], choices: dict[str, str]) -> None:
@@ -305,7 +234,7 @@ def _check_experiment(config: dict[str, Any], known: dict[str, Any], choices: di
             raise ConfigError(f"{key}={value}: set by the experiment, but {group}={choices.get(group)} has no such key.")
 
 
-def _load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
+def load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
     try:
         return loader.load_configuration("config", [line(override) for override in overrides], run_mode=RunMode.RUN)
     except YAMLError as error:
@@ -319,5 +248,5 @@ def _load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
         raise ConfigError(first_line(error) + cause + ".") from None
     except (AssertionError, AttributeError, TypeError, ValueError) as error:
         # Hydra does not expect every value of its own keys.
-        hydras = " ".join(line(override) for override in overrides if _is_hydras(override))
+        hydras = " ".join(line(override) for override in overrides if is_hydras(override))
         raise ConfigError(f"{hydras or 'the option files'}: {first_line(error)}.") from None

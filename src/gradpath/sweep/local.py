@@ -2,12 +2,16 @@
 
 import os
 import signal
+import sys
 from collections.abc import Mapping
 from multiprocessing import connection, get_context, resource_tracker
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.process import BaseProcess
+from typing import Any
 
 from gradpath.sweep.engine import Call, End
+
+WORKER = "gradpath.sweep.worker"
 
 
 class Local:
@@ -21,9 +25,10 @@ class Local:
     def __init__(self, places: int, devices: list[str]) -> None:
         self.places = places
         self._devices = devices
-        self._running: dict[str, tuple[ForkServerProcess, int]] = {}
-        self._context: ForkServerContext = get_context("forkserver")
-        self._context.set_forkserver_preload(["gradpath.sweep.worker"])
+        self._running: dict[str, tuple[BaseProcess, int]] = {}
+        # A process that has imported what jobs need is forked itself.
+        self._context: Any = get_context("fork" if WORKER in sys.modules else "forkserver")
+        self._context.set_forkserver_preload([WORKER])
         # The jobs watch this pipe. However this process ends, they end with it.
         self._watched, self._held = self._context.Pipe(duplex=False)
 
@@ -31,7 +36,8 @@ class Local:
         taken = {place for _, place in self._running.values()}
         place = next(k for k in range(self.places) if k not in taken)
         device = {"CUDA_VISIBLE_DEVICES": self._devices[place]} if self._devices else {}
-        process = self._context.Process(target=_start, args=(call, device, self._watched))
+        inherited = self._held if self._context.get_start_method() == "fork" else None
+        process = self._context.Process(target=_start, args=(call, device, self._watched, inherited))
         # The server and the tracker start with the first job; Ctrl-C is for this process alone.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
@@ -66,9 +72,11 @@ class Local:
         self._watched.close()
 
 
-def _start(call: Call, device: Mapping[str, str], watched: Connection) -> None:
+def _start(call: Call, device: Mapping[str, str], watched: Connection, inherited: Connection | None) -> None:
     """Where a job's process begins. Torch is imported there, and has not looked at its devices yet."""
     from gradpath.sweep.worker import work
 
+    if inherited:
+        inherited.close()
     os.environ.update(device)
     work(call, watched)
