@@ -7,7 +7,14 @@ from typing import Any
 import torch
 
 # A run of a third of a second.
-TINY = ("data=xor", "model.hidden=[6,6]", "trainer.max_epochs=3", "trainer.accelerator=cpu", "probe=none")
+TINY = (
+    "data=xor",
+    "data.steps_per_epoch=20",
+    "model.hidden=[6,6]",
+    "trainer.max_epochs=3",
+    "trainer.accelerator=cpu",
+    "probe=none",
+)
 
 
 def results(folder: Path) -> dict[str, dict[str, Any]]:

@@ -126,7 +126,7 @@ def test_dry_run(sweep: Command, tmp_path: Path) -> None:
     lines = done.stdout.splitlines()
     assert lines[-1] == "6 jobs"
     assert lines[0].split()[0] == "0-hidden3-relu-s0"
-    assert lines[3].endswith("seed=1 model.hidden=[4,4] activation=elu")
+    assert {"seed=1", "model.hidden=[4,4]", "activation=elu"} <= {*lines[3].split()}
     assert not (tmp_path / "sweep").exists()
 
 

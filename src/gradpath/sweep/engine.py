@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-# Exit codes of a job's process: it has written its outcome; its folder cannot be written to; another process has the job.
-DONE, UNWRITABLE, ELSEWHERE = 0, 74, 75
+# Exit codes of a job's process: it has written its outcome; another process has the job; its folder cannot be written to,
+# for the reason whose number in `errno` is added.
+DONE, ELSEWHERE, UNWRITABLE = 0, 75, 192
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """How a job ended, read from its folder; and what is written there for a job that could not say it itself."""
 
 import json
+import os
 import signal
 from collections.abc import Mapping
 from contextlib import suppress
@@ -72,8 +73,8 @@ def in_words(ended: End) -> tuple[str, bool]:
     """How a process ended without an outcome, and whether it was ended from outside."""
     if isinstance(ended, Lost):
         return ended.why, True
-    if ended == UNWRITABLE:
-        return "the job's folder cannot be written to", False
+    if ended >= UNWRITABLE:
+        return f"the job's folder cannot be written to: {os.strerror(ended - UNWRITABLE)}", False
     if ended < 0:
         number = signal.Signals(-ended) if -ended in {*signal.Signals} else None
         return f"the process was ended by {number.name if number else f'signal {-ended}'}", number in FROM_OUTSIDE

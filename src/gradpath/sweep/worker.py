@@ -6,6 +6,7 @@ import signal
 import sys
 import traceback
 from contextlib import suppress
+from errno import EIO
 from multiprocessing.connection import Connection
 from pathlib import Path
 from threading import Thread
@@ -35,7 +36,7 @@ def work(call: Call, watched: Connection | None = None) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     if watched:
         Thread(target=_end_with, args=(watched,), daemon=True).start()
-    code = UNWRITABLE
+    code = UNWRITABLE + EIO
     try:
         code = claimed(call, call.folder / LOG)
     finally:
@@ -59,8 +60,8 @@ def claimed(call: Call, log: Path | None = None) -> int:
             return job(call)
     except ConfigError:
         return ELSEWHERE
-    except OSError:
-        return UNWRITABLE
+    except OSError as error:
+        return unwritable(error)
 
 
 def _print_to(log: Path) -> None:
@@ -84,8 +85,10 @@ def job(call: Call) -> int:
     try:
         run({**call.config, **goes_on}, call.choices, call.folder, call.overrides)
     except RunFailed as error:
-        # The run has written down why, unless the disk is full.
         print(f"error: {error}", file=sys.stderr)
+        # The run has written down why, unless the disk is full.
+        if not (call.folder / RESULT).exists():
+            return unwritable(error)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except SystemExit as ended:
@@ -97,6 +100,15 @@ def job(call: Call) -> int:
     except BaseException as error:
         _fail(call, f"{type(error).__name__}: {first_line(error)}")
     return DONE
+
+
+def unwritable(error: BaseException | None) -> int:
+    """The exit code that tells why a folder cannot be written to."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__
+    number = error.errno if error else None
+    # An exit code has one byte.
+    return UNWRITABLE + (number if number is not None and number < 256 - UNWRITABLE else EIO)
 
 
 def _fail(call: Call, error: str) -> None:
