@@ -268,7 +268,7 @@ def test_a_mistake_in_one_job_of_a_sweep_does_not_stop_the_others(command, proje
         "hydra.sweep.dir=logs/sweeps/mixed",
     )  # fmt: skip
     assert done.returncode == 1
-    assert "loss=cross_entropy: for multiclass data" in done.stderr
+    assert "failed: 1-cross_entropy: loss=cross_entropy: for multiclass data" in done.stdout
     results = {path.parent.name: path.read_text() for path in (project / "logs/sweeps/mixed").glob("*/result.json")}
     assert len(results) == 3
     assert sorted('"ok"' in text for text in results.values()) == [False, True, True]

@@ -63,6 +63,20 @@ class Grid:
         return [text for axis, k in zip(self.axes, place, strict=True) for text in axis.values[k].values()]
 
 
+def listed(jobs: Sequence[Sequence[str]]) -> Grid:
+    """A grid of one axis, with jobs that are each given as a list of overrides. They name the same keys."""
+    texts = [
+        {text.partition("=")[0]: text for text in job if not text.startswith(("hydra.", "hydra/", "sweep."))} for job in jobs
+    ]
+    keys = tuple(dict.fromkeys(key for job in texts for key in job))
+    same = {key for key in keys if len({job.get(key) for job in texts}) == 1}
+    axis = Axis(
+        tuple(key for key in keys if key not in same),
+        tuple({k: v for k, v in job.items() if k not in same} for job in texts),
+    )
+    return Grid(keys, {key: texts[0][key] for key in same}, (axis,))
+
+
 def grid(typed: Iterable[Override], zipped: Sequence[str] = ()) -> Grid:
     """The grid of what an experiment varies and of what was typed, which counts where both name a key.
 

@@ -178,6 +178,7 @@ class Sweep:
     dry_run: bool
     limit: Count
     zip: list[str]
+    objective: str
     common_data: bool
 
 

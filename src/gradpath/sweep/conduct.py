@@ -14,7 +14,7 @@ from gradpath.sweep.course import Course, done
 from gradpath.sweep.engine import Call
 from gradpath.sweep.in_process import InProcess
 from gradpath.sweep.launchers import check_launcher, engine_for, threads_per_job
-from gradpath.sweep.outcome import read_outcome
+from gradpath.sweep.outcome import objective, read_outcome
 from gradpath.sweep.place import sweep_folder
 from gradpath.sweep.plan import Plan, Planned, extended, planned, read_plan, write_plan
 from gradpath.sweep.progress import Progress
@@ -33,6 +33,30 @@ def run_sweep(sweep: Sweep) -> None:
     if sweep.settings["dry_run"]:
         show_jobs(sweep)
         return
+    conclude(*conduct(sweep))
+
+
+def run_batch(sweep: Sweep) -> list[float]:
+    """Runs what a sweeper proposes. Returns the objective of each job: NaN for one that failed or diverged.
+
+    Raises:
+        ConfigError, SystemExit: as `run_sweep`.
+    """
+    check_launcher(sweep.launcher)
+    folder, plan, jobs, course = conduct(sweep)
+    write_summary(folder, plan)
+    if course.asked:
+        raise SystemExit(128 + course.asked[0])
+    values = {(job.config, job.code): objective(read_outcome(folder, job.name), sweep.settings["objective"]) for job in jobs}
+    return [values[job.config, job.code] for job in plan_of(sweep)]
+
+
+def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
+    """Runs what is missing. Returns the sweep's folder and plan, the jobs that were asked for, and what came of it.
+
+    Raises:
+        ConfigError: as `run_sweep`.
+    """
     typed = plan_of(sweep)
     folder = sweep_folder(sweep, typed)
     with ExitStack() as held:
@@ -68,7 +92,7 @@ def run_sweep(sweep: Sweep) -> None:
         with closing(engine), closing(Progress(folder, len(jobs), before, engine.places)) as progress:
             course = Course(folder, engine, call, progress, Summary(folder, plan), sweep.settings["join"])
             course.run(missing, sweep.settings["fail_fast"])
-        conclude(folder, plan, jobs, course)
+    return folder, plan, jobs, course
 
 
 def plan_of(sweep: Sweep) -> list[Planned]:

@@ -1,6 +1,7 @@
 """How a job ended, read from its folder; and what is written there for a job that could not say it itself."""
 
 import json
+import math
 import os
 import signal
 from collections.abc import Mapping
@@ -45,6 +46,14 @@ def read_outcome(sweep: Path, name: str) -> Outcome | None:
         return None
     error = content.get("error")
     return Outcome(content["status"], None if error is None else str(error), bool(content.get("interrupted")), content)
+
+
+def objective(outcome: Outcome | None, key: str) -> float:
+    """A number of a job's `result.json`, such as `metrics.val/accuracy` or `verdict.ratio`; NaN if there is none."""
+    value: Any = outcome.result if outcome and outcome.status == "ok" else None
+    for name in key.split("."):
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
 
 
 def record_failure(sweep: Path, name: str, error: str, interrupted: bool, choices: Mapping[str, str], command: str) -> None:

@@ -48,7 +48,12 @@ def _newest(logs: Path, jobs: Sequence[Planned]) -> Path:
     )
 
 
+def _is_other(path: Path) -> bool:
+    """Whether a file is neither hidden nor what a sweeper of Hydra's writes first."""
+    return not path.name.startswith(".") and path.name != "multirun.yaml"
+
+
 def _check(folder: Path) -> None:
     """Raises ConfigError if the folder holds something that is no sweep."""
-    if folder.exists() and not (folder / SWEEP).exists() and any(not path.name.startswith(".") for path in folder.iterdir()):
+    if folder.exists() and not (folder / SWEEP).exists() and any(_is_other(path) for path in folder.iterdir()):
         raise ConfigError(f"{relative(folder)}: holds files but no {SWEEP}; choose another name.")
