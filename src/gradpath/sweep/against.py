@@ -192,8 +192,9 @@ def too_few(arms: Sequence[Arm]) -> list[str]:
         which = "" if len(few) == len(arms) else f" ({'; '.join(arm.group.label for arm in few)})"
         smallest = min(1.0, len(arms) * smallest_p(n))
         more = f"{needed} seeds are needed" if needed else "no number of seeds is enough"
+        comparisons = f"{len(arms)} comparison{'s' * (len(arms) > 1)}"
         said.append(
-            f"n = {n} is too small to show anything{which}: with {len(arms)} comparison{'s' * (len(arms) > 1)} the corrected p "
-            f"is at least {smallest:.3g}; {more}."
+            f"n = {n} is too small to show anything{which}: "
+            f"with {comparisons} the corrected p is at least {smallest:.3g}; {more}."
         )
     return said

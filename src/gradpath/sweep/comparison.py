@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -101,7 +101,7 @@ def metrics(runs: Sequence[Run]) -> list[str]:
     return [name for name in names if name not in NO_METRICS]
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -177,7 +177,7 @@ def ordered(found: Sequence[Group], by: Sequence[str], metric: str, key: str | N
     places = {name: in_order(group.values[name] for group in found) for name in by}
     # Where the rest is equal, the keys decide.
     by_keys = sorted(found, key=lambda group: [places[name][group.values[name]] for name in by])
-    if key in by:
+    if key is not None and key in by:
         return sorted(by_keys, key=lambda group: places[key][group.values[key]])
     sign = 1 if lower_is_better(metric) else -1
     columns: dict[str, Callable[[Group], float | None]] = {
