@@ -62,7 +62,8 @@ class Comparison:
         return (
             f"Against {label(self.base)}: {self.metric} of the group minus that of its base, by seed; n counts seeds. "
             f"Interval: {LEVEL:.0%}, percentile bootstrap, {RESAMPLES:,} resamples. "
-            f"p: {flips}; corrected by Holm for {family}. Not shown: the interval covers 0, or the corrected p is above {ALPHA}."
+            f"p: {flips}; corrected by Holm for {family}. "
+            f"Not shown: the interval covers 0, or the corrected p is above {ALPHA}."
         )
 
     @property
