@@ -71,7 +71,9 @@ def read_base(text: str, found: Sequence[Group], by: Sequence[str]) -> Values:
         place = value if value == "-" else meaning(value)
         if place not in there:
             names = [shown(known) for known in there.values()]
-            raise ConfigError(f"--against {text}: {key} is {', '.join(names)}, never {value}.{nearest(value, names)}")
+            raise ConfigError(
+                f"--against {text}: {key} is {', '.join(names)}, never {value or 'empty'}.{nearest(value, names)}"
+            )
         base[key] = there[place]
     if SEED in by:
         raise ConfigError(f"--against {text}: pairs are made by the seed; leave seed out of --by.")

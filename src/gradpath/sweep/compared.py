@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 
 from gradpath.files import relative
@@ -21,6 +20,7 @@ class Comparison:
     sources: the folders that were compared.
     over: the keys in which runs of one group differ.
     along: keys that make no groups but change from group to group.
+    cells: all runs, in their order.
     base: what was typed after --against; empty if nothing was.
     arms: the groups against their bases.
     """
@@ -30,13 +30,10 @@ class Comparison:
     by: Sequence[str]
     over: Sequence[str]
     along: Sequence[str]
+    cells: Sequence[Cell]
     groups: Sequence[Group]
     base: Values
     arms: Sequence[Arm]
-
-    @cached_property
-    def cells(self) -> list[Cell]:
-        return [cell for group in self.groups for cell in group.cells]
 
     @property
     def seconds(self) -> float:
@@ -96,7 +93,8 @@ def compared(runs: Sequence[Run], metric: str | None, by: str | None, sort: str 
     name = chosen_metric(runs, metric)
     there = [*dict.fromkeys([*keys, SEED, *values[0]])]
     chosen = chosen_keys(None if by is None else split(by), keys, there)
-    found = ordered(groups(cells(runs, values, name), chosen), chosen, name, sort)
+    measured = cells(runs, values, name)
+    found = ordered(groups(measured, chosen), chosen, name, sort)
     matched = matched_keys(found, keys, chosen)
     base: Values = {}
     arms: Sequence[Arm] = ()
@@ -106,7 +104,7 @@ def compared(runs: Sequence[Run], metric: str | None, by: str | None, sort: str 
     seeded = SEED in keys and SEED not in chosen
     along = [key for key in keys if key not in (*chosen, *matched, SEED)] if chosen else []
     sources = [*dict.fromkeys(run.source for run in runs)]
-    return Comparison(sources, name, chosen, [*[SEED] * seeded, *matched], along, found, base, arms)
+    return Comparison(sources, name, chosen, [*[SEED] * seeded, *matched], along, measured, found, base, arms)
 
 
 def duration(seconds: float) -> str:
