@@ -154,7 +154,7 @@ WRONG = [
     ("made --by", "--by: expected one argument"),
     (
         "made --metric test/acuracy",
-        "--metric test/acuracy: must be test/loss, test/accuracy, ratio, rate_per_layer or seconds.",
+        "--metric test/acuracy: must be test/loss, test/accuracy, ratio, seconds or rate_per_layer.",
     ),
     ("made --metric class", "--metric class: must be"),
     (

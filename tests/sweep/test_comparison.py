@@ -11,9 +11,10 @@ from scipy import stats
 
 from finished_sweeps import Given, result, write_run, write_sweep
 from gradpath.errors import ConfigError
-from gradpath.sweep.against import split
+from gradpath.sweep.against import Arm, split
 from gradpath.sweep.collecting import collect
 from gradpath.sweep.compared import Comparison, compared
+from gradpath.sweep.comparison import Group
 
 AXES = {"activation": ["relu", "tanh", "gelu"], "optimizer.lr": ["0.1", "1e-2", "10"], "seed": ["3", "1", "20", "7"]}
 DRAWS = range(6)
@@ -36,7 +37,9 @@ class Drawn:
         self.drawn[tuple(given.values())] = (str(status), value, kind)
         if status == "missing":
             return None
-        return result(value, status=str(status), verdict={"class": kind, "ratio": 2 * value, "findings": []})
+        found = result(value, status=str(status), verdict={"class": kind, "ratio": 2 * value, "findings": []})
+        found["metrics"]["test/loss"] = abs(value)
+        return found
 
     def of(self, **wanted: str) -> list[tuple[str, float, str]]:
         names = [name.replace("_", ".") for name in wanted]
@@ -185,17 +188,38 @@ def test_how_many_seeds_are_needed_is_said(tmp_path: Path) -> None:
         assert all(f"n = {seeds} is too small" in note and f"{needed} seeds are needed" in note for note in said)
 
 
-def test_runs_of_one_seed_are_one_pair(tmp_path: Path) -> None:
+@pytest.mark.parametrize("seed", DRAWS)
+def test_runs_of_one_seed_are_one_pair(tmp_path: Path, seed: int) -> None:
     """By activation alone, partners have the same learning rate, and a seed's three differences are one."""
-    sweep = Drawn(tmp_path / "drawn", 3)
+    sweep = Drawn(tmp_path / "drawn", seed, lost=0.3)
     found = sweep.compared(by="activation", against="activation=relu")
     assert any("seed and optimizer.lr" in note for note in found.notes)
     for arm in found.arms:
         own = arm.group.values["activation"]
         for seed in AXES["seed"]:
-            by_rate = [sweep.drawn[own, r, seed][1] - sweep.drawn["relu", r, seed][1] for r in AXES["optimizer.lr"]]
-            assert arm.differences[seed] == pytest.approx(statistics.fmean(by_rate))
-        assert arm.n == 4
+            sides = [(sweep.drawn[own, rate, seed], sweep.drawn["relu", rate, seed]) for rate in AXES["optimizer.lr"]]
+            good = [a[1] - b[1] for a, b in sides if a[0] == b[0] == "ok"]
+            assert (seed in arm.differences) == bool(good)
+            assert not good or arm.differences[seed] == pytest.approx(statistics.fmean(good))
+            named = [text for text in arm.unpaired if text.startswith(f"seed={seed}, optimizer.lr=")]
+            assert len(named) == len(sides) - len(good)
+
+
+@pytest.mark.parametrize(
+    ("interval", "corrected", "mean", "says"),
+    [
+        ((0.1, 0.3), 0.05, 0.2, "higher"),
+        ((-0.3, -0.1), 0.01, -0.2, "lower"),
+        ((0.1, 0.3), 0.051, 0.2, "not shown"),
+        ((0.0, 0.3), 0.01, 0.2, "not shown"),
+        ((-0.3, 0.0), 0.01, -0.2, "not shown"),
+        ((-0.1, 0.3), 0.01, 0.2, "not shown"),
+        (None, 0.01, 0.2, "not shown"),
+        (None, None, 0.2, "not shown"),
+    ],
+)
+def test_both_the_interval_and_the_test_have_to_show_it(interval: Any, corrected: Any, mean: float, says: str) -> None:
+    assert Arm(Group({}, []), {}, {"0": mean}, [], interval, corrected, corrected).says == says
 
 
 def test_a_base_in_all_keys(tmp_path: Path) -> None:

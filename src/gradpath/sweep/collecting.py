@@ -34,7 +34,8 @@ def collect(typed: Sequence[str], partial: bool) -> list[Run]:
         found = [single_run(folder)] if plan is None else sweep_runs(folder, plan)
         if not partial:
             _check_complete(found, folder, None if plan is None else plan.command)
-        runs |= {run.folder.resolve(): run for run in found if run.folder.resolve() not in runs}
+        for run in found:
+            runs.setdefault(run.folder.resolve(), run)
     return [*runs.values()]
 
 
