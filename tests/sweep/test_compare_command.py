@@ -190,7 +190,8 @@ def test_damaged_files(before_torch, project: Path, tmp_path: Path) -> None:
     assert before_torch(SCRIPT, str(tmp_path)).stderr.endswith("sweep.yaml: damaged (ParserError).\n")
     write_sweep(tmp_path, {"seed": ["0", "1"]}, lambda given: result(0.5) if given["seed"] == "0" else "{")
     done = before_torch(SCRIPT, str(tmp_path))
-    assert (done.returncode, "of 2 jobs 1 missing; go on with" in done.stderr) == (2, True)
+    going_on = f"of 2 jobs 1 missing; go on with {COMMAND} sweep.name={tmp_path.name} sweep.resume=true, or add"
+    assert (done.returncode, going_on in done.stderr) == (2, True)
     (tmp_path / "0-job/overrides.yaml").write_text("a: [")
     done = before_torch(SCRIPT, str(tmp_path / "0-job"))
     assert (done.returncode, "overrides.yaml: damaged (ParserError)." in done.stderr) == (2, True)

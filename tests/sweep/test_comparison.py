@@ -290,6 +290,32 @@ def test_several_sweeps_agree_on_what_their_runs_were_given(tmp_path: Path) -> N
     assert [group.n for group in apart.groups] == [2, 2, 2, 2]
 
 
+def test_a_missing_run_counts_with_what_the_others_of_its_sweep_were_given(tmp_path: Path) -> None:
+    """It has left no options and no configuration. Its sweep typed neither the optimiser nor, in one case, the seed."""
+    for name, optimizer, lost in (("a", "adam", "tanh"), ("b", "sgd", "relu")):
+        write_sweep(
+            tmp_path / name,
+            {"activation": ["relu", "tanh", "gelu"]},
+            lambda given, o=optimizer, lost=lost: (
+                None if given["activation"] == lost else result(0.5, seed=4, choices={"optimizer": o, **given})
+            ),
+        )
+    found = compared(collect([str(tmp_path / name) for name in "ab"], True), None, None, None, "optimizer=sgd")
+    assert found.by == ["activation", "optimizer"]
+    assert {group.label: (group.n, group.count("missing")) for group in found.groups} == {
+        f"activation={a}, optimizer={o}": (int((a, o) not in lost), int((a, o) in lost))
+        for lost in [[("tanh", "adam"), ("relu", "sgd")]]
+        for a in ("relu", "tanh", "gelu")
+        for o in ("adam", "sgd")
+    }
+    unpaired = {arm.group.values["activation"]: [*arm.unpaired] for arm in found.arms}
+    assert unpaired == {
+        "gelu": [],
+        "relu": ["seed=4: activation=relu, optimizer=sgd (0-job) is missing"],
+        "tanh": ["seed=4: activation=tanh, optimizer=adam (1-job) is missing"],
+    }
+
+
 def test_the_same_sweep_before_and_after_a_change(tmp_path: Path) -> None:
     axes = {"activation": ["relu", "tanh"], "seed": [str(k) for k in range(6)]}
     for name, by in (("before", 0.0), ("after", 1.0)):
