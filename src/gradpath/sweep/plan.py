@@ -6,14 +6,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from gradpath.config.job import Job
 from gradpath.errors import ConfigError
 from gradpath.files import SWEEP, relative, write_text
 from gradpath.sweep.code import made_by_with, named_packages
+
+if TYPE_CHECKING:
+    # This imports Hydra, which a plan that is only read does without.
+    from gradpath.config.job import Job
 
 # libyaml's, ten times as fast, where PyYAML was built with it.
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -60,7 +63,7 @@ def digest(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def planned(job: Job, varied: Iterable[str], codes: dict[frozenset[str], str]) -> Planned:
+def planned(job: "Job", varied: Iterable[str], codes: dict[frozenset[str], str]) -> Planned:
     """A new job's entry in the plan.
 
     Args:
