@@ -15,6 +15,7 @@ from gradpath.studies import trainings
 from gradpath.studies.chapter import tuning
 from gradpath.studies.chapter.study import difference, jointly
 from gradpath.studies.trainings import train_all, trained
+from gradpath.sweep import code
 
 TINY = ("data=xor", "trainer=cpu", "probe=none", "trainer.max_epochs=1")
 
