@@ -69,7 +69,7 @@ def test_the_hparams_row(server: str) -> None:
     experiment = get(f"{server}/data/plugin/hparams/experiment", {"experimentName": ""})
     assert {"activation", "init", "optimizer", "seed", "lr", "depth"} <= {info["name"] for info in experiment["hparamInfos"]}
     assert {info["name"]["tag"] for info in experiment["metricInfos"]} == {
-        "val/loss", "val/accuracy", "test/loss", "test/accuracy",
+        "val/loss", "val/accuracy", "test/loss", "test/accuracy", "gradient/ratio",
     }  # fmt: skip
     question = {
         "experimentName": "", "allowedStatuses": ["STATUS_SUCCESS", "STATUS_UNKNOWN", "STATUS_RUNNING", "STATUS_FAILURE"],
@@ -79,7 +79,7 @@ def test_the_hparams_row(server: str) -> None:
     assert group["hparams"]["activation"] == "relu"
     assert group["hparams"]["depth"] == 2
     values = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
-    assert set(values) == {"val/loss", "val/accuracy", "test/loss", "test/accuracy"}
+    assert set(values) == {"val/loss", "val/accuracy", "test/loss", "test/accuracy", "gradient/ratio"}
     assert 0.85 < values["test/accuracy"] <= 1
 
 

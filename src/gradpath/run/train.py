@@ -42,7 +42,13 @@ Config = Mapping[str, Any]
 Recipe = Callable[[Config, Mapping[str, str], Path, list[str]], dict[str, Any]]
 
 
-def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: list[str]) -> dict[str, Any]:
+def run(
+    config: Config,
+    choices: Mapping[str, str],
+    folder: Path,
+    overrides: list[str],
+    varied: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
     """Trains and tests one run, and writes its folder. Returns the content of `result.json`.
 
     Args:
@@ -50,6 +56,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
         choices: the option of every group.
         folder: everything is written here.
         overrides: what was typed; `resume` needs it.
+        varied: what differs between the jobs of a sweep, as typed; None for a single run.
 
     Raises:
         ConfigError: an input is wrong. Nothing has been written.
@@ -71,7 +78,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
             held.enter_context(hold(folder, "resume"))
             done = read_folder(folder, config, network)
         step = done.steps if done else None
-        trainer = build_trainer(config, folder, objective.metric_name, step, start)
+        trainer = build_trainer(config, folder, objective.metric_name, step, start, varied)
         if not config["resume"]:
             held.enter_context(hold(folder, "hydra.run.dir"))
         start_folder(folder, config, overrides, trainer)

@@ -2,7 +2,7 @@
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from gradpath.sweep.outcome import objective, read_outcome
 from gradpath.sweep.place import sweep_folder
 from gradpath.sweep.plan import Plan, Planned, extended, planned, read_plan, write_plan
 from gradpath.sweep.progress import Progress
+from gradpath.sweep.rows import varied_keys
 from gradpath.sweep.summary import Summary, said, write_summary
 
 
@@ -78,21 +79,42 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
         retry = sweep.settings["retry"]
         missing = [job for job in jobs if not done(found[job.name], retry)]
 
-        def call(job: Planned) -> Call:
-            asked = sweep.job(on_line[job.number])
-            return Call(
-                folder, job.name, asked.config, asked.choices, asked.overrides, plan.command, threads, sweep.variables,
-                again=retry == "failed",
-            )  # fmt: skip
-
         before = Counter(outcome.status for outcome in found.values() if outcome and done(outcome, retry))
         show_begin(folder, len(jobs), len(missing), sweep.settings["join"])
         # Nothing is started for a sweep that is complete.
         engine = engine_for(folder, sweep.launcher, len(missing), threads, on_gpus) if missing else InProcess()
         with closing(engine), closing(Progress(folder, len(jobs), before, engine.places)) as progress:
-            course = Course(folder, engine, call, progress, Summary(folder, plan), sweep.settings["join"])
+            course = Course(
+                folder, engine, caller(sweep, folder, plan, on_line), progress, Summary(folder, plan), sweep.settings["join"]
+            )
             course.run(missing, sweep.settings["fail_fast"])
     return folder, plan, jobs, course
+
+
+def caller(sweep: Sweep, folder: Path, plan: Plan, on_line: Mapping[int, int]) -> Callable[[Planned], Call]:
+    """Makes what a job's process is given.
+
+    Args:
+        on_line: the number of a job in the plan -> its number on the command line.
+    """
+    keys = varied_keys(plan.jobs)
+
+    def call(job: Planned) -> Call:
+        asked = sweep.job(on_line[job.number])
+        return Call(
+            sweep=folder,
+            name=job.name,
+            config=asked.config,
+            choices=asked.choices,
+            overrides=asked.overrides,
+            varied={key: value for key, value in job.varied.items() if key in keys},
+            command=plan.command,
+            threads=plan.threads,
+            variables=sweep.variables,
+            again=sweep.settings["retry"] == "failed",
+        )
+
+    return call
 
 
 def plan_of(sweep: Sweep) -> list[Planned]:

@@ -27,6 +27,7 @@ class Call:
 
     sweep, name: the sweep's folder, and the name of the job's folder in it.
     config, choices, overrides: as for a run.
+    varied: what differs between the jobs of the sweep, as typed.
     command: of the sweep, as typed.
     threads: for torch.
     variables: environment variables to set.
@@ -38,6 +39,7 @@ class Call:
     config: Mapping[str, Any]
     choices: Mapping[str, str]
     overrides: list[str]
+    varied: Mapping[str, str]
     command: str
     threads: int
     variables: Mapping[str, str]

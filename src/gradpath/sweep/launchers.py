@@ -1,7 +1,9 @@
 """From `hydra/launcher=` to what runs the jobs; how many jobs at a time, on how many threads."""
 
 import os
+import shutil
 from collections.abc import Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +50,26 @@ def engine_for(folder: Path, launcher: Mapping[str, Any], jobs: int, threads: in
 
 
 def check_launcher(launcher: Mapping[str, Any]) -> None:
-    """Raises ConfigError if a key of the launcher has a wrong value."""
-    if kind_of(launcher) != "basic":
+    """Raises ConfigError if a key of the launcher has a wrong value, or what it needs is not here."""
+    kind = kind_of(launcher)
+    package = {"slurm": "submitit", "ray": "ray"}.get(kind)
+    if package and find_spec(package) is None:
+        raise ConfigError(f"hydra/launcher={kind}: needs {package}: python -m pip install 'gradpath[{kind}]'.")
+    if kind == "slurm" and launcher["cluster"] not in ("slurm", "local"):
+        raise ConfigError(f"hydra.launcher.cluster={launcher['cluster']}: must be slurm or local.")
+    if kind == "slurm" and launcher["cluster"] == "slurm" and shutil.which("srun") is None:
+        raise ConfigError(
+            "hydra/launcher=slurm: there is no Slurm on this machine; hydra.launcher.cluster=local tries it without."
+        )
+    for key in ("threads", "timeout_min"):
+        value = launcher.get(key, 1)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+            raise ConfigError(f"hydra.launcher.{key}={value}: must be a whole number, at least 1.")
+    if kind != "basic":
         jobs = launcher.get("jobs")
-        if jobs != "auto" and (not isinstance(jobs, int) or isinstance(jobs, bool) or not 1 <= jobs <= 1000):
+        if (jobs != "auto" or kind == "slurm") and (
+            not isinstance(jobs, int) or isinstance(jobs, bool) or not 1 <= jobs <= 1000
+        ):
             raise ConfigError(f"hydra.launcher.jobs={jobs}: must be auto or a whole number from 1 to 1000.")
 
 

@@ -16,14 +16,12 @@ class OnRay:
         address: of a cluster, or `auto`; None starts one on this machine.
 
     Raises:
-        ConfigError: Ray is not installed, or there is no cluster at the address.
+        ConfigError: there is no cluster at the address.
     """
 
     def __init__(self, jobs: int | None, threads: int, gpus: float, cores: int, address: str | None) -> None:
-        try:
-            import ray
-        except ImportError:
-            raise ConfigError("hydra/launcher=ray: needs Ray; python -m pip install 'gradpath[ray]'.") from None
+        import ray
+
         try:
             own = {"num_cpus": cores, "include_dashboard": False} if address is None else {"address": address}
             ray.init(log_to_driver=False, configure_logging=False, **own)

@@ -24,14 +24,12 @@ class Slurm:
         parameters: submitit's, such as `timeout_min`, `slurm_partition` or `gpus_per_node`.
 
     Raises:
-        ConfigError: submitit is not installed, there is no Slurm here, or submitit refuses a parameter.
+        ConfigError: submitit refuses a parameter.
     """
 
     def __init__(self, folder: Path, places: int, threads: int, cluster: str, parameters: Mapping[str, Any]) -> None:
-        try:
-            from submitit import AutoExecutor
-        except ImportError:
-            raise ConfigError("hydra/launcher=slurm: needs submitit; python -m pip install 'gradpath[slurm]'.") from None
+        from submitit import AutoExecutor
+
         self.places = places
         try:
             self._executor = AutoExecutor(folder / FOLDER, cluster=cluster)

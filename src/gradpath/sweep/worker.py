@@ -83,7 +83,7 @@ def job(call: Call) -> int:
     torch.set_num_threads(call.threads)
     goes_on = {"resume": str(call.folder)} if (call.folder / OVERRIDES).exists() else {}
     try:
-        run({**call.config, **goes_on}, call.choices, call.folder, call.overrides)
+        run({**call.config, **goes_on}, call.choices, call.folder, call.overrides, call.varied)
     except RunFailed as error:
         print(f"error: {error}", file=sys.stderr)
         # The run has written down why, unless the disk is full.
