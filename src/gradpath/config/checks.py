@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from gradpath.config.schema import GROUPS, Limits, Root, Sweep
+from gradpath.config.schema import GROUPS, Limits, Root, Sweep, Sweeper
 from gradpath.config.target_names import check_names
 from gradpath.errors import ConfigError, alternatives, nearest
 
@@ -39,6 +39,11 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     name = settings["name"]
     if name is not None and (not name.strip(". ") or len(name) > 100 or not re.fullmatch(r"[\w.+=, -]+", name)):
         raise ConfigError(f"sweep.name={name}: must be a folder's name of letters, digits, - _ . + = and spaces.")
+
+
+def check_sweeper(keys: Mapping[str, Any]) -> None:
+    """Raises ConfigError for the first wrong type or value out of range among the keys of hydra/sweeper=optuna."""
+    _check_fields(Sweeper, keys, "hydra.sweeper.")
 
 
 def check_types(config: Mapping[str, Any]) -> None:

@@ -43,6 +43,17 @@ class Grid:
     def places(self) -> Iterator[Place]:
         return product(*(range(len(axis.values)) for axis in self.axes))
 
+    def places_beside(self, most: int) -> Iterator[Place]:
+        """All places if there are no more than `most`; else those that differ from the first on one axis."""
+        if len(self) <= most:
+            yield from self.places()
+            return
+        first = (0,) * len(self.axes)
+        yield first
+        for number, axis in enumerate(self.axes):
+            for k in range(1, len(axis.values)):
+                yield (*first[:number], k, *first[number + 1 :])
+
     def place(self, number: int) -> Place:
         """Where the job with this number is."""
         found = []

@@ -8,6 +8,7 @@ from typing import Any
 from gradpath.config.grid import Grid
 from gradpath.config.grid_composition import GridComposition
 from gradpath.config.run_names import job_name
+from gradpath.config.search import Search
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Sweep:
-    """What a sweep is given: a grid of jobs, each checked.
+    """What a sweep is given: a grid of jobs, each checked; or a search.
 
     composition: the configuration of each job.
     settings: the keys of `sweep`.
@@ -40,6 +41,7 @@ class Sweep:
     folder: `hydra.sweep.dir`.
     named: whether the user has named it.
     variables: environment variables that each job sets: `hydra.job.env_set`.
+    search: what proposes the jobs, one by one; None for a grid. The grid is then what was checked before.
     """
 
     grid: Grid
@@ -49,6 +51,7 @@ class Sweep:
     folder: Path
     named: bool
     variables: Mapping[str, str]
+    search: Search | None = None
 
     def job(self, number: int) -> Job:
         """The job with this number, from 0."""
@@ -57,6 +60,18 @@ class Sweep:
         swept = [max((value[key] for value in axis.values), key=len) for axis in self.grid.axes for key in axis.keys]
         name = job_name(number, len(str(len(self.grid) - 1)), self.grid.varied(place))
         return Job(config, choices, self.folder / name, self.grid.overrides(place), number, swept)
+
+    def proposed(self, number: int, chosen: Mapping[str, Any]) -> Job:
+        """The job of a search with these values of the keys that it varies.
+
+        Raises:
+            ConfigError: the values do not fit together.
+        """
+        assert self.search is not None
+        overrides = self.search.space.overrides(chosen)
+        found = self.search.composed(overrides)
+        name = job_name(number, len(str(self.search.keys["n_trials"] - 1)), self.search.space.named(chosen))
+        return Job(found.config, found.choices, self.folder / name, overrides, number)
 
     def jobs(self) -> Iterator[Job]:
         """All jobs in their order."""

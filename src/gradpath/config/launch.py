@@ -28,7 +28,8 @@ from gradpath.config.job import Job, Sweep
 from gradpath.config.overrides import Composition, check_job, mapping, plain, refuse_plus, without_null, without_plus
 from gradpath.config.resume import resume_arguments
 from gradpath.config.schema import GROUPS
-from gradpath.config.typed import Typed, check_typed
+from gradpath.config.search import Search, search
+from gradpath.config.typed import Typed, check_typed, searches
 from gradpath.errors import ConfigError, RunFailed, first_line
 from gradpath.threads import wait_briefly
 
@@ -67,6 +68,8 @@ def launch(
             if found and sweep:
                 sweep(found)
                 return
+            if found and found.search:
+                raise ConfigError("hydra/sweeper=optuna: only train.py searches")
             with fitted_help(arguments.help or arguments.hydra_help):
                 ended = one_by_one(task, found) if found else by_hydra(task)
         except KeyboardInterrupt:
@@ -99,6 +102,8 @@ def read_sweep(typed: Typed, loader: ConfigLoader) -> Job | Sweep:
     Raises:
         ConfigError: for the first mistake, in any job.
     """
+    if searches(typed.hydra):
+        return read_search(typed, loader)
     jobs = grid(typed.overrides, typed.settings["zip"])
     if len(jobs) > typed.settings["limit"]:
         limit = typed.settings["limit"]
@@ -108,20 +113,43 @@ def read_sweep(typed: Typed, loader: ConfigLoader) -> Job | Sweep:
         composition(place)
     if len(jobs) == 1 and typed.settings["name"] is None:
         return single_job(check_job(loader, typed.with_hydras))
-    launcher = mapping(typed.hydra.launcher)
+    return made(typed, composition)
+
+
+def read_search(typed: Typed, loader: ConfigLoader) -> Sweep:
+    """A sweep whose jobs are proposed one by one. What can be proposed is checked as far as it can be.
+
+    Raises:
+        ConfigError: for the first mistake.
+    """
+    found = search(typed, loader)
+    composition = GridComposition(found.space.corners, loader)
+    for place in found.space.corners.places_beside(typed.settings["limit"]):
+        composition(place)
+    return made(typed, composition, found)
+
+
+def made(typed: Typed, composition: GridComposition, found: Search | None = None) -> Sweep:
+    """A sweep as it was typed, with Hydra's part of it."""
     named = typed.settings["name"] is not None or any(o.key_or_group == "hydra.sweep.dir" for o in typed.with_hydras)
-    folder = absolute(typed.hydra.sweep.dir)
-    return Sweep(jobs, composition, typed.settings, launcher, folder, named, variables(typed.hydra))
+    folder, launcher = absolute(typed.hydra.sweep.dir), mapping(typed.hydra.launcher)
+    return Sweep(composition.grid, composition, typed.settings, launcher, folder, named, variables(typed.hydra), found)
 
 
 def is_ours(hydra: DictConfig) -> bool:
-    """Whether a sweep is made by our own code: a grid, on one of our launchers or in this process.
+    """Whether a sweep is made by our own code: a grid or a search, on one of our launchers or in this process.
 
     Raises:
         ConfigError: the sweep uses what only Hydra's own runner does, with a launcher of ours.
     """
     launcher = str(hydra.launcher.get("_target_"))
     own = launcher.startswith("hydra_plugins.gradpath.")
+    if searches(hydra):
+        if needs_hydra(hydra) or not (own or "BasicLauncher" in launcher):
+            raise ConfigError(
+                "hydra/sweeper=optuna: takes our own launchers, and no hydra.callbacks, hydra.job.chdir or Hydra's logging."
+            )
+        return True
     if needs_hydra(hydra) and own:
         raise ConfigError("hydra.callbacks, hydra.job.chdir and Hydra's logging: add hydra/launcher=basic.")
     grid = "BasicSweeper" in str(hydra.sweeper.get("_target_"))

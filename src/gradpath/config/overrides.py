@@ -161,8 +161,6 @@ def _check_name(override: Override, groups: list[str], choosing: list[Override],
     groups = [name for name in groups if name != "hydra"]
     if override.is_delete():
         raise ConfigError(f"{typed}: keys cannot be removed; set a value instead.")
-    if override.is_sweep_override() and not override.is_discrete_sweep():
-        raise ConfigError(f"{typed}: write the values out, as in key=1,2,3 or key=range(1,4).")
     if key in groups:
         options = loader.get_group_options(key)
         for value in values(override):

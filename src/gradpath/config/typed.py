@@ -13,6 +13,8 @@ from gradpath.config.overrides import Composition, check_job, choosing_options, 
 from gradpath.config.target_names import check_environment, check_hydra
 from gradpath.errors import ConfigError, nearest
 
+SEARCH = "hydra_plugins.gradpath.sweeper.Optuna"
+
 
 @dataclass(frozen=True)
 class Typed:
@@ -57,9 +59,18 @@ def check_typed(overrides: list[Override], loader: ConfigLoader, multirun: bool)
         node = load(loader, [override for override in choosing if not override.is_sweep_override()])
         check_hydra(OmegaConf.to_container(node.hydra))
         check_environment(node.hydra.job.env_set)
+    varied = [*_params(node.hydra.sweeper, loader), *own]
+    for override in varied:
+        if override.is_interval_sweep() and not searches(node.hydra):
+            raise ConfigError(f"{override.input_line}: write the values out, as in key=1,2,3 or key=range(1,4).")
     if swept and not multirun and not is_sweep(node.hydra):
         raise ConfigError(f"{swept[0].input_line}: several values are a sweep: add -m. (A list is written [a,b].)")
-    return Typed([*_params(node.hydra.sweeper, loader), *own], jobs, node.hydra, _settings(node, settings))
+    return Typed(varied, jobs, node.hydra, _settings(node, settings))
+
+
+def searches(hydra: DictConfig) -> bool:
+    """Whether the jobs are proposed by our own search, hydra/sweeper=optuna."""
+    return str(hydra.sweeper.get("_target_")) == SEARCH
 
 
 def _settings(node: DictConfig, typed: list[Override]) -> dict[str, Any]:

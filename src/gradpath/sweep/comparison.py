@@ -17,7 +17,7 @@ USUAL = ("test/accuracy", "test/loss", "val/accuracy", "val/loss", "train/accura
 # These columns of a row are numbers and no results.
 NO_METRICS = ("number", SEED)
 STD, N, SECONDS = "std", "n", "seconds"
-LOST = ("diverged", "failed", "missing")
+LOST = ("diverged", "pruned", "failed", "missing")
 
 
 @dataclass(frozen=True)

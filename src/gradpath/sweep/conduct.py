@@ -2,11 +2,12 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, closing
 from pathlib import Path
+from typing import Any
 
-from gradpath.config.job import Sweep
+from gradpath.config.job import Job, Sweep
 from gradpath.errors import ConfigError, RunFailed
 from gradpath.files import relative
 from gradpath.locks import hold
@@ -15,10 +16,11 @@ from gradpath.sweep.engine import Call
 from gradpath.sweep.in_process import InProcess
 from gradpath.sweep.launchers import check_launcher, engine_for, threads_per_job
 from gradpath.sweep.outcome import objective, read_outcome
-from gradpath.sweep.place import sweep_folder
+from gradpath.sweep.place import for_jobs, sweep_folder
 from gradpath.sweep.plan import Plan, Planned, extended, planned, read_plan, write_plan
 from gradpath.sweep.progress import Progress
 from gradpath.sweep.rows import varied_keys
+from gradpath.sweep.source import Listed
 from gradpath.sweep.summary import Summary, said, write_summary
 
 
@@ -31,14 +33,20 @@ def run_sweep(sweep: Sweep) -> None:
         SystemExit: the user stopped the sweep; 130 after Ctrl-C, 143 after SIGTERM.
     """
     check_launcher(sweep.launcher)
+    if sweep.search:
+        # This needs Optuna, which a grid does without.
+        from gradpath.sweep.searching import run_search
+
+        run_search(sweep)
+        return
     if sweep.settings["dry_run"]:
         show_jobs(sweep)
         return
     conclude(*conduct(sweep))
 
 
-def run_batch(sweep: Sweep) -> list[float]:
-    """Runs what a sweeper proposes. Returns the objective of each job: NaN for one that failed or diverged.
+def run_batch(sweep: Sweep) -> list[Any]:
+    """Runs what a sweeper proposes. Returns the objective of each job, or a list of several: NaN if it failed or diverged.
 
     Raises:
         ConfigError, SystemExit: as `run_sweep`.
@@ -48,7 +56,12 @@ def run_batch(sweep: Sweep) -> list[float]:
     write_summary(folder, plan)
     if course.asked:
         raise SystemExit(128 + course.asked[0])
-    values = {(job.config, job.code): objective(read_outcome(folder, job.name), sweep.settings["objective"]) for job in jobs}
+    keys = sweep.settings["objective"]
+    values: dict[tuple[str, str], Any] = {}
+    for job in jobs:
+        outcome = read_outcome(folder, job.name)
+        several = [objective(outcome, key) for key in ([keys] if isinstance(keys, str) else keys)]
+        values[job.config, job.code] = several[0] if isinstance(keys, str) else several
     return [values[job.config, job.code] for job in plan_of(sweep)]
 
 
@@ -59,11 +72,13 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
         ConfigError: as `run_sweep`.
     """
     typed = plan_of(sweep)
-    folder = sweep_folder(sweep, typed)
+    folder = sweep_folder(sweep, for_jobs(typed))
     with ExitStack() as held:
         if not sweep.settings["join"]:
             held.enter_context(hold(folder, "sweep.name"))
         old = read_plan(folder)
+        if old and old.search is not None:
+            raise ConfigError(f"{relative(folder)}: holds a search (hydra/sweeper=optuna); choose another name.")
         on_gpus = sweep.composition.first.config["trainer"]["accelerator"] != "cpu"
         threads = old.threads if old else threads_per_job(sweep.launcher, len(typed), on_gpus)
         kept, numbers = extended(old.jobs if old else (), typed)
@@ -87,7 +102,7 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
             course = Course(
                 folder, engine, caller(sweep, folder, plan, on_line), progress, Summary(folder, plan), sweep.settings["join"]
             )
-            course.run(missing, sweep.settings["fail_fast"])
+            course.run(Listed(missing), sweep.settings["fail_fast"])
     return folder, plan, jobs, course
 
 
@@ -100,21 +115,30 @@ def caller(sweep: Sweep, folder: Path, plan: Plan, on_line: Mapping[int, int]) -
     keys = varied_keys(plan.jobs)
 
     def call(job: Planned) -> Call:
-        asked = sweep.job(on_line[job.number])
-        return Call(
-            sweep=folder,
-            name=job.name,
-            config=asked.config,
-            choices=asked.choices,
-            overrides=asked.overrides,
-            varied={key: value for key, value in job.varied.items() if key in keys},
-            command=plan.command,
-            threads=plan.threads,
-            variables=sweep.variables,
-            again=sweep.settings["retry"] == "failed",
-        )
+        varied = {key: value for key, value in job.varied.items() if key in keys}
+        return call_for(sweep, folder, plan, job.name, sweep.job(on_line[job.number]), varied)
 
     return call
+
+
+def call_for(sweep: Sweep, folder: Path, plan: Plan, name: str, asked: Job, varied: Mapping[str, str]) -> Call:
+    """What the process of a job is given.
+
+    Args:
+        name: of the job's folder.
+    """
+    return Call(
+        sweep=folder,
+        name=name,
+        config=asked.config,
+        choices=asked.choices,
+        overrides=asked.overrides,
+        varied=varied,
+        command=plan.command,
+        threads=plan.threads,
+        variables=sweep.variables,
+        again=sweep.settings["retry"] == "failed",
+    )
 
 
 def plan_of(sweep: Sweep) -> list[Planned]:
@@ -145,8 +169,11 @@ def show_begin(folder: Path, total: int, missing: int, joins: bool) -> None:
     print(f"{relative(folder)}: {total} jobs, {missing} {here}{known}", flush=True)
 
 
-def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course) -> None:
+def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, found: Iterable[str] = ()) -> None:
     """Writes the summary, lists the failures, and says how to go on.
+
+    Args:
+        found: lines that say what a search has found.
 
     Raises:
         RunFailed, SystemExit: as `run_sweep`.
@@ -162,7 +189,7 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course) 
             print(f"failed: {name}: {outcome.error}", flush=True)
     for what, why in course.unwritten.items():
         print(f"not written: {what}: {why}", flush=True)
-    print(f"{relative(folder)}: {said(counts)}", flush=True)
+    print(f"{relative(folder)}: {said(counts)}", *found, sep="\n", flush=True)
     if course.asked:
         print(f"stopped; to continue: {plan.command} sweep.name={folder.name}", file=sys.stderr, flush=True)
         raise SystemExit(128 + course.asked[0])

@@ -1,17 +1,17 @@
 """The course of a sweep: jobs are handed to an engine until each has an outcome in its folder."""
 
 import signal
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
 
 from gradpath.locks import CLAIM, is_held
 from gradpath.sweep.engine import ELSEWHERE, Call, End, Engine
-from gradpath.sweep.outcome import Outcome, in_words, read_outcome, record_failure
+from gradpath.sweep.outcome import Outcome, in_words, read_outcome, record_outcome
 from gradpath.sweep.plan import Planned
 from gradpath.sweep.progress import Progress
+from gradpath.sweep.source import Source
 from gradpath.sweep.summary import Summary
 
 # Seconds between two looks at running jobs.
@@ -40,63 +40,77 @@ class Course:
         self.progress, self.summary, self.joins = progress, summary, joins
         self.running: dict[str, Planned] = {}
         self.elsewhere: dict[str, Planned] = {}
+        # Running jobs that were told to stop, and why.
+        self.pruned: dict[str, str] = {}
         # Jobs whose end could not be written down, and why.
         self.unwritten: dict[str, str] = {}
         self.asked: list[int] = []
 
-    def run(self, jobs: Sequence[Planned], until_failure: bool) -> None:
-        """Runs jobs until each has ended, or Ctrl-C or a failure stops it.
+    def run(self, jobs: Source, until_failure: bool) -> None:
+        """Runs jobs until none is left, or Ctrl-C or a failure stops it.
 
         Args:
             until_failure: whether no further job begins once one has failed.
         """
-        waiting = deque(jobs)
         stopped = False
         with self._signals():
-            while waiting or self.running or (self.elsewhere and not self.joins):
-                while waiting and len(self.running) < self.engine.places and not (self.asked or stopped):
-                    self._begin(waiting.popleft())
+            while jobs.left() or self.running or (self.elsewhere and not self.joins):
+                while len(self.running) < self.engine.places and not (self.asked or stopped):
+                    job = jobs.next(self.engine.places)
+                    if job is None:
+                        break
+                    self._begin(job, jobs)
                 for name, end in self.engine.ended(PAUSE):
-                    failed = self._ended(self.running.pop(name), end)
+                    failed = self._ended(self.running.pop(name), end, jobs)
                     stopped = stopped or (failed and until_failure)
-                waiting.extend(self._freed())
+                self._look_elsewhere(jobs)
                 if (self.asked or stopped) and not self.running:
                     break
+                for name, why in jobs.hopeless().items():
+                    if name in self.running:
+                        self.pruned[name] = why
+                        self.engine.stop_one(name)
                 self.progress.refresh()
                 self._summarise()
 
-    def _begin(self, job: Planned) -> None:
+    def _begin(self, job: Planned, jobs: Source) -> None:
         try:
             (self.folder / job.name).mkdir(exist_ok=True)
         except OSError as error:
-            self._record(job, f"{error.filename}: {error.strerror}", interrupted=False)
-            self.progress.ended(job, read_outcome(self.folder, job.name))
+            self._record(job, "failed", f"{error.filename}: {error.strerror}")
+            outcome = read_outcome(self.folder, job.name)
+            self.progress.ended(job, outcome)
+            jobs.ended(job, outcome)
             return
         self.engine.submit(self.call(job))
         self.running[job.name] = job
         self.progress.began(job)
 
-    def _ended(self, job: Planned, end: End) -> bool:
+    def _ended(self, job: Planned, end: End, jobs: Source) -> bool:
         """Makes sure that a job's end is written down. Returns whether the job failed."""
+        pruned = self.pruned.pop(job.name, None)
         if end == ELSEWHERE:
             self.elsewhere[job.name] = job
             self.progress.running.pop(job.name, None)
             return False
-        if not (self.asked and end in (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGKILL)):
-            self._record(job, *in_words(end))
+        if pruned:
+            self._record(job, "pruned", pruned)
+        elif not (self.asked and end in (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGKILL)):
+            self._record(job, "failed", *in_words(end))
         outcome = read_outcome(self.folder, job.name)
         self.progress.ended(job, outcome)
+        jobs.ended(job, outcome)
         return outcome is not None and outcome.status == "failed"
 
-    def _record(self, job: Planned, error: str, interrupted: bool) -> None:
+    def _record(self, job: Planned, status: str, error: str, interrupted: bool = False) -> None:
         call = self.call(job)
         try:
-            record_failure(self.folder, job.name, error, interrupted, call.choices, call.command)
+            record_outcome(self.folder, job.name, status, error, interrupted, call.choices, call.command)
         except OSError as error:
             self.unwritten[job.name] = f"{error.filename or self.folder}: {error.strerror}"
 
-    def _freed(self) -> Iterator[Planned]:
-        """Jobs of other processes that have ended without an outcome. Those with one are done."""
+    def _look_elsewhere(self, jobs: Source) -> None:
+        """Gives back the jobs of other processes that have ended without an outcome. Those with one are done."""
         for name, job in [*self.elsewhere.items()]:
             # In this order: whoever gives up a claim has written the outcome before.
             held = is_held(self.folder / name, CLAIM)
@@ -104,8 +118,10 @@ class Course:
             if outcome or not held:
                 del self.elsewhere[name]
                 self.progress.ended(job, outcome, here=False)
-            if not outcome and not held:
-                yield job
+                if outcome:
+                    jobs.ended(job, outcome)
+                else:
+                    jobs.again(job)
 
     def _summarise(self) -> None:
         try:
@@ -131,4 +147,4 @@ class Course:
 
 def done(outcome: Outcome | None, retry: str | None) -> bool:
     """Whether a job needs no further run."""
-    return outcome is not None and not outcome.interrupted and not (retry == "failed" and outcome.status == "failed")
+    return outcome is not None and not outcome.interrupted and not (retry is not None and outcome.status == retry)

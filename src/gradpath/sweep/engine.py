@@ -65,5 +65,8 @@ class Engine(Protocol):
     def stop(self, now: bool) -> None:
         """Asks all jobs to stop between two batches, or ends them now."""
 
+    def stop_one(self, name: str) -> None:
+        """Asks one job to stop, between two batches if the engine can. Nothing happens if it has ended."""
+
     def close(self) -> None:
         """Ends what is left."""

@@ -34,5 +34,8 @@ class InProcess:
     def stop(self, now: bool) -> None:
         pass
 
+    def stop_one(self, name: str) -> None:
+        pass
+
     def close(self) -> None:
         pass

@@ -60,9 +60,17 @@ class Local:
         return found
 
     def stop(self, now: bool) -> None:
-        for process, _ in self._running.values():
-            if process.exitcode is None and process.pid is not None:
-                os.kill(process.pid, signal.SIGKILL if now else signal.SIGINT)
+        for name in self._running:
+            self._send(name, signal.SIGKILL if now else signal.SIGINT)
+
+    def stop_one(self, name: str) -> None:
+        if name in self._running:
+            self._send(name, signal.SIGINT)
+
+    def _send(self, name: str, number: signal.Signals) -> None:
+        process, _ = self._running[name]
+        if process.exitcode is None and process.pid is not None:
+            os.kill(process.pid, number)
 
     def close(self) -> None:
         self.stop(now=True)

@@ -52,6 +52,13 @@ class OnRay:
         for task in self._running:
             ray.cancel(task, force=True)
 
+    def stop_one(self, name: str) -> None:
+        import ray
+
+        for task, running in self._running.items():
+            if running == name:
+                ray.cancel(task, force=True)
+
     def close(self) -> None:
         import ray
 

@@ -15,6 +15,7 @@ from gradpath.files import FAILURES, RESULT, write_json
 from gradpath.locks import hold
 from gradpath.sweep.engine import UNWRITABLE, End, Lost
 
+STATUSES = ("ok", "diverged", "pruned", "failed")
 # Signals by which a process is ended from outside. Its job goes on from its last checkpoint when the sweep does.
 FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
@@ -23,7 +24,7 @@ FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 class Outcome:
     """How a job ended.
 
-    status: ok, diverged or failed.
+    status: ok, diverged, failed, or pruned: a search has stopped the job.
     error: the reason, in one line; None with ok.
     interrupted: the job's process was ended from outside; the job goes on when the sweep does.
     """
@@ -42,7 +43,7 @@ def read_outcome(sweep: Path, name: str) -> Outcome | None:
         name: of the job's folder.
     """
     content = _read(sweep / name / RESULT) or _read(sweep / FAILURES).get(name)
-    if not isinstance(content, Mapping) or content.get("status") not in ("ok", "diverged", "failed"):
+    if not isinstance(content, Mapping) or content.get("status") not in STATUSES:
         return None
     error = content.get("error")
     return Outcome(content["status"], None if error is None else str(error), bool(content.get("interrupted")), content)
@@ -56,8 +57,10 @@ def objective(outcome: Outcome | None, key: str) -> float:
     return float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
 
 
-def record_failure(sweep: Path, name: str, error: str, interrupted: bool, choices: Mapping[str, str], command: str) -> None:
-    """Writes down why a job failed, unless the job has done so itself.
+def record_outcome(
+    sweep: Path, name: str, status: str, error: str, interrupted: bool, choices: Mapping[str, str], command: str
+) -> None:
+    """Writes down how a job ended and why, unless the job has done so itself.
 
     Args:
         interrupted: the job's process was ended from outside.
@@ -67,7 +70,7 @@ def record_failure(sweep: Path, name: str, error: str, interrupted: bool, choice
     """
     if read_outcome(sweep, name) is not None:
         return
-    content: dict[str, Any] = {"status": "failed", "error": error, "choices": dict(choices), "command": command}
+    content: dict[str, Any] = {"status": status, "error": error, "choices": dict(choices), "command": command}
     if interrupted:
         content["interrupted"] = True
     with suppress(OSError, ConfigError), hold(sweep / name):

@@ -1,23 +1,26 @@
 """The folder of a sweep: a new one, or one that goes on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from gradpath.config.job import Sweep
 from gradpath.errors import ConfigError
 from gradpath.files import SWEEP, relative
-from gradpath.sweep.plan import Planned, read_plan
+from gradpath.sweep.plan import Plan, Planned, read_plan
 
 
-def sweep_folder(sweep: Sweep, jobs: Sequence[Planned]) -> Path:
+def sweep_folder(sweep: Sweep, same: Callable[[Plan], bool]) -> Path:
     """Where the sweep is made. A new folder, named after the time, is made here, so that no other process takes it.
+
+    Args:
+        same: whether an old sweep was begun for the same jobs.
 
     Raises:
         ConfigError: `sweep.resume` finds no sweep of these jobs; or the folder that was named holds something else.
         OSError: the folder cannot be made.
     """
     if (sweep.settings["resume"] or sweep.settings["join"]) and not sweep.named:
-        return _newest(sweep.folder.parent, jobs)
+        return _newest(sweep.folder.parent, same)
     if sweep.named:
         if sweep.settings["resume"] and read_plan(sweep.folder) is None:
             raise ConfigError(f"sweep.resume=true: there is no sweep in {relative(sweep.folder)}.")
@@ -36,12 +39,17 @@ def sweep_folder(sweep: Sweep, jobs: Sequence[Planned]) -> Path:
     raise ConfigError(f"{relative(sweep.folder)}: there are 1000 sweeps of this second; write sweep.name=.")
 
 
-def _newest(logs: Path, jobs: Sequence[Planned]) -> Path:
-    """The newest sweep that was begun for the same jobs. Their code may have changed since."""
+def for_jobs(jobs: Iterable[Planned]) -> Callable[[Plan], bool]:
+    """Whether a grid has these jobs. Their code may have changed since."""
     wanted = {tuple(job.overrides) for job in jobs}
+    return lambda plan: plan.search is None and {tuple(job.overrides) for job in plan.jobs} == wanted
+
+
+def _newest(logs: Path, same: Callable[[Plan], bool]) -> Path:
+    """The newest sweep that was begun for the same jobs."""
     for path in sorted(logs.glob(f"*/{SWEEP}"), key=lambda path: path.stat().st_mtime, reverse=True):
         plan = read_plan(path.parent)
-        if plan and {tuple(job.overrides) for job in plan.jobs} == wanted:
+        if plan and same(plan):
             return path.parent
     raise ConfigError(
         f"sweep.resume=true: no sweep in {relative(logs)} was begun for these jobs; leave it out to begin one."

@@ -50,11 +50,13 @@ class Plan:
     command: as typed.
     threads: of each job, so that a resumed sweep computes with as many.
     jobs: in the order of their numbers.
+    search: what was typed, if the jobs are proposed one by one; None for a grid.
     """
 
     command: str
     threads: int
     jobs: tuple[Planned, ...]
+    search: tuple[str, ...] | None = None
 
 
 def digest(config: Mapping[str, Any]) -> str:
@@ -109,7 +111,9 @@ def _renumbered(job: Planned, number: int) -> str:
 
 
 def write_plan(folder: Path, plan: Plan) -> None:
-    text = yaml.dump(asdict(plan) | {"jobs": [asdict(job) for job in plan.jobs]}, Dumper=DUMPER, sort_keys=False)
+    search = {} if plan.search is None else {"search": [*plan.search]}
+    content = {"command": plan.command, "threads": plan.threads} | search | {"jobs": [asdict(job) for job in plan.jobs]}
+    text = yaml.dump(content, Dumper=DUMPER, sort_keys=False)
     write_text(folder / SWEEP, text)
 
 
@@ -130,7 +134,10 @@ def read_plan(folder: Path) -> Plan | None:
         # A sweep's folder is data: no name in it leads out of it.
         if not all(re.fullmatch(r"\d+[\w.-]*", job.name) for job in jobs):
             raise ValueError("a job's name")
-        return Plan(str(content["command"]), int(content["threads"]), jobs)
+        search = content.get("search")
+        return Plan(
+            str(content["command"]), int(content["threads"]), jobs, None if search is None else tuple(map(str, search))
+        )
     # A damaged file can raise a dozen types of exception, from YAML's to a missing key's.
     except Exception as error:
         raise ConfigError(f"{relative(path)}: damaged ({type(error).__name__}).") from None

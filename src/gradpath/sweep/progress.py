@@ -85,8 +85,9 @@ class Progress:
         done = sum(self.counts.values())
         failed = self.counts["failed"]
         head = f"{done} of {self.total} done  {len(self.running)} running  {failed} failed"
-        if self.counts["diverged"]:
-            head += f"  {self.counts['diverged']} diverged"
+        for status in ("diverged", "pruned"):
+            if self.counts[status]:
+                head += f"  {self.counts[status]} {status}"
         left = (self.total - done) * (time.monotonic() - self._begun) / self._here if self._here else None
         lines = [Text(head + (f"  about {_clock(left)} left" if left is not None else ""), "bold")]
         if self._best:

@@ -15,8 +15,9 @@ NOT_FINITE = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 def rows(folder: Path, plan: Plan) -> Iterator[Row]:
     """One row per job of a sweep, in their order.
 
-    A row has `number`, `job` (the folder's name), `status` (ok, diverged, failed or missing), `error`; what differs between
-    the jobs, by key; `seed`; the metrics; `class`, `ratio`, `rate_per_layer` and `findings` of the verdict; `seconds`.
+    A row has `number`, `job` (the folder's name), `status` (ok, diverged, pruned, failed or missing), `error`; what differs
+    between the jobs, by key; `seed`; the metrics; `class`, `ratio`, `rate_per_layer` and `findings` of the verdict;
+    `seconds`.
     """
     keys = varied_keys(plan.jobs)
     for job in plan.jobs:

@@ -57,6 +57,10 @@ class Slurm:
         for job in self._running.values():
             job.cancel()
 
+    def stop_one(self, name: str) -> None:
+        if name in self._running:
+            self._running[name].cancel()
+
     def close(self) -> None:
         self.stop(now=True)
 

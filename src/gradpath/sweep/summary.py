@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from gradpath.files import SUMMARY, write_text
+from gradpath.sweep.outcome import STATUSES
 from gradpath.sweep.plan import Plan
 from gradpath.sweep.rows import Row, rows, varied_keys
 
@@ -77,7 +78,7 @@ def as_markdown(plan: Plan, found: Sequence[Row]) -> str:
 
 def said(counts: Counter[str]) -> str:
     """`57 ok, 2 diverged, 1 failed`."""
-    return ", ".join(f"{counts[status]} {status}" for status in ("ok", "diverged", "failed", "missing") if counts[status])
+    return ", ".join(f"{counts[status]} {status}" for status in (*STATUSES, "missing") if counts[status])
 
 
 def cell(value: Any) -> str:

@@ -16,7 +16,7 @@ from gradpath.sweep.summary import cell
 from gradpath.tables import GAP, show_table
 
 # Columns that a narrow terminal does without, the least important first.
-GROUPS_LEAST = (SECONDS, "verdict", "missing", "failed", "diverged", STD, N)
+GROUPS_LEAST = (SECONDS, "verdict", "missing", "failed", "pruned", "diverged", STD, N)
 ARMS_LEAST = ("p", N, "interval", "corrected")
 # A table: its header and its rows, as texts.
 Table = tuple[list[str], list[list[str]]]
