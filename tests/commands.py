@@ -17,6 +17,7 @@ HERE = Path(__file__).parent
 HEAVY = (
     "torchvision", "lightning.pytorch", "torch.utils.tensorboard", "matplotlib.pyplot", "gradpath.run.train",
     "gradpath.run.evaluate", "gradpath.sweep.worker", "gradpath.studies.trainings", "gradpath.studies.backpropagation",
+    "optuna",
 )  # fmt: skip
 # These imports do without torch. None is our own package, so that a command still imports that itself.
 LIGHT = ("hydra.main", "omegaconf", "hydra.core.plugins")

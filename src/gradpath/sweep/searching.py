@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from gradpath.config.job import Sweep
 from gradpath.config.search import Search
-from gradpath.errors import ConfigError
+from gradpath.errors import ConfigError, RunFailed
 from gradpath.files import relative
 from gradpath.locks import hold
 from gradpath.sweep.conduct import call_for, command, conclude
@@ -48,7 +48,7 @@ def run_search(sweep: Sweep) -> None:
 
 
 def _search(sweep: Sweep, search: Search, folder: Path) -> None:
-    from gradpath.sweep.study import LOG, best, open_study
+    from gradpath.sweep.optuna_study import LOG, best, open_study
     from gradpath.sweep.trials import Trials
 
     old = read_plan(folder)
@@ -88,7 +88,10 @@ def _search(sweep: Sweep, search: Search, folder: Path) -> None:
     with closing(engine), closing(Progress(folder, trials.total(), before, engine.places)) as progress:
         course = Course(folder, engine, call, progress, summary, joins=False)
         course.run(trials, sweep.settings["fail_fast"])
-    conclude(folder, summary.plan, [*summary.plan.jobs], course, said_of(best(study), search, summary.plan))
+    found = best(study)
+    conclude(folder, summary.plan, [*summary.plan.jobs], course, said_of(found, search, summary.plan))
+    if not found:
+        raise RunFailed(f"no trial came to an end with {' and '.join(search.objectives)}")
 
 
 def _check_same(old: Plan | None, search: Search, folder: Path) -> None:
@@ -113,7 +116,7 @@ def show_space(search: Search) -> None:
 
 def said_of(best: Sequence["FrozenTrial"], search: Search, plan: Plan) -> Iterator[str]:
     """A line for the best trial, or for each that no other one beats in all objectives, with the command to run it alone."""
-    from gradpath.sweep.study import JOB
+    from gradpath.sweep.optuna_study import JOB
 
     jobs = {job.name: job for job in plan.jobs}
     # Trials of the same values have one job.

@@ -15,9 +15,9 @@ from gradpath.errors import ConfigError
 from gradpath.files import CURVES
 from gradpath.sweep.course import done
 from gradpath.sweep.curve import Curve
+from gradpath.sweep.optuna_study import JOB, WHY, chosen, more, running
 from gradpath.sweep.outcome import Outcome, objective, read_outcome
 from gradpath.sweep.plan import Planned, planned
-from gradpath.sweep.study import JOB, WHY, chosen, more, running
 
 
 class Trials:
