@@ -147,7 +147,7 @@ def test_a_hopeless_trial_is_stopped(sweep: Command, tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     # The sampler's seed gives the first five trials, which are never stopped, the good rate, and the sixth the bad one.
     typed = (
-        OPTUNA, "optimizer.lr=0.05,1e-12", "seed=range(100)", "trainer.max_epochs=60", "hydra.launcher.jobs=1",
+        OPTUNA, "optimizer.lr=0.05,1e-12", "seed=range(100)", "trainer.max_epochs=30", "hydra.launcher.jobs=1",
         "hydra.sweeper.sampler=random", "hydra.sweeper.seed=237", "hydra.sweeper.prune=true",
     )  # fmt: skip
     done = sweep(*typed, "hydra.sweeper.n_trials=7")
@@ -166,7 +166,7 @@ def test_a_hopeless_trial_is_stopped(sweep: Command, tmp_path: Path) -> None:
     assert f"6/7  {name}  pruned  stopped after epoch" in done.stdout
     assert "7 jobs: 6 ok, 1 pruned." in (folder / "summary.md").read_text()
     # Each epoch of the others was reported.
-    assert [*trials_of(folder)[6].intermediate_values] == [*range(1, 61)]
+    assert [*trials_of(folder)[6].intermediate_values] == [*range(1, 31)]
     # It has ended, unless it is asked for again.
     assert "7 trials, 0 to run" in sweep(*typed, "hydra.sweeper.n_trials=7").stdout
     assert results(folder)[name] == found[name]

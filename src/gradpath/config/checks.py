@@ -181,7 +181,7 @@ def _check_value(name: str, value: Any, hint: Any) -> None:
         raise ConfigError(f"{name}={shown}: must be {alternatives(kinds)}.")
     for number in value if isinstance(value, list) else [value]:
         broken = limits.broken_by(number)
-        if broken and isinstance(number, str) and _conforms(1.0, hint):
+        if broken and isinstance(number, str) and any(_conforms(1.0, option) for option in _options(hint)):
             broken = broken.replace("must be", "must be a number or")
         if broken:
             each = "each value " if isinstance(value, list) else ""
