@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from board import wait_until
@@ -19,8 +20,11 @@ def killed_and_resumed(times: int, dice: random.Random, begin: Start, folder: Pa
         if victim == "sweep":
             process.send_signal(signal.SIGKILL)
         else:
-            for claim in [*folder.glob("*/.claim")][:1]:
-                pid = int((claim.read_text().split() or ["", "0"])[1])
-                if pid:
-                    os.kill(pid, signal.SIGKILL)
+            for claim in folder.glob("*/.claim"):
+                # A killed job leaves its file behind, and one that ends takes it along.
+                with suppress(OSError):
+                    words = claim.read_text().split()
+                    if words:
+                        os.kill(int(words[1]), signal.SIGKILL)
+                        break
         process.wait()

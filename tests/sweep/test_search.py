@@ -25,6 +25,7 @@ RATE = "optimizer.lr=tag(log,interval(1e-3,1e-1))"
 # A run of a few steps.
 SHORT = ("trainer.max_epochs=1", "data.steps_per_epoch=3")
 LOSS = "metrics.val/loss"
+KILLER = Path(__file__).parents[1] / "kill_before.py"
 
 
 def trials_of(folder: Path) -> list[FrozenTrial]:
@@ -56,8 +57,8 @@ def check_told(folder: Path, trials: int) -> None:
         assert trial.values == [found[name]["metrics"]["val/loss"]]
         assert trial.user_attrs["job"] == name
         assert jobs[trial.number]["varied"]["optimizer.lr"] == str(trial.params["optimizer.lr"])
-        # It was trained to its end once.
-        assert (folder / name / "job.log").read_text().splitlines().count("result") == 1
+        # It was not trained to its end twice. One that is killed as it ends has not said so.
+        assert (folder / name / "job.log").read_text().splitlines().count("result") <= 1
     assert times_told(folder) == dict.fromkeys(range(trials), 1)
 
 
@@ -115,13 +116,36 @@ def test_the_proposals_are_those_of_a_plain_loop(sweep: Command, tmp_path: Path)
 @pytest.mark.parametrize("victim", ["sweep", "worker"])
 @pytest.mark.parametrize("times", [2, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
 def test_a_search_killed_at_random_moments(times: int, victim: str, begin: Start, sweep: Command, tmp_path: Path) -> None:
-    trials = 2 + 2 * times
-    typed = [OPTUNA, RATE, "activation=relu,tanh", f"hydra.sweeper.n_trials={trials}", "trainer.max_epochs=12"]
+    typed = [OPTUNA, RATE, "activation=relu,tanh", "trainer.max_epochs=12"]
     folder = tmp_path / "sweep"
-    killed_and_resumed(times, random.Random(times), begin, folder, typed, victim)
-    last = sweep(*typed)
+    dice = random.Random(times)
+    for trials in range(2, 2 + 2 * times, 2):
+        # So each time there is something left to kill.
+        killed_and_resumed(1, dice, begin, folder, [*typed, f"hydra.sweeper.n_trials={trials}"], victim)
+    trials = 2 + 2 * times
+    last = sweep(*typed, f"hydra.sweeper.n_trials={trials}")
     assert last.returncode == 0, last.stdout + last.stderr
     check_told(folder, trials)
+
+
+@pytest.mark.parametrize("every", [25, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+def test_a_search_killed_before_any_change(every: int, command: Command, sweep: Command, tmp_path: Path) -> None:
+    """Between a proposal, the plan, the job, its result and what the study is told, wherever the process ends."""
+    changes = tmp_path / "changes"
+    typed = (*SHORT, OPTUNA, RATE, "activation=relu,tanh", "hydra.sweeper.n_trials=2", "hydra.sweeper.prune=true")
+    alone = ("hydra.launcher.jobs=1", f"hydra.sweep.dir={tmp_path / 'whole'}")
+    kill = lambda number, folder, *more: command(  # noqa: E731
+        str(KILLER), str(number), str(folder), str(changes), "train.py", "-m", *TINY, *typed, *more
+    )
+    assert kill(0, tmp_path / "whole", *alone).returncode == 0
+    count = len(changes.read_text().splitlines())
+    assert count > 50
+    for number in range(1, count, every):
+        folder = tmp_path / f"killed_{number}"
+        assert kill(number, folder, "hydra.launcher.jobs=1", f"hydra.sweep.dir={folder}").returncode != 0
+        last = sweep(*typed, folder=folder)
+        assert last.returncode == 0, f"{number}: {last.stdout}{last.stderr}"
+        check_told(folder, 2)
 
 
 def test_ctrl_c_and_a_name(start: Start, command: Command, project: Path) -> None:
