@@ -148,6 +148,29 @@ def test_a_search_killed_before_any_change(every: int, command: Command, sweep: 
         check_told(folder, 2)
 
 
+def test_what_a_killed_process_leaves_of_the_study(sweep: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    log = folder / "study.log"
+    typed = (*SHORT, OPTUNA, RATE)
+    assert sweep(*typed, "hydra.sweeper.n_trials=1").returncode == 0
+    with log.open("a") as file:
+        file.write('{"op_code":4,"worker')
+    # Optuna's lock is a link, and does not end with its process.
+    log.with_name("study.log.lock").symlink_to(log)
+    assert sweep(*typed, "hydra.sweeper.n_trials=2").returncode == 0
+    check_told(folder, 2)
+    whole = log.read_text()
+    for content, says in (("nonsense\n" + whole, "damaged"), (None, "study.log: missing")):
+        log.unlink()
+        if content:
+            log.write_text(content)
+        refused = sweep(*typed, "hydra.sweeper.n_trials=3")
+        assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)
+        assert says in refused.stderr
+    log.write_text(whole)
+    assert "2 trials, 0 to run" in sweep(*typed, "hydra.sweeper.n_trials=2").stdout
+
+
 def test_ctrl_c_and_a_name(start: Start, command: Command, project: Path) -> None:
     """A trial that was stopped goes on from its last checkpoint when the newest search of this kind does."""
     typed = ("train.py", "-m", *TINY, OPTUNA, RATE, "hydra.sweeper.n_trials=2", "trainer.max_epochs=100")
