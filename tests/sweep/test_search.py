@@ -267,6 +267,8 @@ def test_what_was_run_before_is_told_again(sweep: Command, tmp_path: Path) -> No
         assert trial.values == ([result["metrics"]["val/loss"]] if good else None)
     assert times_told(folder) == dict.fromkeys(range(6), 1)
     assert done.stdout.splitlines()[-2].endswith(": 1 ok, 1 diverged")
+    # Two jobs were begun, between the first line, the last but one and the best trial's.
+    assert len(done.stdout.splitlines()) == 5
 
 
 def test_a_trial_whose_option_file_changed_is_proposed_again(begin: Start, sweep: Command, tmp_path: Path) -> None:
