@@ -81,8 +81,9 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
 
         before = Counter(outcome.status for outcome in found.values() if outcome and done(outcome, retry))
         show_begin(folder, len(jobs), len(missing), sweep.settings["join"])
+        data = sweep.composition.first.config["data"] if sweep.settings["common_data"] else None
         # Nothing is started for a sweep that is complete.
-        engine = engine_for(folder, sweep.launcher, len(missing), threads, on_gpus) if missing else InProcess()
+        engine = engine_for(folder, sweep.launcher, len(missing), threads, on_gpus, data) if missing else InProcess()
         with closing(engine), closing(Progress(folder, len(jobs), before, engine.places)) as progress:
             course = Course(
                 folder, engine, caller(sweep, folder, plan, on_line), progress, Summary(folder, plan), sweep.settings["join"]

@@ -99,12 +99,13 @@ class Course:
         """Jobs of other processes that have ended without an outcome. Those with one are done."""
         for name, job in [*self.elsewhere.items()]:
             # In this order: whoever gives up a claim has written the outcome before.
-            held = is_held(self.folder / name, CLAIM)
+            if is_held(self.folder / name, CLAIM):
+                continue
+            del self.elsewhere[name]
             outcome = read_outcome(self.folder, name)
-            if outcome or not held:
-                del self.elsewhere[name]
+            if outcome and not outcome.interrupted:
                 self.progress.ended(job, outcome, here=False)
-            if not outcome and not held:
+            else:
                 yield job
 
     def _summarise(self) -> None:
