@@ -53,8 +53,11 @@ def run_content(folder: Path) -> Content:
     """The content of the report of one run."""
     outcome = read_outcome(folder.parent, folder.name)
     job = Planned(0, folder.name, _overrides(folder), {}, "", "")
-    command = outcome.result.get("command") if outcome else None
-    head = {"kind": "run", "name": folder.name, "command": str(command or _typed(job.overrides)), "common": []}
+    command = str(outcome.result.get("command", "")) if outcome else ""
+    # A job of a sweep was made by the sweep's command; alone it is made by its overrides.
+    if not command or {"-m", "--multirun"} & {*command.split()}:
+        command = shlex.join(["python", "train.py", *job.overrides])
+    head = {"kind": "run", "name": folder.name, "command": command, "common": []}
     return head | _content(folder.parent, [(job, row(job, outcome, []), outcome)], [], [])
 
 
@@ -164,10 +167,6 @@ def _overrides(folder: Path) -> list[str]:
     except (OSError, ValueError, yaml.YAMLError):
         return []
     return [str(text) for text in content] if isinstance(content, list) else []
-
-
-def _typed(overrides: Sequence[str]) -> str:
-    return shlex.join(["python", "train.py", *overrides])
 
 
 def short(value: Any) -> Any:

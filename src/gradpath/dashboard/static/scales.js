@@ -81,7 +81,13 @@ export function centred(scale) {
  */
 export function scaleTicks(scale, count) {
   const { low, high } = scale;
-  if (!scale.log) return ticks(low, high, count).map((at) => [at, decimal(Number(at.toPrecision(6)))]);
+  if (!scale.log) {
+    const places = ticks(low, high, count).map((at) => Number(at.toPrecision(6)));
+    const labels = places.map(decimal);
+    // Places that are closer than a label's digits have more digits.
+    const apart = new Set(labels).size === labels.length;
+    return places.map((at, index) => [at, apart ? labels[index] : String(at).replace("-", "−")]);
+  }
   const decades = ticks(low, high, count, 1);
   if (decades.length > 2) return decades.map((at) => [at, Math.abs(at) < 3 ? decimal(10 ** at) : power(at)]);
   const between = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, index) => Math.floor(low) + index);

@@ -1,6 +1,7 @@
 // @ts-check
 // The numbers of a run, by name.
 
+import { decimal, whole } from "../../dashboard/static/numbers.js";
 import { spanDecades } from "../../dashboard/static/scales.js";
 import { choice, report } from "./data.js";
 
@@ -37,6 +38,12 @@ const sent = (name) => column(name, (run) => run.values.get(name) ?? NaN);
 const known = ({ value }) => report.runs.some((run) => !Number.isNaN(value(run)));
 
 const others = report.columns.filter((name) => !FIRST.includes(name) && !LATER.includes(name));
+
+/**
+ * A number as it is read: counts in full, all else in a few digits.
+ * @param {number} value
+ */
+export const figure = (value) => (Number.isInteger(value) && Math.abs(value) < 1e15 ? whole(value) : decimal(value));
 
 /** What was measured of a run. */
 export const MEASURED = [...FIRST.map(sent), ...JUDGED, ...others.map(sent), ...LATER.map(sent)].filter(known);

@@ -2,7 +2,7 @@
 // The losses over the epochs, a line per group.
 
 import { ticks, whole } from "../../dashboard/static/numbers.js";
-import { makeScale, spanDecades } from "../../dashboard/static/scales.js";
+import { makeScale } from "../../dashboard/static/scales.js";
 import { follow, shown } from "./chosen.js";
 import { report } from "./data.js";
 import { groups } from "./groups.js";
@@ -16,6 +16,7 @@ import { summary } from "./statistics.js";
 /** @type {Record<Loss, string>} */
 const TITLES = { "val/loss": "validation loss", "train/loss_epoch": "training loss, mean of the epoch" };
 const offered = /** @type {Loss[]} */ (Object.keys(TITLES)).filter((name) => report.runs.some((run) => run.curves.has(name)));
+const DECADE = 10;
 const asked = { loss: offered[0] ?? "val/loss", scale: "auto" };
 
 /**
@@ -48,7 +49,7 @@ export function drawCurves() {
       return;
     }
     const values = drawn.flatMap(({ points }) => points.flatMap(({ low, high }) => [low, high])).filter(Number.isFinite);
-    const log = asked.scale === "log" || (asked.scale === "auto" && spanDecades(values));
+    const log = asked.scale === "log" || (asked.scale === "auto" && Math.min(...values) > 0 && Math.max(...values) > DECADE * Math.min(...values));
     const epochs = drawn.flatMap(({ xs }) => xs);
     const [low, high] = [Math.min(...epochs), Math.max(...epochs)];
     note.textContent = shown().length > drawn.length ? "mean, and from lowest to highest run" : "";

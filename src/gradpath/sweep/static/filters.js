@@ -39,16 +39,17 @@ export function drawFilters() {
   const offered = CRITERIA.filter((criterion) => values(criterion).length > 1);
   const count = html("output");
   const reset = html("button", { type: "button", class: "plain" }, "Show all");
-  const bar = html("form", { id: "filters", "aria-label": "Filter" }, ...offered.map(boxes),
-    select("Group and colour by", groupings(), chosen.group, (value) => change(() => { chosen.group = value; })),
-    html("div", { class: "count" }, count, reset));
+  const colours = html("div", { class: "all-groups" });
+  const bar = html("form", { id: "filters", "aria-label": "Filter" },
+    html("div", { class: "line" }, ...offered.map(boxes)),
+    html("div", { class: "line" },
+      select("Group and colour by", groupings(), chosen.group, (value) => change(() => { chosen.group = value; })),
+      colours, html("div", { class: "count" }, count, reset)));
   bar.addEventListener("submit", (event) => event.preventDefault());
   reset.addEventListener("click", () => change(() => {
     for (const left of chosen.left.values()) left.clear();
     for (const input of bar.querySelectorAll("input")) input.checked = true;
   }));
-  const colours = html("div", { class: "all-groups" });
-  bar.append(colours);
   follow(() => {
     const some = shown().length;
     count.textContent = `${some} of ${report.runs.length} runs`;

@@ -29,6 +29,9 @@ const reached = { row: 0, column: 0 };
 const nameOf = ({ row, column }) => [[asked.rows, row], [asked.columns, column]]
   .filter(([key]) => key).map(([key, value]) => `${key} ${value}`).join(", ") || "all runs";
 
+/** @param {number} sd */
+const rough = (sd) => decimal(Number(sd.toPrecision(2)));
+
 /** @param {Cell} cell */
 function lines({ runs, found, ...place }) {
   const metric = columnOf(asked.metric);
@@ -55,7 +58,7 @@ function drawCell(cell, scale) {
   });
   const rgb = n ? tone(scale.colours, clamp((scale.place(mean) - scale.low) / (scale.high - scale.low), 0, 1)) : null;
   const dark = rgb && 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2] < 140;
-  const spread = Number.isNaN(sd) ? "" : geometric ? `×/÷ ${decimal(10 ** sd)} · ` : `± ${decimal(sd)} · `;
+  const spread = Number.isNaN(sd) ? "" : geometric ? `×/÷ ${rough(10 ** sd)} · ` : `± ${rough(sd)} · `;
   return html("td", {
     role: "gridcell", tabindex: -1, "aria-label": lines(cell).join("; "), class: rgb ? (dark ? "dark" : "light") : "none",
     style: rgb ? `background: rgb(${rgb.join(" ")})` : null, "data-row": cell.row, "data-column": cell.column,
@@ -83,7 +86,7 @@ export function drawMatrix() {
     const means = grid.flat().filter(({ found }) => found.n).map(({ found }) => found.mean);
     const scale = centred(makeScale(metric.kind, means));
     const others = report.keys.filter((name) => name !== asked.rows && name !== asked.columns);
-    note.textContent = others.length ? `mean over ${others.join(", ")}` : "";
+    note.textContent = others.length ? `mean ± standard deviation over ${others.join(", ")}` : "";
     key.className = "colours";
     key.replaceChildren(...colourBar(scale, metric.title, means, 260));
     const table = html("table", { role: "grid", "aria-label": `${metric.title} over ${[asked.rows, asked.columns].filter(Boolean).join(" and ")}` },

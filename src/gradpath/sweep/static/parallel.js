@@ -2,10 +2,10 @@
 // Parallel coordinates: every run as a line across axes that are chosen.
 
 import { html, svg } from "../../dashboard/static/elements.js";
-import { decimal, shortened } from "../../dashboard/static/numbers.js";
+import { shortened } from "../../dashboard/static/numbers.js";
 import { makeScale, scaleTicks } from "../../dashboard/static/scales.js";
 import { follow, shown } from "./chosen.js";
-import { NUMERIC } from "./columns.js";
+import { figure, NUMERIC } from "./columns.js";
 import { choice, choicesOf, report } from "./data.js";
 import { openRuns } from "./drawer.js";
 import { colours } from "./groups.js";
@@ -36,7 +36,7 @@ function ofNumbers({ name, title, kind, value }) {
   /** @param {number} at */
   const share = (at) => (at - scale.low) / (scale.high - scale.low);
   return {
-    name, title, said: (run) => decimal(value(run)),
+    name, title, said: (run) => figure(value(run)),
     at: (run) => (scale.special(value(run)) === null ? share(scale.place(value(run))) : null),
     ticks: scaleTicks(scale, 5).map(([at, label]) => [share(at), label]),
   };

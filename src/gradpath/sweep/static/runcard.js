@@ -2,9 +2,8 @@
 // All that is known of one run.
 
 import { html } from "../../dashboard/static/elements.js";
-import { decimal } from "../../dashboard/static/numbers.js";
 import { copied, drawFinding, drawVerdict } from "../../dashboard/static/verdict.js";
-import { MEASURED } from "./columns.js";
+import { figure, MEASURED } from "./columns.js";
 import { report } from "./data.js";
 import { mark } from "./parts.js";
 
@@ -30,7 +29,7 @@ export const reason = (run) => [
  * @param {Run} run
  */
 export const figures = (run) => html("dl", { class: "figures" }, ...MEASURED.flatMap(({ title, value }) =>
-  Number.isNaN(value(run)) ? [] : [html("div", {}, html("dt", {}, title), html("dd", {}, decimal(value(run))))]));
+  Number.isNaN(value(run)) ? [] : [html("div", {}, html("dt", {}, title), html("dd", {}, figure(value(run))))]));
 
 /** @param {Run} run */
 export function findings(run) {

@@ -4,10 +4,9 @@
 import { grid, makePlane, margin } from "../../dashboard/static/axes.js";
 import { swatch } from "../../dashboard/static/colours.js";
 import { html, svg } from "../../dashboard/static/elements.js";
-import { decimal } from "../../dashboard/static/numbers.js";
 import { makeScale, scaleTicks } from "../../dashboard/static/scales.js";
 import { follow, shown } from "./chosen.js";
-import { columnOf, NUMERIC } from "./columns.js";
+import { columnOf, figure, NUMERIC } from "./columns.js";
 import { openRuns } from "./drawer.js";
 import { colours, groupOf } from "./groups.js";
 import { empty, section, select } from "./parts.js";
@@ -64,7 +63,7 @@ function drawPoints(parent, x, y, runs) {
       const { run, ...at } = points[item];
       for (const [name, value] of [["cx", at.x], ["cy", at.y], ["visibility", "visible"]]) ring.setAttribute(String(name), String(value));
       const group = html("div", {}, swatch(colourOf.get(run) ?? ""), groupOf(run));
-      return { ...at, lines: [html("b", {}, run.job), group, ...[x, y].map((column) => html("div", {}, `${column.title} ${decimal(column.value(run))}`))] };
+      return { ...at, lines: [html("b", {}, run.job), group, ...[x, y].map((column) => html("div", {}, `${column.title} ${figure(column.value(run))}`))] };
     },
     open: (item) => openRuns(points[item].run.job, [points[item].run]),
   });

@@ -2,9 +2,8 @@
 // All runs in a table that can be sorted.
 
 import { html } from "../../dashboard/static/elements.js";
-import { decimal } from "../../dashboard/static/numbers.js";
 import { follow, shown } from "./chosen.js";
-import { MEASURED } from "./columns.js";
+import { figure, MEASURED } from "./columns.js";
 import { choice, choicesOf, report } from "./data.js";
 import { openRuns } from "./drawer.js";
 import { mark, section } from "./parts.js";
@@ -32,7 +31,7 @@ const COLUMNS = [
   }),
   { title: "verdict", numeric: false, shown: (run) => run.verdict?.class ?? "", by: (run) => run.verdict?.class ?? "" },
   ...MEASURED.map(({ title, value }) => ({
-    title, numeric: true, by: value, shown: (/** @type {Run} */ run) => (Number.isNaN(value(run)) ? "" : decimal(value(run))),
+    title, numeric: true, by: value, shown: (/** @type {Run} */ run) => (Number.isNaN(value(run)) ? "" : figure(value(run))),
   })),
   { title: "findings", numeric: false, shown: found, by: found },
 ];
