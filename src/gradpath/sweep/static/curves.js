@@ -44,15 +44,15 @@ export function drawCurves() {
     select("Scale", scales, asked.scale, (value) => { asked.scale = value; draw(); }));
   function draw() {
     const drawn = groups().map(series).filter(({ xs }) => xs.length);
-    if (!drawn.length) {
-      place.replaceChildren(empty("No run that is shown has logged an epoch yet."));
+    const values = drawn.flatMap(({ points }) => points.flatMap(({ low, high }) => [low, high])).filter(Number.isFinite);
+    note.textContent = shown().length > drawn.length ? "mean, and from lowest to highest run" : "";
+    if (!values.length) {
+      place.replaceChildren(empty(drawn.length ? "This loss was never finite." : "No run that is shown has logged this loss yet."));
       return;
     }
-    const values = drawn.flatMap(({ points }) => points.flatMap(({ low, high }) => [low, high])).filter(Number.isFinite);
     const log = asked.scale === "log" || (asked.scale === "auto" && Math.min(...values) > 0 && Math.max(...values) > DECADE * Math.min(...values));
     const epochs = drawn.flatMap(({ xs }) => xs);
     const [low, high] = [Math.min(...epochs), Math.max(...epochs)];
-    note.textContent = shown().length > drawn.length ? "mean, and from lowest to highest run" : "";
     drawLines(place, {
       label: `${TITLES[asked.loss]} over epochs`, title: "epoch", scale: makeScale(log ? "log" : "interval", values), series: drawn,
       xTicks: ticks(low, high > low ? high : low + 1, 8, 1).map((epoch) => [epoch, whole(epoch)]),

@@ -30,7 +30,7 @@ export function section(id, title, ...controls) {
   const place = html("div", { class: "place" });
   const key = html("div");
   const element = html("section", { id, "aria-labelledby": `${id}-title` },
-    html("h2", { id: `${id}-title` }, title, note), controls.length ? html("div", { class: "controls" }, ...controls) : null, key, place);
+    html("h2", { id: `${id}-title` }, title, " ", note), controls.length ? html("div", { class: "controls" }, ...controls) : null, key, place);
   return { element, note, key, place };
 }
 

@@ -6,7 +6,7 @@ import { swatch } from "../../dashboard/static/colours.js";
 import { html, svg } from "../../dashboard/static/elements.js";
 import { makeScale, scaleTicks } from "../../dashboard/static/scales.js";
 import { follow, shown } from "./chosen.js";
-import { columnOf, figure, NUMERIC } from "./columns.js";
+import { columnOf, figure, MEASURED, NUMERIC } from "./columns.js";
 import { openRuns } from "./drawer.js";
 import { colours, groupOf } from "./groups.js";
 import { empty, section, select } from "./parts.js";
@@ -78,7 +78,7 @@ export function drawScatter() {
     select("Up", options, asked.y, (value) => { asked.y = value; draw(); }));
   function draw() {
     const runs = shown();
-    if (!NUMERIC.length || !runs.length) {
+    if (!MEASURED.length || !runs.length) {
       place.replaceChildren(empty("No run that is shown has numbers yet."));
       return;
     }
