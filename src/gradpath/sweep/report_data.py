@@ -10,7 +10,7 @@ import yaml
 
 from gradpath.files import OVERRIDES
 from gradpath.sweep.curves import LOSSES, Curve, epochs, kept_epochs, kept_layers, thinned
-from gradpath.sweep.outcome import Outcome, read_outcome
+from gradpath.sweep.outcome import read_outcome
 from gradpath.sweep.plan import Plan, Planned
 from gradpath.sweep.rows import Row, number, row, varied_keys
 
@@ -44,9 +44,8 @@ def sweep_content(folder: Path, plan: Plan, rows: Iterable[Row]) -> Content:
     common = [
         text for text in (plan.jobs[0].overrides if plan.jobs else []) if all(text in job.overrides for job in plan.jobs)
     ]
-    found = [(job, own, read_outcome(folder, job.name)) for job, own in zip(plan.jobs, rows, strict=True)]
     head = {"kind": "sweep", "name": folder.name, "command": plan.command, "common": common}
-    return head | _content(folder, found, varied_keys(plan.jobs), common)
+    return head | _content(folder, plan.jobs, rows, varied_keys(plan.jobs), common)
 
 
 def run_content(folder: Path) -> Content:
@@ -58,21 +57,24 @@ def run_content(folder: Path) -> Content:
     if not command or {"-m", "--multirun"} & {*command.split()}:
         command = shlex.join(["python", "train.py", *job.overrides])
     head = {"kind": "run", "name": folder.name, "command": command, "common": []}
-    return head | _content(folder.parent, [(job, row(job, outcome, []), outcome)], [], [])
+    return head | _content(folder.parent, [job], [row(job, outcome, [])], [], [])
 
 
 def _content(
-    folder: Path, found: Sequence[tuple[Planned, Row, Outcome | None]], keys: Sequence[str], common: Sequence[str]
+    folder: Path, jobs: Sequence[Planned], rows: Iterable[Row], keys: Sequence[str], common: Sequence[str]
 ) -> Content:
-    points = min(MOST, max(FEWEST, IN_ALL // max(1, len(found))))
-    curves = [epochs(folder / job.name) for job, _, _ in found]
+    points = min(MOST, max(FEWEST, IN_ALL // max(1, len(jobs))))
+    curves = [epochs(folder / job.name) for job in jobs]
     kept = kept_epochs(curves, points)
-    results: list[Mapping[str, Any]] = [outcome.result if outcome else {} for _, _, outcome in found]
-    metrics = list(dict.fromkeys(name for result in results for name in _mapping(result.get("metrics"))))
-    columns = [*metrics, "parameters", "seconds"]
     findings, grids, layers = Table(), Table(), Table()
-    runs = []
-    for (job, own, _), result, curve in zip(found, results, curves, strict=True):
+    environment = {name: Table() for name in ENVIRONMENT}
+    runs, numbers = [], []
+    for job, own, curve in zip(jobs, rows, curves, strict=True):
+        # One result at a time: those of a thousand jobs take a hundred megabytes.
+        outcome = read_outcome(folder, job.name)
+        result: Mapping[str, Any] = outcome.result if outcome else {}
+        _see(environment, _mapping(result.get("environment")))
+        numbers.append(_numbers(result) | {"seconds": short(own["seconds"])})
         runs.append(
             {
                 **{name: own[name] for name in ("number", "job", "status")},
@@ -80,14 +82,30 @@ def _content(
                 "traceback": cut(result.get("traceback"), from_end=True),
                 "choices": [cut(job.varied.get(key)) for key in keys],
                 "overrides": [text for text in job.overrides if text not in common],
-                "values": [short(own.get(name, number(result.get(name)))) for name in columns],
                 "verdict": _verdict(_mapping(result.get("verdict")), findings),
                 "curves": _curves(curve, kept, grids),
                 **_profiles(result, points, layers),
             }
         )
+    columns = list(dict.fromkeys(name for values in numbers for name in values))
+    for run, values in zip(runs, numbers, strict=True):
+        run["values"] = [values.get(name) for name in columns]
     tables = {"findings": findings.items, "grids": grids.items, "layers": layers.items}
-    return {"keys": [*keys], "columns": columns, "environment": _environment(results), "runs": runs, **tables}
+    made = {name: table.items for name, table in environment.items()}
+    return {"keys": [*keys], "columns": columns, "environment": made, "runs": runs, **tables}
+
+
+def _numbers(result: Mapping[str, Any]) -> dict[str, Any]:
+    found = dict(_mapping(result.get("metrics"))) | {"parameters": result.get("parameters")}
+    return {name: short(number(value)) for name, value in found.items()}
+
+
+def _see(environment: Mapping[str, Table], made: Mapping[str, Any]) -> None:
+    """Notes what a run was made with. A sweep that went on elsewhere has several of some."""
+    for name, table in environment.items():
+        if made.get(name) is not None:
+            value = made[name]
+            table.place(value if isinstance(value, bool | int) else cut(value))
 
 
 def _verdict(verdict: Mapping[str, Any], findings: Table) -> Content | None:
@@ -147,18 +165,6 @@ def _against(value: float, reference: float) -> float:
     if value == 0 or not math.isfinite(value):
         return value
     return value / reference if 0 < reference < math.inf else math.nan
-
-
-def _environment(results: Sequence[Mapping[str, Any]]) -> dict[str, list[Any]]:
-    """What the runs were made with: each value once. There may be several, as in a sweep that went on elsewhere."""
-    known = [_mapping(result.get("environment")) for result in results]
-    found = {name: Table() for name in ENVIRONMENT}
-    for environment in known:
-        for name, table in found.items():
-            if environment.get(name) is not None:
-                value = environment[name]
-                table.place(value if isinstance(value, bool | int) else cut(value))
-    return {name: table.items for name, table in found.items()}
 
 
 def _overrides(folder: Path) -> list[str]:

@@ -2,7 +2,7 @@
 // Parallel coordinates: every run as a line across axes that are chosen.
 
 import { html, svg } from "../../dashboard/static/elements.js";
-import { shortened } from "../../dashboard/static/numbers.js";
+import { clamp, shortened } from "../../dashboard/static/numbers.js";
 import { makeScale, scaleTicks } from "../../dashboard/static/scales.js";
 import { follow, shown } from "./chosen.js";
 import { figure, NUMERIC } from "./columns.js";
@@ -58,7 +58,7 @@ function drawRuns(parent, used, runs) {
     const ys = used.map((axis) => axis.at(run)).map((at) => (at === null ? null : up(at)));
     const d = ys.map((y, index) => (y === null ? ""
       : `${index > 0 && ys[index - 1] !== null ? "L" : "M"}${across(index).toFixed(1)} ${y.toFixed(1)}`)).join("");
-    return { run, ys, path: svg("path", { class: "run-line", d, stroke: colourOf.get(run), "data-job": run.job }) };
+    return { run, ys, path: svg("path", { class: "run-line", d, opacity: clamp(30 / runs.length, 0.15, 0.6), stroke: colourOf.get(run), "data-job": run.job }) };
   });
   const order = [...lines].sort((a, b) => (b.ys.at(-1) ?? Infinity) - (a.ys.at(-1) ?? Infinity));
   const drawing = svg("svg", {

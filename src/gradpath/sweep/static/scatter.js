@@ -50,7 +50,7 @@ function drawPoints(parent, x, y, runs) {
     ...scaleTicks(xScale, Math.max(2, Math.floor(plane.width / 90))).map(([at, label]) =>
       svg("text", { x: along(at), y: TOP + HEIGHT + 15, "text-anchor": "middle" }, label)),
     svg("text", { class: "title", x: left + plane.width / 2, y: TOP + HEIGHT + 31, "text-anchor": "middle" }, x.title),
-    ...points.map((point) => svg("circle", { class: "dot", cx: point.x, cy: point.y, r: 4.5, fill: colourOf.get(point.run), "data-job": point.run.job })),
+    ...points.map((point) => svg("circle", { class: "dot", cx: point.x, cy: point.y, r: points.length > 300 ? 3 : 4.5, fill: colourOf.get(point.run), "data-job": point.run.job })),
     ring);
   walkable(drawing, {
     count: points.length,
