@@ -361,6 +361,9 @@ def test_curves_are_means_with_a_band(opened: Open) -> None:
     real = [np.mean([loss(number, epoch) for number in range(3)]) for epoch in range(1, 21)]
     slope, offset = np.polyfit(real, drawn, 1)
     np.testing.assert_allclose(drawn, slope * np.array(real) + offset, atol=0.3)
+    band = heights(report.locator("#curves path.band").first.get_attribute("d").rstrip("Z"))
+    low, high = ([edge(loss(number, epoch) for number in range(3)) for epoch in range(1, 21)] for edge in (min, max))
+    np.testing.assert_allclose(band, slope * np.array(low + high[::-1]) + offset, atol=0.3)
     report.choose("curves", "Loss", "train/loss_epoch")
     report.locator("#curves svg").focus()
     report.keyboard.press("ArrowRight")
