@@ -35,17 +35,14 @@ def found(name: str) -> Path:
     """The folder of a sweep or of a run. Raises ConfigError if it is neither."""
     try:
         folder = Path(name).expanduser().resolve()
-        known = any((folder / file).is_file() for file in (SWEEP, RESULT, OVERRIDES, CURVES))
-        siblings = (
-            [] if known or not folder.parent.is_dir() else [path.name for path in folder.parent.iterdir() if path.is_dir()]
-        )
+        if any((folder / file).is_file() for file in (SWEEP, RESULT, OVERRIDES, CURVES)):
+            return folder
+        beside = folder.parent.iterdir() if folder.parent.is_dir() else ()
+        others = [path.name for path in beside if path.is_dir() and path != folder]
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(f"{name}: {str(error).rstrip('.')}.") from None
-    if not known:
-        raise ConfigError(
-            f"{name}: not the folder of a sweep or of a run (it has neither {SWEEP} nor {RESULT}).{nearest(folder.name, siblings)}"
-        )
-    return folder
+    lacks = f"it has neither {SWEEP} nor {RESULT}"
+    raise ConfigError(f"{name}: not the folder of a sweep or of a run ({lacks}).{nearest(folder.name, others)}")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from typing import IO, Any
 CONFIG, OVERRIDES, RESULT, CURVES = "config.yaml", "overrides.yaml", "result.json", "metrics.csv"
 SWEEP, LOG, SUMMARY, FAILURES = "sweep.yaml", "job.log", "summary", "failures.json"
 REPORT = "report.html"
-# The names that `temporary` gives to a run's files: these, its record, divergence, checkpoints, a study's mark and its report.
+# The names that `temporary` gives to a run's files: these, its record, divergence, checkpoints, report and a study's mark.
 TEMPORARY = re.compile(
     r"\.(config\.yaml|overrides\.yaml|result\.json|metrics\.csv|flow\.npz|divergence\.json|(last|best)\.ckpt|made_by"
     r"|report\.html)\.\d+"
