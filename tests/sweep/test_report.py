@@ -227,3 +227,18 @@ def test_a_wrong_folder_is_answered_in_a_line(before_torch: Command, project: Pa
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+def test_a_sweep_leaves_its_report(command: Command, project: Path) -> None:
+    tiny = ("data=xor", "model.hidden=[4,4]", "trainer.max_epochs=2", "trainer.accelerator=cpu")
+    done = command("train.py", "-m", "seed=0,1", *tiny, "sweep.name=real")
+    assert done.returncode == 0, done.stderr
+    found = embedded(project / "logs/sweeps/real/report.html")
+    assert [run["status"] for run in found["runs"]] == ["ok", "ok"]
+    assert found["command"].endswith(f"train.py -m seed=0,1 {' '.join(tiny)} sweep.name=real")
+    for run in found["runs"]:
+        result = json.loads((project / "logs/sweeps/real" / run["job"] / "result.json").read_text())
+        assert run["verdict"]["ratio"] == pytest.approx(result["verdict"]["ratio"], rel=1e-3)
+        assert run["values"][found["columns"].index("val/loss")] == pytest.approx(result["metrics"]["val/loss"], rel=1e-3)
+        assert run["profile"][0] == pytest.approx(result["verdict"]["ratio"], rel=2e-3)
+        assert found["grids"][run["curves"]["val/loss"][0]] == [1, 2]
