@@ -376,7 +376,8 @@ def test_any_two_numbers_and_any_axes(opened: Open) -> None:
     report.choose("scatter", "Up", "val/loss")
     places = {float(point.get_attribute("cx")) for point in report.locator("#scatter circle[data-job]").all()}
     assert len(places) == 3
-    assert "val/loss against optimizer.lr" in report.text("#scatter")
+    assert report.text("#scatter h2") == "One number against another val/loss"
+    assert report.locator("#scatter svg").get_attribute("aria-label").startswith("val/loss against optimizer.lr")
     uprights = report.locator("#parallel .upright").count()
     for name in ("seconds", "test/loss"):
         report.locator(f'#parallel label:has(input[value="{name}"])').click()

@@ -84,7 +84,7 @@ export function drawScatter() {
     }
     const [x, y] = [columnOf(asked.x), columnOf(asked.y)];
     const left = runs.length - drawPoints(place, x, y, runs);
-    note.textContent = `${y.title} against ${x.title}${left ? `; ${left} without both` : ""}`;
+    note.textContent = `${y.title}${left ? `; ${left} ${left === 1 ? "run" : "runs"} without` : ""}`;
   }
   follow(draw);
   return element;
