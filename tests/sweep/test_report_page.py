@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,22 @@ def test_the_ratio_has_a_diverging_scale_with_1_in_the_middle(opened: Open) -> N
     assert colours["sigmoid"][2] > colours["sigmoid"][0] + 50, "vanished: blue"
     assert all(abs(channel - 247) < 25 for channel in colours["tanh"]), "near 1: the neutral middle"
     assert report.locator(".colours svg").get_attribute("aria-label") == "Colour scale: gradient first / last"
+
+
+@pytest.mark.parametrize("metric", ["test/accuracy", "ratio"])
+def test_numbers_can_be_read_on_every_colour(opened: Open, metric: str) -> None:
+    """The contrast of WCAG 2 is at least 4.5."""
+    report = opened({"activation": [*GRID["activation"], "gelu"], "seed": [*"0123456789"]})
+    report.choose("matrix", "Colour", metric)
+    read = "cell => [getComputedStyle(cell).color, getComputedStyle(cell).backgroundColor]"
+    for cell in report.locator("#matrix td").all():
+        ink, ground = (luminance([int(part) for part in re.findall(r"\d+", text)]) for text in cell.evaluate(read))
+        assert (max(ink, ground) + 0.05) / (min(ink, ground) + 0.05) > 4.5
+
+
+def luminance(rgb: list[int]) -> float:
+    linear = [part / 255 / 12.92 if part <= 10 else ((part / 255 + 0.055) / 1.055) ** 2.4 for part in rgb]
+    return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
 
 
 def test_a_cell_tells_its_deviation_its_count_and_who_is_missing(opened: Open) -> None:
@@ -507,6 +524,17 @@ def test_the_page_of_one_run(browser: Any, tmp_path: Path) -> None:
     assert "the gradient shrinks 4.2x per layer" in report.text("#verdict")
     for selector in ("#curves path.measured", "#profiles path.measured", "#profiles path.theory"):
         assert report.locator(selector).count() == 1
+    report.close()
+
+
+def test_the_page_of_a_run_that_goes_on(browser: Any, tmp_path: Path) -> None:
+    write_sweep(tmp_path, {"seed": ["0"]})
+    (tmp_path / "000-job/result.json").unlink()
+    write_run_report(tmp_path / "000-job")
+    report = Report(browser, tmp_path / "000-job/report.html")
+    assert report.texts("#head .status") == ["… not ended"]
+    assert report.locator("#curves path.measured").count() == 1
+    assert report.text("#profiles .notice") == "No run that is shown has a profile."
     report.close()
 
 

@@ -42,6 +42,15 @@ export function tone(colours, fraction) {
 }
 
 /**
+ * Whether white is easier to read on a colour than black, by the contrast of WCAG 2.
+ * @param {number[]} rgb
+ */
+export function isDark(rgb) {
+  const [red, green, blue] = rgb.map((channel) => (channel / 255 <= 0.04045 ? channel / 255 / 12.92 : ((channel / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.179;
+}
+
+/**
  * The SHADES + 1 colours of a scale, as the pixels of an image.
  * @param {readonly string[]} colours
  */

@@ -2,7 +2,7 @@
 // The grid of the sweep as a matrix over two of its keys.
 
 import { colourBar } from "../../dashboard/static/colourbar.js";
-import { tone } from "../../dashboard/static/colours.js";
+import { isDark, tone } from "../../dashboard/static/colours.js";
 import { html } from "../../dashboard/static/elements.js";
 import { arrow } from "../../dashboard/static/keyboard.js";
 import { clamp, decimal } from "../../dashboard/static/numbers.js";
@@ -57,10 +57,9 @@ function drawCell(cell, scale) {
     return count ? [mark(status, count)] : [];
   });
   const rgb = n ? tone(scale.colours, clamp((scale.place(mean) - scale.low) / (scale.high - scale.low), 0, 1)) : null;
-  const dark = rgb && 0.299 * rgb[0] + 0.587 * rgb[1] + 0.114 * rgb[2] < 140;
   const spread = Number.isNaN(sd) ? "" : geometric ? `×/÷ ${rough(10 ** sd)} · ` : `± ${rough(sd)} · `;
   return html("td", {
-    role: "gridcell", tabindex: -1, "aria-label": lines(cell).join("; "), class: rgb ? (dark ? "dark" : "light") : "none",
+    role: "gridcell", tabindex: -1, "aria-label": lines(cell).join("; "), class: rgb ? (isDark(rgb) ? "dark" : "light") : "none",
     style: rgb ? `background: rgb(${rgb.join(" ")})` : null, "data-row": cell.row, "data-column": cell.column,
     "data-mean": n ? mean : null, "data-sd": Number.isNaN(sd) ? null : sd, "data-n": n,
   }, html("b", {}, n ? decimal(mean) : runs.length ? "–" : ""), n > 1 ? html("small", {}, `${spread}n ${n}`) : null, ...bad);
