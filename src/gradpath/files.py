@@ -12,9 +12,11 @@ from typing import IO, Any
 # What a run and a sweep leave in their folders. The rooms that read these need not import the rooms that write them.
 CONFIG, OVERRIDES, RESULT, CURVES = "config.yaml", "overrides.yaml", "result.json", "metrics.csv"
 SWEEP, LOG, SUMMARY, FAILURES = "sweep.yaml", "job.log", "summary", "failures.json"
-# The names that `temporary` gives to a run's files: these, its record, divergence, checkpoints and a study's mark.
+REPORT = "report.html"
+# The names that `temporary` gives to a run's files: these, its record, divergence, checkpoints, report and a study's mark.
 TEMPORARY = re.compile(
-    r"\.(config\.yaml|overrides\.yaml|result\.json|metrics\.csv|flow\.npz|divergence\.json|(last|best)\.ckpt|made_by)\.\d+"
+    r"\.(config\.yaml|overrides\.yaml|result\.json|metrics\.csv|flow\.npz|divergence\.json|(last|best)\.ckpt|made_by"
+    r"|report\.html)\.\d+"
 )
 
 

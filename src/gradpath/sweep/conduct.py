@@ -147,7 +147,7 @@ def show_begin(folder: Path, total: int, missing: int, joins: bool) -> None:
 
 
 def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course) -> None:
-    """Writes the summary, lists the failures, and says how to go on.
+    """Writes the summary and the report, lists the failures, and says how to go on.
 
     Raises:
         RunFailed, SystemExit: as `run_sweep`.
