@@ -16,8 +16,9 @@ from yaml import YAMLError
 from gradpath.config.checks import check, check_kind, check_model, check_types, leaves
 from gradpath.config.grammar import check_sweep, line, parse, values
 from gradpath.config.hints import Asked, near_key
+from gradpath.config.hydras_part import check_hydra
 from gradpath.config.schema import GROUPS, Root
-from gradpath.config.target_names import check_environment, check_hydra
+from gradpath.config.target_names import check_environment
 from gradpath.errors import ConfigError, first_line, nearest
 
 
@@ -117,7 +118,7 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     choosing = _choosing(overrides, loader)
     overrides, choosing = _without_null(overrides), _without_null(choosing)
     node = _load(loader, choosing)
-    check_hydra(OmegaConf.to_container(node.hydra))
+    check_hydra(node)
     check_environment(node.hydra.job.env_set)
     options = node.hydra.runtime.choices
     choices = {group: str(options[group]) for group in GROUPS}

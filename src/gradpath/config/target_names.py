@@ -7,19 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradpath.config.renamed_targets import current
-from gradpath.errors import ConfigError, alternatives
+from gradpath.errors import ConfigError
 
 # The environment variable in which a user names packages of their own: `export GRADPATH_PACKAGES=mylab,another`. It is no
 # key of the configuration, because a saved run could then allow itself whatever it names.
 OWN = "GRADPATH_PACKAGES"
-
-
-# Keys of Hydra's part that name code, and what they may begin with.
-HYDRAS = {
-    "_target_": ("hydra._internal.", "hydra.experimental.callbacks.", "hydra_plugins."),
-    "class": ("logging.", "colorlog."),
-    "()": ("colorlog.",),
-}
 
 
 @dataclass(frozen=True)
@@ -88,27 +80,3 @@ def check_environment(variables: Any) -> None:
     """
     if isinstance(variables, Mapping) and any(str(name).startswith("GRADPATH_") for name in variables):
         raise ConfigError(f"hydra.job.env_set: {OWN} is for you to set, in the shell.")
-
-
-def check_hydra(hydra: Any, place: str = "hydra") -> None:
-    """Raises ConfigError if Hydra's part names code that is not Hydra's, a plugin's, or of a package that the user trusts.
-
-    Its launcher, sweeper and callbacks have a `_target_`; a logging configuration has classes, and factories named `()`.
-
-    Args:
-        hydra: Hydra's part of the configuration as dicts and lists, unresolved.
-    """
-    if isinstance(hydra, list):
-        for item in hydra:
-            check_hydra(item, place)
-    if not isinstance(hydra, Mapping):
-        return
-    for key, value in hydra.items():
-        known = HYDRAS.get(str(key), ())
-        if key in HYDRAS and value is not None and not str(value).startswith((*known, *(f"{p}." for p in own_packages()))):
-            package = str(value).split(".")[0]
-            raise ConfigError(
-                f"{place}.{key}={value}: must be from {alternatives(name.rstrip('.') for name in known)}. If you trust the "
-                f"package {package}: export {OWN}={package}."
-            )
-        check_hydra(value, f"{place}.{key}")
