@@ -10,9 +10,10 @@ from typing import IO
 
 # What a run leaves in its folder. The rooms that read these need not import the rooms that write them.
 CONFIG, OVERRIDES, RESULT, CURVES = "config.yaml", "overrides.yaml", "result.json", "metrics.csv"
-# The names that `temporary` and `aside` give to a run's files: these, its record, divergence, checkpoints and a study's mark.
+# The names that `temporary` and `aside` give to a run's files: these, its record, divergence, checkpoints, a study's mark.
 TEMPORARY = re.compile(
-    r"\.(config\.yaml|overrides\.yaml|result\.json|metrics\.csv|flow\.npz|divergence\.json|(last|best)\.ckpt|made_by)\.(\d+|before)"
+    r"\.(config\.yaml|overrides\.yaml|result\.json|metrics\.csv|flow\.npz|divergence\.json|(last|best)\.ckpt|made_by)"
+    r"\.(\d+|before)"
 )
 
 

@@ -1,4 +1,4 @@
-"""Reads the YAML files of a run's folder, which may be anybody's: what we never write is refused before it costs anything."""
+"""Reads the YAML files of a folder that may be anybody's: what we never write is refused before it costs anything."""
 
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ def read_yaml(path: Path) -> Any:
             depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
             if depth > DEEPEST:
                 raise ConfigError("damaged (lists within lists).")
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - it is a safe loader
+        return yaml.load(text, Loader=_Loader)
     except FileNotFoundError:
         raise ConfigError("missing.") from None
     except OSError as error:

@@ -94,7 +94,7 @@ def load_checkpoint(path: Path, network: MLP) -> dict[str, Any]:
     try:
         # Torch warns of the tensors that are refused here.
         with open_regular(path) as file, warnings.catch_warnings(action="ignore"):
-            checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+            checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     # A damaged file can raise a dozen types of exception, from zipfile's to pickle's.
     except Exception as error:
         raise unreadable(path, type(error).__name__) from None

@@ -21,7 +21,7 @@ from gradpath.run.saved import LARGEST
 LOOPS = ("fit_loop", "validate_loop", "test_loop")
 
 
-class Misfit(ValueError):
+class MisfitError(ValueError):
     """A part of the checkpoint cannot be what the run wrote. The text names the part."""
 
 
@@ -57,12 +57,12 @@ def check_state(
         _check_callbacks(checkpoint.get("callbacks"), module.network)
         _check_random(checkpoint)
         _check_optimizer(checkpoint, module, steps, stepped)
-    except Misfit as error:
+    except MisfitError as error:
         raise unreadable(path, str(error)) from None
 
 
 def check_alike(saved: Any, model: Any, place: str, exact: bool = False) -> None:
-    """Raises Misfit unless `saved` is built as `model` is: the same keys, lengths, shapes and types of numbers.
+    """Raises MisfitError unless `saved` is built as `model` is: the same keys, lengths, shapes and types of numbers.
 
     What a dict of the model holds may be missing, unless it is a dict or a list itself: versions of torch add keys.
 
@@ -91,14 +91,14 @@ def check_alike(saved: Any, model: Any, place: str, exact: bool = False) -> None
     elif model is not None:
         fits = isinstance(saved, type(model))
     if not fits:
-        raise Misfit(f"{place} does not fit")
+        raise MisfitError(f"{place} does not fit")
 
 
 def _check_version(version: Any) -> None:
     try:
         Version(version)
     except (InvalidVersion, TypeError):
-        raise Misfit("pytorch-lightning_version is no version") from None
+        raise MisfitError("pytorch-lightning_version is no version") from None
 
 
 def _check_loops(checkpoint: Mapping[str, Any], trainer: Mapping[str, Any]) -> None:
@@ -106,7 +106,7 @@ def _check_loops(checkpoint: Mapping[str, Any], trainer: Mapping[str, Any]) -> N
     fresh = new_trainer(**kept, devices=1, logger=False, enable_checkpointing=False)
     loops = checkpoint.get("loops")
     if not isinstance(loops, dict):
-        raise Misfit("loops is missing")
+        raise MisfitError("loops is missing")
     for name in LOOPS:
         check_alike(loops.get(name), getattr(fresh, name).state_dict(), name, exact=True)
     fit = loops["fit_loop"]
@@ -115,29 +115,29 @@ def _check_loops(checkpoint: Mapping[str, Any], trainer: Mapping[str, Any]) -> N
         fit["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]["total"].get("completed"),
     )
     if counted != (checkpoint["epoch"], checkpoint["global_step"]):
-        raise Misfit("fit_loop has counted otherwise")
+        raise MisfitError("fit_loop has counted otherwise")
 
 
 def _check_callbacks(callbacks: Any, network: MLP) -> None:
     if not isinstance(callbacks, dict):
-        raise Misfit("callbacks is missing")
+        raise MisfitError("callbacks is missing")
     check_alike(callbacks.get("EpochCheckpoints"), {"best": 0.0}, "EpochCheckpoints", exact=True)
     silent = callbacks.get("FlowCallback", {})
     units = {str(i): (torch.zeros(linear.out_features, dtype=torch.int64), 0) for i, linear in enumerate(network.linears)}
     if not isinstance(silent, dict) or silent.keys() - units.keys() or "best" not in callbacks["EpochCheckpoints"]:
-        raise Misfit("callbacks do not fit")
+        raise MisfitError("callbacks do not fit")
     check_alike(silent, {layer: units[layer] for layer in silent}, "FlowCallback")
 
 
 def _check_random(checkpoint: Mapping[str, Any]) -> None:
     others = checkpoint.get("cuda_rng_state")
     if not isinstance(others, list) or not all(is_plain(state) and state.dtype == torch.uint8 for state in others):
-        raise Misfit("cuda_rng_state does not fit")
+        raise MisfitError("cuda_rng_state does not fit")
     check_alike(checkpoint.get("rng_state"), torch.get_rng_state(), "rng_state")
     try:
         torch.Generator().set_state(checkpoint["rng_state"])
     except RuntimeError:
-        raise Misfit("rng_state is no state") from None
+        raise MisfitError("rng_state is no state") from None
 
 
 def _check_optimizer(checkpoint: Mapping[str, Any], module: GradpathModule, steps: int, stepped: bool) -> None:
@@ -151,20 +151,23 @@ def _check_optimizer(checkpoint: Mapping[str, Any], module: GradpathModule, step
         if not (stepped and runs):
             optimizer = module.make_optimizer(parameters)
             schedule = module.make_schedule(optimizer, steps)
-        parts = {"optimizer_states": optimizer, "lr_schedulers": schedule}
+        parts: dict[str, Any] = {"optimizer_states": optimizer, "lr_schedulers": schedule}
         for name, part in parts.items():
             saved, model = checkpoint.get(name), part.state_dict()
             check_alike(saved, [model], name)
-            assert isinstance(saved, list)
+            assert isinstance(saved, list | tuple)
+            if "last_epoch" in model and "last_epoch" not in saved[0]:
+                raise MisfitError(f"{name} has no last_epoch")
             if methods := sorted(str(key) for key in saved[0] if callable(getattr(type(part), str(key), None))):
-                raise Misfit(f"{name} has {methods[0]}")
+                raise MisfitError(f"{name} has {methods[0]}")
             try:
                 part.load_state_dict(saved[0])
             # A damaged state can raise a dozen types of exception.
             except Exception as error:
-                raise Misfit(f"{name}: {type(error).__name__}") from None
-        if runs and (error := _step(optimizer, parameters)):
-            raise Misfit(f"optimizer_states: {type(error).__name__}")
+                raise MisfitError(f"{name}: {type(error).__name__}") from None
+        raised = _step(optimizer, parameters) if runs else None
+        if raised:
+            raise MisfitError(f"optimizer_states: {type(raised).__name__}")
 
 
 def _step(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> Exception | None:
@@ -172,7 +175,7 @@ def _step(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> E
     for parameter in parameters:
         parameter.grad = torch.zeros_like(parameter)
     try:
-        optimizer.step(lambda: torch.zeros(()))
+        optimizer.step(lambda: torch.zeros(()))  # type: ignore[arg-type, return-value]
     except Exception as error:
         return error
     return None

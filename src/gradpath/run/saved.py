@@ -14,7 +14,6 @@ from gradpath.config.saved_yaml import read_yaml
 from gradpath.files import CONFIG, CURVES, RESULT
 from gradpath.flow import record
 
-
 # Whole numbers below it are floating-point numbers too.
 LARGEST = 2**53
 
