@@ -12,8 +12,11 @@ import pytest
 import torch
 
 from gradpath.config.composition import compose
+from gradpath.config.resume import resume_arguments
 from gradpath.errors import ConfigError
+from gradpath.run.build import build_run, planned_steps
 from gradpath.run.evaluate import evaluate
+from gradpath.run.folder import read_folder
 from gradpath.run.saved import load_run
 from gradpath.run.train import run, run_job
 from in_process import by_command, contents
@@ -250,9 +253,40 @@ ALL = {
 }
 
 
+@pytest.fixture(scope="module")
+def read(finished: Path) -> Callable[[Path], object]:
+    """Reads the folder of a run as a command line that resumes it does, up to its first change."""
+    config, choices = compose(*TINY, "trainer.max_epochs=3")
+    data, _, _, module = build_run(config, choices)
+    steps = planned_steps(config["trainer"], data)
+
+    def call(folder: Path) -> object:
+        resume_arguments([f"resume={folder}", "trainer.max_epochs=3"])
+        return read_folder(folder, config, module, steps)
+
+    return call
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("case", ALL)
-def test_a_damaged_run_is_refused(
+def test_a_damaged_run_is_refused(case: str, folder: Path, read: Callable[[Path], object]) -> None:
+    read(folder)
+    ALL[case](folder)
+    before = contents(folder)
+    with pytest.raises(ConfigError) as refused:
+        read(folder)
+    assert "\n" not in str(refused.value)
+    assert contents(folder) == before
+
+
+IN_ONE_LINE = ("weights: sparse", "weights: a bare tensor", "counts: epoch -1", "counts: epoch nan", "states: no callback",
+               "record: steps of text", ": metrics empty", ": divergence at x", ": checkpoints a file",
+               ": overrides a bomb", ": config a pipe")  # fmt: skip
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("case", IN_ONE_LINE)
+def test_it_is_refused_in_one_line(
     case: str, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     ALL[case](folder)
@@ -276,7 +310,7 @@ def test_evaluate_refuses_it_too(case: str, folder: Path) -> None:
 @pytest.mark.parametrize("case", ["config a bomb", "config within itself"])
 def test_load_run_reads_no_alias(case: str, folder: Path) -> None:
     written("config.yaml", BOMB if "bomb" in case else "a: &a [*a]\n")(folder)
-    with pytest.raises(ValueError, match="config.yaml: damaged"):
+    with pytest.raises(ValueError, match=r"config\.yaml: damaged"):
         load_run(folder)
 
 
@@ -295,4 +329,4 @@ def test_an_undamaged_run_goes_on_again_and_again(
         code, _, err = by_command(run_job, typed, folder.parent, monkeypatch, capfd)
         assert (code, err) == (0, "")
         assert json.loads((folder / "result.json").read_text())["metrics"]["last_epoch"] == epochs
-    assert not [path for path in folder.rglob(".*")]
+    assert not list(folder.rglob(".*"))
