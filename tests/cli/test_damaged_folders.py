@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from gradpath.config.composition import compose
+from gradpath.config.composition import CONF, compose
 from gradpath.config.resume import resume_arguments
 from gradpath.errors import ConfigError
 from gradpath.run.build import build_run, planned_steps
@@ -21,7 +21,7 @@ from gradpath.run.saved import load_run
 from gradpath.run.train import run, run_job
 from in_process import by_command, contents
 
-TINY = ("data=xor", "data.steps_per_epoch=3", "model=two_layer", "model.hidden=[4]", "trainer.max_epochs=2",
+TINY = ("data=xor", "data.steps_per_epoch=3", "trainer.log_every_n_steps=1", "model.hidden=[4]", "trainer.max_epochs=2",
         "trainer.accelerator=cpu", "probe=standard", "norm=batch_before")  # fmt: skip
 LAST = "checkpoints/last.ckpt"
 WEIGHT = "network.blocks.0.linear.weight"
@@ -330,3 +330,25 @@ def test_an_undamaged_run_goes_on_again_and_again(
         assert (code, err) == (0, "")
         assert json.loads((folder / "result.json").read_text())["metrics"]["last_epoch"] == epochs
     assert not list(folder.rglob(".*"))
+
+
+OPTIONS = [
+    *(f"{group}={path.stem}" for group in ("optimizer", "schedule") for path in sorted((CONF / group).glob("*.yaml"))),
+    *("trainer.precision=64-true", "trainer.precision=bf16-mixed", "model.hidden=[]", "model.hidden=[3,3,3]", "probe=full"),
+    *("probe=none", "data=sine", "optimizer.lr=1e30", "trainer.accumulate_grad_batches=2"),
+]
+
+
+@pytest.mark.parametrize("option", OPTIONS)
+def test_an_undamaged_run_is_read(option: str, tmp_path: Path) -> None:
+    """Whatever a run is made of, what it left is no damage."""
+    typed = [
+        text for text in TINY if text.split("=")[0] != option.split("=")[0] and not ("sine" in option and "data" in text)
+    ]
+    config, choices = compose(*typed, option)
+    assert run(config, choices, tmp_path / "run", [*typed, option])["status"] in ("ok", "diverged")
+    config, choices = compose(*typed, option, "trainer.max_epochs=3")
+    data, _, _, module = build_run(config, choices)
+    done = read_folder(tmp_path / "run", config, module, planned_steps(config["trainer"], data))
+    assert done
+    assert done.epochs in (1, 2)
