@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -9,9 +10,10 @@ from typing import IO
 
 # What a run leaves in its folder. The rooms that read these need not import the rooms that write them.
 CONFIG, OVERRIDES, RESULT, CURVES = "config.yaml", "overrides.yaml", "result.json", "metrics.csv"
-# The names that `temporary` gives to a run's files: these, its record, divergence, checkpoints and a study's mark.
+# The names that `temporary` and `aside` give to a run's files: these, its record, divergence, checkpoints, a study's mark.
 TEMPORARY = re.compile(
-    r"\.(config\.yaml|overrides\.yaml|result\.json|metrics\.csv|flow\.npz|divergence\.json|(last|best)\.ckpt|made_by)\.\d+"
+    r"\.(config\.yaml|overrides\.yaml|result\.json|metrics\.csv|flow\.npz|divergence\.json|(last|best)\.ckpt|made_by)"
+    r"\.(\d+|before)"
 )
 
 
@@ -44,7 +46,7 @@ def check_writable(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes a run's temporary files of killed writers, and nothing that is not ours.
+    """Removes a run's temporary files of killed writers, what was kept aside, and nothing that is not ours.
 
     Only the process that holds the folder may call this.
     """
@@ -58,6 +60,24 @@ def remove_leftovers(folder: Path) -> None:
 def temporary(path: Path) -> Path:
     """Where this process writes what is to become `path`."""
     return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def aside(path: Path) -> Path:
+    """Where a file of a run is kept while the run that goes on may still fail."""
+    return path.with_name(f".{path.name}.before")
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Opens a file for reading. Nobody waits for the writer of a pipe that has taken the file's place.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path}: no regular file")
+    return os.fdopen(descriptor, "rb")
 
 
 def write_text(path: Path, text: str) -> None:
