@@ -26,7 +26,7 @@ from gradpath.model.module import GradpathModule
 from gradpath.model.network import count_parameters
 from gradpath.model.schedules import factor_at
 from gradpath.run import divergence_guard, terminal
-from gradpath.run.build import build_run, build_trainer, learning_rate
+from gradpath.run.build import build_run, build_trainer, learning_rate, planned_steps
 from gradpath.run.checkpoint import LAST
 from gradpath.run.final_verdict import judge
 from gradpath.run.folder import Done, read_folder, record_refusal, start_folder
@@ -37,6 +37,7 @@ from gradpath.run.result import command, new_result, write_result
 from gradpath.run.seeding import seed_everything
 from gradpath.run.summary import show_result, show_start, show_verdict, show_warnings
 from gradpath.run.tensorboard import RunLogger
+from gradpath.run.trial import FORWARD, blamed, try_step
 
 Config = Mapping[str, Any]
 Recipe = Callable[[Config, Mapping[str, str], Path, list[str]], dict[str, Any]]
@@ -61,8 +62,9 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     seed_everything(config["seed"])
     with clock("build"):
         data, network, objective, module = build_run(config, choices)
-    with clock("inspect"):
+    with clock("inspect"), blamed(config, choices, *FORWARD, "loss"):
         found = inspect(network, objective, data, **how_to_inspect(config, network, data))
+    try_step(config, choices, data, module, planned_steps(config["trainer"], data))
     start = Start(found.batch.inputs, found.lines, found.verdict.as_dict())
     with ExitStack() as held:
         # A run that goes on is held before its files are read, a new one when nothing can be wrong any more.
