@@ -301,7 +301,8 @@ def _load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
         place = f"{mark.name}, line {mark.line + 1}" if mark else "an option's file"
         raise ConfigError(f"{place}: not YAML ({first_line(error)}).") from None
     except RecursionError:
-        raise ConfigError("an option's file: a group or list contains itself (an alias such as *a inside &a).") from None
+        chosen = " ".join(line(override) for override in overrides if not _is_hydras(override))
+        raise ConfigError(f"{chosen or 'the option files'}: a group or list contains itself (*a inside &a).") from None
     except KeyError as error:
         raise ConfigError(f"hydra.job.env_copy: there is no variable {error} in the environment.") from None
     except (HydraException, OmegaConfBaseException) as error:

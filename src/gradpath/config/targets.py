@@ -3,17 +3,19 @@
 A prefix such as `torch.` would let `torch.hub.load` in. docs/security.md says what is promised.
 """
 
+import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
-from inspect import Signature, isbuiltin, isclass, isfunction, signature
+from inspect import Parameter, Signature, isbuiltin, isclass, isfunction, signature
 from typing import Any, TypeVar
 
 import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
+from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -50,7 +52,19 @@ def resolve(key: str, node: Mapping[str, Any]) -> Callable[..., Any]:
     defined_in = f"{getattr(found, '__module__', None)}."
     if not (callable(found) and defined_in.startswith(own) if trusted else _belongs(key, found)):
         raise ConfigError(f"{key}._target_={name}: must be {PLACES[key].what}.")
-    return partial(found, **{option: value for option, value in node.items() if option != "_target_"})
+    options = {option: value for option, value in node.items() if option != "_target_"}
+    if isclass(found) and not trusted:
+        _check_words(key, found, options)
+    return partial(found, **options)
+
+
+def _check_words(key: str, found: type, options: Mapping[str, Any]) -> None:
+    """Raises ConfigError for a word where torch does not say that it takes one. It may take a word's letters for a list."""
+    for name, parameter in signature(found).parameters.items():
+        kind, value = parameter.annotation, options.get(name)
+        wanted = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
+        if isinstance(value, str) and kind is not Parameter.empty and not re.search("str|Literal|Any", str(kind)):
+            raise ConfigError(f"{key}.{name}={value}: must be {wanted}, as {found.__name__} says.")
 
 
 def make(key: str, kind: type[T], build: Callable[..., Any], *arguments: Any) -> T:
@@ -84,9 +98,11 @@ def normalisation(node: Mapping[str, Any]) -> Callable[[int], nn.Module]:
     build, name = resolve("norm.layer", node), str(node["_target_"])
     target = build.func  # type: ignore[attr-defined]
     takes = next(iter(make("norm.layer", Signature, signature, target).parameters), "nothing")
-    lazy = isinstance(target, type) and issubclass(target, LazyModuleMixin)
-    if current(name).startswith("torch.") and (lazy or takes not in ("num_features", "normalized_shape")):
-        what = "finds the width out only in training" if lazy else f"takes {takes} first"
+    lazy, instance = (isclass(target) and issubclass(target, kind) for kind in (LazyModuleMixin, _InstanceNorm))
+    if current(name).startswith("torch.") and (lazy or instance or takes not in ("num_features", "normalized_shape")):
+        what = (
+            "finds the width out only in training" if lazy else "normalises pictures" if instance else f"takes {takes} first"
+        )
         raise ConfigError(f"norm.layer._target_={name}: {what}; it must take the width, as BatchNorm1d and LayerNorm do.")
     if takes in node:
         raise ConfigError(f"norm.layer.{takes}={node[takes]}: leave it out; it is the width of each layer.")
