@@ -18,7 +18,8 @@ from gradpath.run.train import run
 from gradpath.run.trial import try_step
 
 TINY = (
-    "data=xor", "data.epochs=1", "trainer.limit_train_batches=3", "model=two_layer", "model.hidden=[4]", "trainer=cpu", "probe=none",
+    "data=xor", "data.epochs=1", "trainer.limit_train_batches=3", "model=two_layer", "model.hidden=[4]", "trainer=cpu",
+    "probe=none",
 )  # fmt: skip
 # Torch warns of some arguments.
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -117,7 +118,7 @@ WRONG = [
     ("activation", option(f"{NN}.Dropout", p=1), "something else in training"),
     ("activation", option(f"{NN}.RReLU"), "is random"),
     ("activation", option("torch.nn.functional.dropout"), "is random"),
-    ("activation", "_target_: 5\n", "activation._target_=5: must be a module of torch.nn, or a function of torch on tensors."),
+    ("activation", "_target_: 5\n", "=5: must be a module of torch.nn, or a function of torch on tensors."),
     ("activation", "_target_: &a [*a]\n", "activation=own: a group or list contains itself"),
     ("activation", "_target_: torch.sin\nvalue: &b {x: *b}\n", "contains itself"),
     ("norm", "placement: before\nlayer: {_target_: torch.nn.LayerNorm, normalized_shape: 7}\n", "leave it out"),
@@ -139,7 +140,7 @@ def test_a_wrong_option_file(group: str, text: str, message: str, tmp_path: Path
 @pytest.mark.parametrize("data", ["xor", "sine", "gaussian"])
 def test_a_loss_without_tasks_works_for_every_task(data: str, tmp_path: Path) -> None:
     config, choices = composed(tmp_path, "loss", option(f"{NN}.MSELoss"), f"data={data}")
-    _, network, objective, _ = build_run(config, choices)
+    _, _, objective, _ = build_run(config, choices)
     assert isinstance(objective.criterion, torch.nn.MSELoss)
 
 
@@ -153,6 +154,15 @@ def test_a_trial_changes_nothing(tmp_path: Path) -> None:
     assert torch.equal(state, torch.get_rng_state())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     assert all(parameter.grad is None for parameter in network.parameters())
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("scale", ["init.sigma_b2=1e300", "init.sigma_b2=1e76"])
+def test_what_overflows_is_infinite_without_a_warning(scale: str, run_here) -> None:
+    for model in ("model.hidden=[4]", "model.hidden=[4,4,4]"):
+        result, _ = run_here(*TINY[:3], "trainer=cpu", "probe=none", model, scale, folder=model)
+        assert result["status"] in ("ok", "diverged")
+    assert max(row["sigma_b2"] for row in result["profile"]) > 1e70 or result["status"] == "diverged"
 
 
 def test_ours_are_not_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

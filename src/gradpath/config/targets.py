@@ -86,6 +86,8 @@ def what_failed(error: BaseException) -> str:
         return f"its code called sys.exit({error.code!r})"
     kind = "" if isinstance(error, TypeError | ValueError | AttributeError | RuntimeError) else f"{type(error).__name__}: "
     said = first_line(error)
+    if asked := re.search(r"tried to allocate (\d+) bytes", str(error)):
+        return f"it needs {int(asked[1]) / 1e9:.3g} GB of memory at once, which this machine does not have"
     return said if said == type(error).__name__ else kind + said
 
 

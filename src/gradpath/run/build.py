@@ -80,7 +80,7 @@ def build_network(model: Node, activation: Node, norm: Node, data: MemoryDataMod
         )
     except (RuntimeError, MemoryError) as error:
         hidden = str(model["hidden"]).replace(" ", "")
-        raise ConfigError(f"model.hidden={hidden}: too large for this machine ({first_line(error)[:80]}).") from None
+        raise ConfigError(f"model.hidden={hidden}: too large for this machine: {targets.what_failed(error)}.") from None
 
 
 def initialize(network: MLP, node: Node, data: MemoryDataModule) -> None:

@@ -70,6 +70,8 @@ class Inspection:
         }
 
 
+# What overflows is inf or NaN in the tables, without a warning of numpy's.
+@np.errstate(all="ignore")
 def inspect(
     network: MLP,
     objective: Objective,
