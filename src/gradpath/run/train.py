@@ -38,6 +38,7 @@ from gradpath.run.result import command, new_result, write_result
 from gradpath.run.seeding import seed_everything
 from gradpath.run.summary import show_result, show_start, show_verdict, show_warnings
 from gradpath.run.tensorboard import RunLogger
+from gradpath.run.trial import FORWARD, blamed, try_step
 
 Config = Mapping[str, Any]
 Recipe = Callable[[Config, Mapping[str, str], Path, list[str]], dict[str, Any]]
@@ -62,8 +63,9 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
     seed_everything(config["seed"])
     with clock("build"):
         data, network, objective, module = build_run(config, choices)
-    with clock("inspect"):
+    with clock("inspect"), blamed(config, choices, *FORWARD, "loss"):
         found = inspect(network, objective, data, **how_to_inspect(config, network, data))
+    try_step(config, choices, data, module, planned_steps(config["trainer"], data))
     start = Start(found.batch.inputs, found.lines, found.verdict.as_dict())
     with ExitStack() as held:
         # A run that goes on is held before its files are read, a new one when nothing can be wrong any more.
