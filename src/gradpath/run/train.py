@@ -41,16 +41,12 @@ from gradpath.run.tensorboard import RunLogger
 from gradpath.run.trial import FORWARD, blamed, try_step
 
 Config = Mapping[str, Any]
-Recipe = Callable[[Config, Mapping[str, str], Path, list[str]], dict[str, Any]]
+Choices = Mapping[str, str]
+Result = dict[str, Any]
+Recipe = Callable[[Config, Choices, Path, list[str]], Result]
 
 
-def run(
-    config: Config,
-    choices: Mapping[str, str],
-    folder: Path,
-    overrides: list[str],
-    varied: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
+def run(config: Config, choices: Choices, folder: Path, overrides: list[str], varied: Choices | None = None) -> Result:
     """Trains and tests one run, and writes its folder. Returns the content of `result.json`.
 
     Args:
