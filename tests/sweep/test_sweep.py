@@ -165,7 +165,8 @@ def test_a_second_process_is_told_who_is_at_work(begin: Start, sweep: Command, t
     wait_until(lambda: (folder / "sweep.yaml").exists())
     second = sweep("seed=range(4)", "trainer.max_epochs=60")
     assert (second.returncode, second.stdout, second.stderr.count("\n")) == (2, "", 1)
-    assert re.search(rf"process {first.pid} on \S+ is at work in it", second.stderr)
+    said = rf"process {first.pid} on \S+ is at work in it; wait for its end, or help it: sweep.join=true\."
+    assert re.search(said, second.stderr)
     first.kill()
     first.wait()
     # The lock went with its owner.

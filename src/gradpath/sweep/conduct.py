@@ -2,8 +2,8 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from gradpath.config.job import Sweep
@@ -58,11 +58,11 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
     Raises:
         ConfigError: as `run_sweep`.
     """
+    folder = sweep_folder(sweep)
     typed = plan_of(sweep)
-    folder = sweep_folder(sweep, typed)
     with ExitStack() as held:
         if not sweep.settings["join"]:
-            held.enter_context(hold(folder, "sweep.name"))
+            held.enter_context(conducted(folder))
         old = read_plan(folder)
         on_gpus = sweep.composition.first.config["trainer"]["accelerator"] != "cpu"
         threads = old.threads if old else threads_per_job(sweep.launcher, len(typed), on_gpus)
@@ -90,6 +90,17 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
             )
             course.run(missing, sweep.settings["fail_fast"])
     return folder, plan, jobs, course
+
+
+@contextmanager
+def conducted(folder: Path) -> Iterator[None]:
+    """Holds the sweep's folder. Raises ConfigError if another process is at work in it."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(hold(folder, "sweep.name"))
+        except ConfigError as error:
+            raise ConfigError(f"{str(error).rstrip('.')}, or help it: sweep.join=true.") from None
+        yield
 
 
 def caller(sweep: Sweep, folder: Path, plan: Plan, on_line: Mapping[int, int]) -> Callable[[Planned], Call]:
@@ -128,8 +139,7 @@ def plan_of(sweep: Sweep) -> list[Planned]:
 
 def check_joined(old: Plan | None, plan: Plan, folder: Path) -> None:
     """Raises ConfigError unless the jobs that were typed are jobs of the sweep to join."""
-    if old is None:
-        raise ConfigError(f"sweep.join=true: there is no sweep in {relative(folder)} to join.")
+    assert old is not None
     if {job.number for job in old.jobs} != {job.number for job in plan.jobs}:
         raise ConfigError(f"sweep.join=true: {relative(folder)} has other jobs, or other code; join with the same command.")
 

@@ -1,26 +1,27 @@
 """The folder of a sweep: a new one, or one that goes on."""
 
-from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from gradpath.config.job import Sweep
 from gradpath.errors import ConfigError
 from gradpath.files import SWEEP, relative
-from gradpath.sweep.plan import Planned, read_plan
+from gradpath.sweep.plan import read_plan
 
 
-def sweep_folder(sweep: Sweep, jobs: Sequence[Planned]) -> Path:
+def sweep_folder(sweep: Sweep) -> Path:
     """Where the sweep is made. A new folder, named after the time, is made here, so that no other process takes it.
 
     Raises:
-        ConfigError: `sweep.resume` finds no sweep of these jobs; or the folder that was named holds something else.
+        ConfigError: there is no such sweep to resume or to join; or the folder that was named holds something else.
         OSError: the folder cannot be made.
     """
     if (sweep.settings["resume"] or sweep.settings["join"]) and not sweep.named:
-        return _newest(sweep.folder.parent, jobs)
+        return _newest(sweep)
     if sweep.named:
-        if sweep.settings["resume"] and read_plan(sweep.folder) is None:
-            raise ConfigError(f"sweep.resume=true: there is no sweep in {relative(sweep.folder)}.")
+        for key in ("resume", "join"):
+            if sweep.settings[key] and read_plan(sweep.folder) is None:
+                raise ConfigError(f"sweep.{key}=true: there is no sweep in {relative(sweep.folder)}.")
         _check(sweep.folder)
         return sweep.folder
     folder = sweep.folder
@@ -36,15 +37,19 @@ def sweep_folder(sweep: Sweep, jobs: Sequence[Planned]) -> Path:
     raise ConfigError(f"{relative(sweep.folder)}: there are 1000 sweeps of this second; write sweep.name=.")
 
 
-def _newest(logs: Path, jobs: Sequence[Planned]) -> Path:
+def _newest(sweep: Sweep) -> Path:
     """The newest sweep that was begun for the same jobs. Their code may have changed since."""
-    wanted = {tuple(job.overrides) for job in jobs}
+    logs = sweep.folder.parent
+    wanted = {tuple(sweep.grid.overrides(place)) for place in sweep.grid.places()}
     for path in sorted(logs.glob(f"*/{SWEEP}"), key=lambda path: path.stat().st_mtime, reverse=True):
-        plan = read_plan(path.parent)
-        if plan and {tuple(job.overrides) for job in plan.jobs} == wanted:
-            return path.parent
+        # A damaged plan is of no sweep that could be meant.
+        with suppress(ConfigError):
+            plan = read_plan(path.parent)
+            if plan and {tuple(job.overrides) for job in plan.jobs} == wanted:
+                return path.parent
+    asked = "resume" if sweep.settings["resume"] else "join"
     raise ConfigError(
-        f"sweep.resume=true: no sweep in {relative(logs)} was begun for these jobs; leave it out to begin one."
+        f"sweep.{asked}=true: no sweep in {relative(logs)} was begun for these jobs; leave it out to begin one."
     )
 
 
