@@ -174,6 +174,12 @@ def needs_hydra(hydra: DictConfig) -> bool:
 
 def by_hydra(task: Callable[[Job], Any]) -> list[ConfigError | RunFailed]:
     """Runs what was typed by Hydra's own runner, or prints what --help and the like ask for. Returns the failures."""
+    # Hydra, which parses the line again, takes no option between two overrides.
+    options = sys.argv[1:]
+    overrides = get_args_parser().parse_intermixed_args().overrides
+    for override in overrides:
+        options.remove(override)
+    sys.argv[1:] = [*overrides, *options]
     # With this, Hydra re-raises exceptions instead of printing its own report of them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     ended: list[ConfigError | RunFailed] = []
