@@ -12,10 +12,10 @@ import torch
 
 
 def job():
-    """The folder of the job that this process runs."""
+    """The folder of the job that this process trains; None before it trains."""
     frame = sys._getframe()
     while frame is not None:
-        if frame.f_code.co_name == "run" and isinstance(frame.f_locals.get("folder"), Path):
+        if frame.f_code.co_name == "fit_and_test" and isinstance(frame.f_locals.get("folder"), Path):
             return frame.f_locals["folder"]
         frame = frame.f_back
     return None

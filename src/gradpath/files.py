@@ -4,6 +4,7 @@ import json
 import math
 import os
 import re
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -12,9 +13,12 @@ from typing import IO, Any
 # What a run and a sweep leave in their folders. The rooms that read these need not import the rooms that write them.
 CONFIG, OVERRIDES, RESULT, CURVES = "config.yaml", "overrides.yaml", "result.json", "metrics.csv"
 SWEEP, LOG, SUMMARY, FAILURES = "sweep.yaml", "job.log", "summary", "failures.json"
-# The names that `temporary` gives to a run's files: these, its record, divergence, checkpoints and a study's mark.
+REPORT = "report.html"
+# The names that `temporary` and `aside` give to a run's files (these, its record, divergence, checkpoints, a study's mark),
+# and to a report.
 TEMPORARY = re.compile(
-    r"\.(config\.yaml|overrides\.yaml|result\.json|metrics\.csv|flow\.npz|divergence\.json|(last|best)\.ckpt|made_by)\.\d+"
+    r"\.(config\.yaml|overrides\.yaml|result\.json|metrics\.csv|flow\.npz|divergence\.json|(last|best)\.ckpt|made_by"
+    r"|report\.html)\.(\d+|before)"
 )
 
 
@@ -47,7 +51,7 @@ def check_writable(folder: Path) -> None:
 
 
 def remove_leftovers(folder: Path) -> None:
-    """Removes a run's temporary files of killed writers, and nothing that is not ours.
+    """Removes a run's temporary files of killed writers, what was kept aside, and nothing that is not ours.
 
     Only the process that holds the folder may call this.
     """
@@ -61,6 +65,24 @@ def remove_leftovers(folder: Path) -> None:
 def temporary(path: Path) -> Path:
     """Where this process writes what is to become `path`."""
     return path.with_name(f".{path.name}.{os.getpid()}")
+
+
+def aside(path: Path) -> Path:
+    """Where a file of a run is kept while the run that goes on may still fail."""
+    return path.with_name(f".{path.name}.before")
+
+
+def open_regular(path: Path) -> IO[bytes]:
+    """Opens a file for reading. Nobody waits for the writer of a pipe that has taken the file's place.
+
+    Raises:
+        OSError: it cannot be opened, or is no regular file.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(f"{path}: no regular file")
+    return os.fdopen(descriptor, "rb")
 
 
 def write_text(path: Path, text: str) -> None:

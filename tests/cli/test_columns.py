@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from gradpath.config.checks import PROJECT
 from screen import Screen, on_terminal
 
 WIDTHS = (60, 80, 132)
@@ -109,7 +110,29 @@ def test_a_command(start, name: str) -> None:
         assert "every network:" in " ".join(screens[80].lines)
         assert [line for line in screens[80].lines if line.endswith(" activation=tanh init=critical")]
     if name == "a grid of one":
-        assert all(screen.lines[-2].endswith("the default network") for screen in screens.values())
+        # As without -m.
+        assert all("verdict" in " ".join(screen.lines) for screen in screens.values())
+
+
+def test_a_warning_keeps_its_three_parts_apart(start, command) -> None:
+    """What, why and remedy begin a line each, in the README as in a pipe; a narrower terminal goes on below each."""
+    page = (PROJECT / "README.md").read_text()
+    typed, shown = re.findall(r"```\n\$ python train.py (.*)\n(warning: .*\n  why: .*\n  remedy: .*)\n```", page)[0]
+    piped = command("scripts/probe.py", *typed.split()).stdout
+    assert shown in piped
+    assert f"{typed}\n{shown}\n" in (PROJECT / "docs/outlook.md").read_text()
+    for columns in (40, *WIDTHS):
+        screen, code = on_terminal(start, columns, "scripts/probe.py", *typed.split())
+        assert code == 0
+        heads = ("warning: ", "  why: ", "  remedy: ")
+        first, why, remedy = [next(k for k, line in enumerate(screen.lines) if line.startswith(head)) for head in heads]
+        parts = [screen.lines[first:why], screen.lines[why:remedy], [screen.lines[remedy]]]
+        if not screen.lines[remedy].endswith("1.85"):
+            parts[2].append(screen.lines[remedy + 1])
+        assert [" ".join(map(str.strip, part)) for part in parts] == [*map(str.strip, shown.splitlines())]
+        assert all(len(line) <= columns for part in parts for line in part)
+        # Neither key=value nor "key = value" goes on in another line.
+        assert not any(re.search(r"(=|\^2|remedy:)$|^ *=", line) for part in parts for line in part)
 
 
 @pytest.mark.parametrize("script", SCRIPTS)

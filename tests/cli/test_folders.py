@@ -76,7 +76,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], object], tuple[str, ...], str]] = {
     "no metrics": (lambda folder: (folder / "metrics.csv").unlink(), (), "metrics.csv: missing"),
     "checkpoint": (damaged("checkpoints/last.ckpt", b""), (), "last.ckpt: not a readable checkpoint"),
     "config": (damaged("config.yaml", b"seed: ["), (), "config.yaml: damaged"),
-    "no config": (lambda folder: (folder / "config.yaml").unlink(), (), "config.yaml: damaged"),
+    "no config": (lambda folder: (folder / "config.yaml").unlink(), (), "config.yaml: missing"),
     "overrides": (damaged("overrides.yaml", b"- [1"), (), "overrides.yaml: damaged"),
     "options": (damaged("overrides.yaml", b"- --config-dir=/tmp\n"), (), "overrides.yaml: damaged"),
     "hydra": (damaged("overrides.yaml", b"- +hydra.callbacks.a._target_=os.system\n"), (), "overrides.yaml: damaged"),

@@ -1,26 +1,22 @@
 """Wrong lines and damaged files, drawn by a seed: one line and exit code 2, nothing written, nothing lost, nothing run."""
 
 import json
-import logging
 import random
 import shutil
-import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from conftest import Command, tree
 from gradpath.config.composition import CONF
 from gradpath.config.job import Job
-from gradpath.config.launch import launch
 from gradpath.config.schema import GROUPS, Root
 from gradpath.errors import ConfigError
 from gradpath.run.build import build_run, build_trainer
 from gradpath.run.evaluate import evaluate
 from gradpath.run.saved import load_run
 from gradpath.run.train import run_job
+from in_process import by_command, contents
 
 # 2,000 lines and 200 damaged files, of which `make test` takes a twentieth.
 PARTS, LINES, FILES = 20, 100, 10
@@ -93,29 +89,6 @@ def one_argument(rng: random.Random) -> list[str]:
     return [f"{prefix}{key}" if rng.random() < 0.05 else f"{prefix}{key}={value}"]
 
 
-def by_command(
-    task: Callable[[Job], Any],
-    arguments: list[str],
-    logs: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capfd: pytest.CaptureFixture[str],
-) -> tuple[int, str, str]:
-    """Runs a command line in this process. Returns its exit code and what it printed."""
-    capfd.readouterr()
-    monkeypatch.setattr(sys, "argv", ["train.py", *arguments])
-    code: Any = 0
-    handlers, level = logging.root.handlers[:], logging.root.level
-    try:
-        launch(task, logs=str(logs))
-    except SystemExit as ended:
-        code = ended.code
-    finally:
-        # hydra.verbose=true would make the next lines talk.
-        logging.root.handlers[:] = handlers
-        logging.root.setLevel(level)
-    return 0 if code is None else code, *capfd.readouterr()
-
-
 @pytest.mark.parametrize("part", EVERY_PART)
 def test_wrong_lines(part: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     """A line is refused in one line, or it describes a run that can be built."""
@@ -169,10 +142,6 @@ def damage(folder: Path, rng: random.Random) -> str:
     return (
         f"{path.relative_to(folder)}: {('gone', 'a folder', 'cut', 'inserted', 'overwritten', 'longer', 'exchanged')[kind]}"
     )
-
-
-def contents(folder: Path) -> dict[Path, bytes]:
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.fixture(scope="module")

@@ -61,7 +61,25 @@ KNOWN_BEFORE_TORCH = [
     ("optimizer.betas=[0.9,1.5]", "each value must be less than 1."),
     ("probe.every=0", "probe.every=0: must be at least 1."),
     ("trainer.accelerator=gpuu", "must be auto, cpu, gpu, cuda or mps. Did you mean gpu?"),
-    ("trainer.devices=0", "trainer.devices=0: must be at least 1, or -1"),
+    ("trainer.devices=0", "trainer.devices=0: must be at least 1, or -1 for all GPUs there are."),
+    (f"model.hidden=[{'9' * 20}]", "each value must be at most 1000000000."),
+    (f"data.batch_size={'9' * 23}", "must be at most 1000000000."),
+    (f"trainer.accumulate_grad_batches={'9' * 20}", "must be at most 1000000000."),
+    ("trainer.devices=1025", "trainer.devices=1025: must be at most 1024."),
+    ("model=deep model.depth=1000000000", "model.depth=1000000000: must be at most 10000."),
+    ("optimizer.lr=1e300", "optimizer.lr=1e+300: must be at most 1e+30."),
+    ("seed=${data}", "seed: must not be a group of keys here."),
+    ("seed=${project:}", "seed=${project:}: cannot be computed: it lacks 1 required positional argument: 'folder'."),
+    ("seed=${hydra:job.num}", "seed=${hydra:job.num}: cannot be computed: Hydra's own values are not known yet."),
+    (
+        "norm.layer={_target_:torch.nn.LayerNorm} norm.placement=before",
+        "norm.layer: must not be a group of keys here; choose another option of norm, or write one.",
+    ),
+    ("hydra.verbose=5", "hydra.verbose=5: Hydra cannot use it (AssertionError)."),
+    ("--shell-completion query=bash", "--shell-completion: Hydra cannot use it (KeyError: 'COMP_LINE')."),
+    ("--cfg job --package nope", "--cfg job: package 'nope' not found in config."),
+    ("--cfg hydra --resolve", "--cfg all --resolve shows both parts."),
+    ("hydra.job.env_set={A=B:1}", "hydra.job.env_set"),
     ("optimizer.lr=1e400", "optimizer.lr=inf: must be a finite number."),
     ("trainer.precision=16", "trainer.precision=16: must be 32-true,"),
     ("trainer.limit_val_batches=0", "must be greater than 0."),
@@ -94,7 +112,7 @@ KNOWN_BEFORE_TORCH = [
     ("seed=\x1b[2J", "seed=\\x1b[2J: not understood"),
     ("model.hidden=[64", "model.hidden=[64: not understood; write key=value"),
     ("activation", "activation: write it as key=value."),
-    ("activation=relu,tanh", "several values are a sweep: add -m."),
+    ("activation=relu,tanh", "several values are a sweep: add -m. A list is written [a,b].\n"),
     ("-m activation=relu,tanhh", "Did you mean tanh?"),
     ("-m optimizer.lr=0.1,-0.1", "optimizer.lr=-0.1: must be greater than 0."),
     ("-m optimizer.lr=interval(0,1)", "write the values out"),
@@ -154,6 +172,9 @@ def test_nothing_to_resume(project: Path, tmp_path: Path) -> None:
 KNOWN_AFTER_TORCH = [
     ("trainer=gpu", "trainer: No supported gpu backend found"),
     ("trainer.strategy=nonsense", "trainer: "),
+    ("trainer=cpu trainer.devices=-1", "trainer.devices=-1: all GPUs, but this run is on the CPU"),
+    ("trainer=cpu trainer.devices=999 data.batch_size=999", "trainer.devices=999: more processes than this machine's"),
+    ("data=gaussian data.samples=1000000000 data.features=1000000000", "GB of memory at once"),
     ("data=sine loss=cross_entropy", "loss=cross_entropy: for multiclass data, but this data is regression; use loss=auto"),
     ("model.output=softmax", "twice flattens the gradient; use model.output=none."),
     ("activation._target_=torch.nn.ReLUU", "torch.nn has no ReLUU"),
@@ -164,7 +185,7 @@ KNOWN_AFTER_TORCH = [
     ("data=xor model.output=softmax", "of one output it is always 1"),
     ("data.validation=70000", "data.validation=70000: must be less than the 60000"),
     ("data=fashion_mnist", "FashionMNIST cannot be read"),
-    ("init=critical activation._target_=torch.zeros_like model=deep", "init=critical: the gradient vanishes at any"),
+    ("init=critical activation._target_=torch.sign model=deep", "init=critical: the gradient vanishes at any"),
 ]
 
 
@@ -227,6 +248,8 @@ def test_folders_that_were_there_stay(command, tmp_path: Path) -> None:
         ("", "activation._target_: missing in the option's file"),
         ("negative_slope: 0.1\n", "activation._target_: missing in the option's file"),
         ("_target_: [:\n", "own.yaml, line 1: not YAML"),
+        ("_target_: &a [*a]\n", "activation=own: a group or list contains itself"),
+        ('_target_: "torch.\\0"\n', "activation._target_=torch.\\x00: must not contain the character"),
     ],
 )
 def test_a_malformed_option_file(command, tmp_path: Path, project: Path, content: str, message: str) -> None:

@@ -7,7 +7,7 @@ from torch import nn
 
 from gradpath.config import targets
 from gradpath.config.renamed_targets import with_current_targets
-from gradpath.config.target_names import PLACES, check_hydra
+from gradpath.config.target_names import PLACES
 from gradpath.errors import ConfigError
 
 # (target, keys): each would run a program, open a file or load code, if a prefix such as `torch.` were the only rule.
@@ -111,33 +111,6 @@ def test_a_package_of_ones_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("GRADPATH_PACKAGES", "my-lab")
     with pytest.raises(ConfigError, match="GRADPATH_PACKAGES=my-lab: must be names of packages"):
         targets.activation(node)
-
-
-@pytest.mark.parametrize(
-    ("node", "message"),
-    [
-        ({"callbacks": {"mine": {"_target_": "os.system"}}}, "hydra.callbacks.mine._target_=os.system"),
-        ({"launcher": {"_target_": "subprocess.Popen"}}, "hydra.launcher._target_=subprocess.Popen"),
-        ({"sweeper": {"_target_": "${oc.env:HOME}"}}, "hydra.sweeper._target_="),
-        ({"job_logging": {"handlers": {"a": {"class": "subprocess.Popen"}}}}, "handlers.a.class=subprocess.Popen"),
-        ({"hydra_logging": {"formatters": {"a": {"()": "os.system"}}}}, r"formatters.a.\(\)=os.system"),
-        ({"callbacks": {"many": [{"_target_": "os.system"}]}}, "hydra.callbacks.many._target_"),
-    ],
-)
-def test_hydras_part_names_no_other_code(node: dict[str, object], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        check_hydra(node)
-
-
-def test_hydras_own_parts_are_allowed() -> None:
-    check_hydra(
-        {
-            "launcher": {"_target_": "hydra._internal.core_plugins.basic_launcher.BasicLauncher"},
-            "callbacks": {"log": {"_target_": "hydra.experimental.callbacks.LogJobReturnCallback"}},
-            "job_logging": {"handlers": {"file": {"class": "logging.FileHandler"}}, "root": None},
-            "searchpath": [],
-        }
-    )
 
 
 def test_keys_are_bound() -> None:

@@ -156,11 +156,22 @@ def test_precisions(run_here, precision: str) -> None:
     assert result["metrics"]["test/accuracy"] > 0.3
 
 
-def test_a_random_activation_resumes_to_the_bit(tmp_path: Path) -> None:
-    """RReLU draws its slopes from torch's generator. The checkpoint keeps the generator's state."""
-    overrides = (*SMALL, "activation._target_=torch.nn.RReLU", "schedule=constant")
+def test_a_random_layer_resumes_to_the_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user's own noise comes from torch's generator. The checkpoint keeps the generator's state."""
+    (tmp_path / "noisy_layer.py").write_text(
+        "import torch\n"
+        "class Noise(torch.nn.Module):\n"
+        "    def __init__(self, width):\n"
+        "        super().__init__()\n"
+        "    def forward(self, x):\n"
+        "        return x + 0.1 * torch.randn_like(x) if self.training else x\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("GRADPATH_PACKAGES", "noisy_layer")
+    overrides = (*SMALL, "norm=layer_before", "schedule=constant")
     for folder, epochs, resume in (("whole", 4, "null"), ("parts", 2, "null"), ("parts", 4, str(tmp_path / "parts"))):
         config, choices = compose(*overrides, f"trainer.max_epochs={epochs}", f"resume={resume}")
+        config["norm"]["layer"] = {"_target_": "noisy_layer.Noise"}
         run(config, choices, tmp_path / folder, [])
         torch.manual_seed(99)
     whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")

@@ -2,15 +2,18 @@
 
 import csv
 import json
+import os
 import re
 import signal
 import subprocess
 from pathlib import Path
 
+import pytest
 import yaml
 
 from board import wait_until
 from conftest import Command, Start
+from lab import make_lab
 from sweeping import TINY, lasting, results
 
 
@@ -162,7 +165,8 @@ def test_a_second_process_is_told_who_is_at_work(begin: Start, sweep: Command, t
     wait_until(lambda: (folder / "sweep.yaml").exists())
     second = sweep("seed=range(4)", "trainer.max_epochs=60")
     assert (second.returncode, second.stdout, second.stderr.count("\n")) == (2, "", 1)
-    assert re.search(rf"process {first.pid} on \S+ is at work in it", second.stderr)
+    said = rf"process {first.pid} on \S+ is at work in it; wait for its end, or help it: sweep.join=true\."
+    assert re.search(said, second.stderr)
     first.kill()
     first.wait()
     # The lock went with its owner.
@@ -189,8 +193,8 @@ def test_two_processes_share_a_sweep(begin: Start, tmp_path: Path) -> None:
 def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(begin: Start, sweep: Command, tmp_path: Path) -> None:
     folder = tmp_path / "sweep"
     whole = tmp_path / "whole"
-    assert sweep("seed=range(3)", "trainer.max_epochs=100", folder=whole).returncode == 0
-    process = begin("seed=range(3)", "trainer.max_epochs=100")
+    assert sweep("seed=range(3)", "trainer.max_epochs=40", folder=whole).returncode == 0
+    process = begin("seed=range(3)", "trainer.max_epochs=40")
     wait_until(lambda: len([*folder.glob("*/checkpoints/last.ckpt")]) == 2)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
@@ -198,16 +202,16 @@ def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(begin: Start, sweep:
     assert re.search(r"stopped; to continue: python.* train\.py -m .* sweep\.name=sweep$", err.strip())
     assert results(folder) == {}
     assert "3 missing" in out
-    assert "2 to run" in sweep("seed=range(3)", "trainer.max_epochs=100").stdout or results(folder)
+    assert "2 to run" in sweep("seed=range(3)", "trainer.max_epochs=40").stdout or results(folder)
     assert lasting(folder) == lasting(whole)
 
 
 def test_fail_fast_begins_no_further_job(sweep: Command, tmp_path: Path) -> None:
-    done = sweep("loss=cross_entropy,auto", "seed=range(4)", "data=sine", "sweep.fail_fast=true", "hydra.launcher.jobs=1")
+    done = sweep("loss=cross_entropy,auto", "seed=range(4)", "sweep.fail_fast=true", "hydra.launcher.jobs=1")
     assert done.returncode == 1
     found = results(tmp_path / "sweep")
     assert [result["status"] for result in found.values()] == ["failed"]
-    again = sweep("loss=cross_entropy,auto", "seed=range(4)", "data=sine")
+    again = sweep("loss=cross_entropy,auto", "seed=range(4)")
     assert "1 done before" in again.stdout
     assert len(results(tmp_path / "sweep")) == 8
 
@@ -236,3 +240,28 @@ def alive(pid: int) -> bool:
         return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("common", ["true", "false"])
+def test_images_are_read_once(common: str, command, project: Path, tmp_path: Path) -> None:
+    """An activation of the user's tells how often the job's process has read a file of images itself."""
+    variables = make_lab(tmp_path, {})
+    variables["PYTHONPATH"] = os.pathsep.join([str(project / "src"), str(tmp_path)])
+    (tmp_path / "mylab/telling.py").write_text(
+        "import torch\nfrom gradpath.data.images import _unpacked\n"
+        "def telling(x):\n    print('read', *_unpacked.cache_info()[:2])\n    return torch.relu(x)\n"
+    )
+    (tmp_path / "options/activation/telling.yaml").write_text("_target_: mylab.telling.telling\n")
+    folder = tmp_path / "images"
+    # The archives are unpacked: files that change are read again.
+    assert command("scripts/probe.py", "data.limit=64", f"hydra.run.dir={tmp_path / 'look'}").returncode == 0
+    done = command(
+        "train.py", "-m", "--config-dir", str(tmp_path / "options"), "activation=telling", "data.limit=128", "seed=0,1",
+        "trainer.max_epochs=1", "trainer.accelerator=cpu", f"sweep.common_data={common}", f"hydra.sweep.dir={folder}",
+        fresh=True, **variables,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    # (hits, misses) of two files: missed by the process that the jobs are forked from and then found, or missed by each job.
+    expected = "read 2 2" if common == "true" else "read 0 2"
+    for name in ("0-s0", "1-s1"):
+        assert expected in (folder / name / "job.log").read_text()

@@ -6,10 +6,12 @@ Nothing here imports torch, so a mistake is reported at once.
 import re
 import types
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
-from gradpath.config.schema import GROUPS, Limits, Root, Sweep, Sweeper
+from gradpath.config.renamed_targets import current
+from gradpath.config.schema import GROUPS, Limits, NormLayer, Root, Sweep, Sweeper
 from gradpath.config.target_names import check_names
 from gradpath.errors import ConfigError, alternatives, nearest
 
@@ -105,7 +107,7 @@ def check_model(option: str, hidden: list[int]) -> None:
 def check_kind(key: str, value: Any, default: Any) -> None:
     """Checks a key that the schema does not name: it is a user's own, and must keep the type of the file's value."""
     *groups, name = key.split(".")
-    schema = GROUPS[groups[0]] if groups else Root
+    schema = NormLayer if groups == ["norm", "layer"] else GROUPS[groups[0]] if groups else Root
     if name in schema.__annotations__ or "${" in str(default):
         return
     kinds = {bool: "true or false", int: "a whole number", float: "a number", list: "a list"}
@@ -148,16 +150,27 @@ def _check_group(group: str, schema: type, node: Mapping[str, Any]) -> None:
     except ConfigError:
         inner = node.get("layer") if group == "norm" else node
         target = inner.get("_target_") if isinstance(inner, Mapping) else None
-        if target is None or _is_ours(group, str(target)):
+        if target is None or current(str(target)) in _targets(group):
             raise
         kept = {key: value for key, value in node.items() if key in SHARED.get(group, ())}
         _check_fields(schema, kept, f"{group}.")
 
 
-def _is_ours(group: str, target: str) -> bool:
-    """Whether an option file that we ship names this target."""
-    named = re.compile(rf"^\s*_target_:\s*{re.escape(target)}\s*$", re.MULTILINE)
-    return any(named.search(path.read_text()) for path in (PROJECT / "conf" / group).glob("*.yaml"))
+def is_ours(group: str, node: Mapping[str, Any]) -> bool:
+    """Whether a group's `_target_` stands in an option file that we ship, and the schema knows all its keys."""
+    inner, known = (node.get("layer"), NormLayer) if group == "norm" else (node, GROUPS[group])
+    if not isinstance(inner, Mapping):
+        return True
+    target = inner.get("_target_")
+    shipped = target is None or current(str(target)) in _targets(group)
+    return shipped and set(inner) <= {"_target_", *known.__annotations__}
+
+
+@cache
+def _targets(group: str) -> frozenset[str]:
+    """The targets in the option files that we ship."""
+    texts = [path.read_text() for path in (PROJECT / "conf" / group).glob("*.yaml")]
+    return frozenset(name for text in texts for name in re.findall(r"^\s*_target_:\s*(\S+)\s*$", text, re.MULTILINE))
 
 
 def _check_fields(schema: type, values: Mapping[str, Any], prefix: str) -> None:
@@ -221,7 +234,7 @@ def _type_words(hint: Any) -> Iterator[str]:
 def _check_combinations(config: Mapping[str, Any]) -> None:
     data, trainer = config["data"], config["trainer"]
     if trainer["devices"] == 0:
-        raise ConfigError("trainer.devices=0: must be at least 1, or -1 for all there are.")
+        raise ConfigError("trainer.devices=0: must be at least 1, or -1 for all GPUs there are.")
     devices = trainer["devices"] if isinstance(trainer["devices"], int) and trainer["devices"] > 0 else 1
     batch = data.get("batch_size", devices * 2)
     check_sharing(batch, devices)

@@ -17,6 +17,7 @@ from gradpath.config.checks import PROJECT
 from gradpath.config.grammar import parse
 from gradpath.config.overrides import check_job, refuse_plus, without_plus
 from gradpath.config.run_names import run_name, sweep_name
+from gradpath.config.schema import DEEPEST
 from gradpath.errors import ConfigError
 
 CONF = PROJECT / "conf"
@@ -31,11 +32,18 @@ def compose(*overrides: str) -> tuple[dict[str, Any], dict[str, str]]:
     parsed = parse(overrides)
     for override in parsed:
         if override.is_sweep_override():
-            raise ConfigError(f"{override.input_line}: several values, where one is wanted. (A list is written [a,b].)")
+            raise ConfigError(f"{override.input_line}: several values, where one is wanted. A list is written [a,b].")
     with config_loader() as loader:
         job = check_job(loader, without_plus(parsed))
     refuse_plus(parsed)
     return job.config, job.choices
+
+
+def _repeat(value: Any, count: Any) -> list[Any]:
+    if not isinstance(count, int) or count > DEEPEST:
+        # What the schema says of the key is the answer; a longer list would take all memory before that.
+        raise ValueError(f"cannot repeat {value} {count} times")
+    return [value] * count
 
 
 @contextmanager
@@ -46,7 +54,7 @@ def config_loader(config_dir: str | None = None, logs: str = "logs") -> Iterator
     }
     OmegaConf.register_new_resolver("project", lambda folder: str(PROJECT / folder), replace=True)
     OmegaConf.register_new_resolver("logs", lambda: str(PROJECT / logs), replace=True)
-    OmegaConf.register_new_resolver("repeat", lambda value, n: [value] * n, replace=True)
+    OmegaConf.register_new_resolver("repeat", _repeat, replace=True)
     OmegaConf.register_new_resolver("run_name", lambda *, _root_: run_name(_root_, defaults), replace=True)
     OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
     places = create_config_search_path(str(CONF))

@@ -9,11 +9,12 @@ from hydra.core.config_loader import ConfigLoader
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from gradpath.config.checks import check, check_kind, check_model
+from gradpath.config.checks import check, check_kind, check_model, check_types
 from gradpath.config.grammar import parse
 from gradpath.config.grid import Axis, Grid, Place
+from gradpath.config.hints import not_computed
 from gradpath.config.overrides import Composition, check_job, plain
-from gradpath.errors import ConfigError, first_line
+from gradpath.errors import ConfigError
 
 Path = tuple[str, ...]
 Leaves = dict[Path, Any]
@@ -153,7 +154,8 @@ def _resolved(asked: Leaves, leaves: Leaves) -> Leaves:
         try:
             content = OmegaConf.to_container(OmegaConf.create(_nested(leaves)), resolve=True)
         except OmegaConfBaseException as error:
-            raise ConfigError(f"{first_line(error)}.") from None
+            check_types(_nested(leaves))
+            raise ConfigError(not_computed(error, _nested(leaves))) from None
     assert isinstance(content, dict)
     return dict(_leaves(content))
 

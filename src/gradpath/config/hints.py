@@ -1,11 +1,13 @@
 """What may have been meant by a key that does not exist. A hint that is followed leads to no other mistake of this kind."""
 
 import difflib
-from collections.abc import Callable, Collection, Iterator, Sequence
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from gradpath.config.schema import GROUPS, Root
-from gradpath.errors import alternatives
+from gradpath.errors import alternatives, first_line
 
 
 @dataclass(frozen=True)
@@ -76,3 +78,16 @@ def _in_group(typed: str, group: str, name: str, asked: Asked) -> str:
             named = alternatives(options)
             return f" It belongs to {named}." if key == typed else f" Did you mean {key}, a key of {named}?"
     return ""
+
+
+def not_computed(error: Exception, config: Mapping[str, Any]) -> str:
+    """What to answer if OmegaConf cannot compute a value of the unresolved configuration."""
+    said = re.sub(r"^\w+ raised while resolving interpolation: ", "", first_line(error))
+    # Our resolvers have no names that a user knows.
+    said = re.sub(r"\S*<lambda>\(\)|\b_repeat\(\)", "it is", said).replace("it is missing", "it lacks")
+    said = said.replace("HydraConfig was not set", "Hydra's own values are not known yet")
+    key = str(getattr(error, "full_key", None) or "")
+    value: Any = config
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return f"{key}={value}: cannot be computed: {said}." if isinstance(value, str) else f"{said}."

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from errno import ENOTDIR
 from pathlib import Path
 from typing import Any, NoReturn
@@ -70,7 +70,7 @@ def launch(
                 return
             if found and found.search:
                 raise ConfigError("hydra/sweeper=optuna: only train.py searches")
-            with fitted_help(arguments.help or arguments.hydra_help):
+            with fitted_help(arguments.help or arguments.hydra_help), hydras_errors(arguments.cfg):
                 ended = one_by_one(task, found) if found else by_hydra(task)
         except KeyboardInterrupt:
             fail("stopped.", code=130)
@@ -202,6 +202,12 @@ def needs_hydra(hydra: DictConfig) -> bool:
 
 def by_hydra(task: Callable[[Job], Any]) -> list[ConfigError | RunFailed]:
     """Runs what was typed by Hydra's own runner, or prints what --help and the like ask for. Returns the failures."""
+    # Hydra, which parses the line again, takes no option between two overrides.
+    options = sys.argv[1:]
+    overrides = get_args_parser().parse_intermixed_args().overrides
+    for override in overrides:
+        options.remove(override)
+    sys.argv[1:] = [*overrides, *options]
     # With this, Hydra re-raises exceptions instead of printing its own report of them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     ended: list[ConfigError | RunFailed] = []
@@ -235,8 +241,29 @@ def by_hydra(task: Callable[[Job], Any]) -> list[ConfigError | RunFailed]:
         if error in faults:
             raise
         # Hydra answers flags that do not go together, and odd values of its own keys, with a traceback.
-        raise ConfigError(f"{first_line(error)}.") from None
+        given = " ".join(text for text in sys.argv[1:] if text.lstrip("+").startswith(("hydra", "-"))) or "hydra"
+        said = "" if first_line(error) == type(error).__name__ else f": {first_line(error)}"
+        raise ConfigError(f"{given}: Hydra cannot use it ({type(error).__name__}{said}).") from None
     return ended
+
+
+@contextmanager
+def hydras_errors(cfg: str | None) -> Iterator[None]:
+    """Words what Hydra says of --cfg as other mistakes: it prints a line of its own, and exits with code 1."""
+    if cfg is None:
+        yield
+        return
+    said = io.StringIO()
+    try:
+        with redirect_stderr(said):
+            yield
+    except SystemExit as ended:
+        if ended.code == 1:
+            raise ConfigError(f"--cfg {cfg}: {said.getvalue().strip()}.") from None
+        raise
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"--cfg {cfg}: {first_line(error)}; --cfg all --resolve shows both parts.") from None
+    sys.stderr.write(said.getvalue())
 
 
 @contextmanager

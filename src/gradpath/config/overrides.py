@@ -15,9 +15,10 @@ from yaml import YAMLError
 
 from gradpath.config.checks import check, check_kind, check_model, check_types, leaves
 from gradpath.config.grammar import check_sweep, line, parse, values
-from gradpath.config.hints import Asked, near_key
+from gradpath.config.hints import Asked, near_key, not_computed
+from gradpath.config.hydras_part import check_hydra
 from gradpath.config.schema import GROUPS, Root
-from gradpath.config.target_names import check_environment, check_hydra
+from gradpath.config.target_names import check_environment, check_texts
 from gradpath.errors import ConfigError, first_line, nearest
 
 
@@ -73,7 +74,8 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     choosing = choosing_options(overrides, loader)
     overrides, choosing = without_null(overrides), without_null(choosing)
     node = load(loader, choosing)
-    check_hydra(OmegaConf.to_container(node.hydra))
+    check_texts(OmegaConf.to_container(node), "")
+    check_hydra(node)
     check_environment(node.hydra.job.env_set)
     options = node.hydra.runtime.choices
     choices = {group: str(options[group]) for group in GROUPS}
@@ -95,8 +97,8 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     except OmegaConfBaseException as error:
         # A value of a wrong type, from which another one is computed, is named before that one.
         check_types(plain(node, resolve=False))
-        raise ConfigError(f"{first_line(error)}.") from None
-    _check_experiment(config, known, choices)
+        raise ConfigError(not_computed(error, plain(node, resolve=False))) from None
+    _check_experiment(config, known, choices, options.get("experiment"))
     check(config)
     check_model(choices["model"], config["model"]["hidden"])
     if options.get("experiment"):
@@ -225,10 +227,16 @@ def _is_there(override: Override, loader: ConfigLoader) -> bool:
     return not is_hydras(override) and values(override)[0] in loader.get_group_options(override.key_or_group)
 
 
-def _check_experiment(config: dict[str, Any], known: dict[str, Any], choices: dict[str, str]) -> None:
+def _check_experiment(
+    config: dict[str, Any], known: dict[str, Any], choices: dict[str, str], experiment: str | None
+) -> None:
     for key, value in leaves(config):
         if key not in known:
             group = key.split(".")[0]
+            if not experiment:
+                home = next((name for name in known if key.startswith(f"{name}.")), group)
+                where = f"; choose another option of {group}, or write one" if group in choices else ""
+                raise ConfigError(f"{home}: must not be a group of keys here{where}.")
             raise ConfigError(f"{key}={value}: set by the experiment, but {group}={choices.get(group)} has no such key.")
 
 
@@ -239,6 +247,9 @@ def load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
         mark = getattr(error, "problem_mark", None)
         place = f"{mark.name}, line {mark.line + 1}" if mark else "an option's file"
         raise ConfigError(f"{place}: not YAML ({first_line(error)}).") from None
+    except RecursionError:
+        chosen = " ".join(line(override) for override in overrides if not is_hydras(override))
+        raise ConfigError(f"{chosen or 'the option files'}: a group or list contains itself (*a inside &a).") from None
     except KeyError as error:
         raise ConfigError(f"hydra.job.env_copy: there is no variable {error} in the environment.") from None
     except (HydraException, OmegaConfBaseException) as error:

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import Quote, QuotedString
-from omegaconf import OmegaConf
 
 from gradpath.config.checks import PROJECT, check
 from gradpath.config.renamed_targets import with_current_targets
+from gradpath.config.saved_yaml import read_yaml
 from gradpath.errors import ConfigError, nearest
 from gradpath.files import CONFIG, OVERRIDES, RESULT, relative
 from gradpath.locks import hold, is_held
@@ -38,8 +38,8 @@ def resume_arguments(argv: list[str], resumes: bool = True) -> list[str]:
     with hold(folder, "resume"):
         pass
     try:
-        saved = OmegaConf.to_container(OmegaConf.load(folder / OVERRIDES))
-    except Exception:
+        saved = read_yaml(folder / OVERRIDES)
+    except ConfigError:
         saved = None
     # A run's folder is data: it cannot bring in options or Hydra's keys. (Runs of before may have `allowed_targets`.)
     saved = [text for text in saved if not str(text).startswith("allowed_targets=")] if isinstance(saved, list) else None
@@ -70,7 +70,7 @@ def read_config(folder: Path) -> dict[str, Any]:
         ConfigError: the file is missing or damaged, or not a configuration that may run here.
     """
     try:
-        content = with_current_targets(OmegaConf.to_container(OmegaConf.load(folder / CONFIG)))
+        content = with_current_targets(read_yaml(folder / CONFIG))
         config = {str(key): value for key, value in content.items()}
         check(config)
     except ConfigError as error:

@@ -31,23 +31,36 @@ class Limits:
             return "must be a finite number"
         # Written as `not value > limit` because NaN compares false with everything, and must break every limit.
         if self.gt is not None and not value > self.gt:
-            return f"must be greater than {self.gt:g}"
+            return f"must be greater than {_written(self.gt)}"
         if self.ge is not None and not value >= self.ge:
-            return f"must be at least {self.ge:g}"
+            return f"must be at least {_written(self.ge)}"
         if self.lt is not None and not value < self.lt:
-            return f"must be less than {self.lt:g}"
+            return f"must be less than {_written(self.lt)}"
         if self.le is not None and not value <= self.le:
-            return f"must be at most {self.le:g}"
+            return f"must be at most {_written(self.le)}"
         return None
 
 
-Count = Annotated[int, Limits(ge=1)]
+def _written(limit: float) -> str:
+    return str(limit) if isinstance(limit, int) else f"{limit:g}"
+
+
+# No run counts further, and torch holds every number up to here.
+MOST = 10**9
+# A list of layers is built before anything else is known of them.
+DEEPEST = 10_000
+# Beyond it a learning rate leaves float32 in an optimiser's first step.
+LARGEST = 1e30
+
+Count = Annotated[int, Limits(ge=1, le=MOST)]
 Seed = Annotated[int, Limits(ge=0, lt=2**32)]
 Positive = Annotated[float, Limits(gt=0)]
 NotNegative = Annotated[float, Limits(ge=0)]
 Decay = Annotated[float, Limits(ge=0, lt=1)]
+Rate = Annotated[float, Limits(gt=0, le=LARGEST)]
+WeightDecay = Annotated[float, Limits(ge=0, le=LARGEST)]
 Fraction = Annotated[float, Limits(ge=0, le=1)]
-Batches = Annotated[int | float, Limits(gt=0)]
+Batches = Annotated[int | float, Limits(gt=0, le=MOST)]
 
 
 @dataclass
@@ -62,7 +75,7 @@ class Data:
     dataset: str
     root: str
     batch_size: Count
-    limit: Annotated[int | None, Limits(ge=2)]
+    limit: Annotated[int | None, Limits(ge=2, le=MOST)]
     epochs: Count
     validation: Count
     split_seed: Seed
@@ -70,16 +83,16 @@ class Data:
     mean: float
     std: Positive
     steps_per_epoch: Count
-    samples: Annotated[int, Limits(ge=20)]
+    samples: Annotated[int, Limits(ge=20, le=MOST)]
     noise: NotNegative
     features: Count
-    classes: Annotated[int, Limits(ge=2)]
+    classes: Annotated[int, Limits(ge=2, le=MOST)]
 
 
 @dataclass
 class Model:
-    hidden: Annotated[list[int], Limits(ge=1)]
-    depth: Annotated[int, Limits(ge=0)]
+    hidden: Annotated[list[int], Limits(ge=1, le=MOST)]
+    depth: Annotated[int, Limits(ge=0, le=DEEPEST)]
     width: Count
     output: Annotated[str, Limits(words=("none", "sigmoid", "softmax"))]
 
@@ -121,15 +134,15 @@ class Loss:
 
 @dataclass
 class Optimizer:
-    lr: Positive
+    lr: Rate
     momentum: Decay
     nesterov: bool
     betas: Annotated[tuple[float, float], Limits(ge=0, lt=1)]
     alpha: Decay
-    eps: Positive
-    weight_decay: NotNegative
-    momentum_decay: NotNegative
-    lr_decay: NotNegative
+    eps: Rate
+    weight_decay: WeightDecay
+    momentum_decay: WeightDecay
+    lr_decay: WeightDecay
     fused: bool | None
 
 
@@ -143,7 +156,7 @@ class Schedule:
 
 @dataclass
 class Probe:
-    every: Annotated[int | str | None, Limits(ge=1, words=("auto",))]
+    every: Annotated[int | str | None, Limits(ge=1, le=MOST, words=("auto",))]
     slow_every: Count
     activations: bool
     correlation: bool
@@ -155,7 +168,7 @@ class Probe:
 @dataclass
 class Trainer:
     accelerator: Annotated[str, Limits(words=("auto", "cpu", "gpu", "cuda", "mps"))]
-    devices: Annotated[int | str | list[int], Limits(ge=-1)]
+    devices: Annotated[int | str | list[int], Limits(ge=-1, le=1024)]
     strategy: str
     precision: Annotated[str, Limits(words=("32-true", "64-true", "bf16-mixed", "16-mixed", "bf16-true", "16-true"))]
     max_epochs: Count

@@ -7,19 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from gradpath.config.renamed_targets import current
-from gradpath.errors import ConfigError, alternatives
+from gradpath.errors import ConfigError
 
 # The environment variable in which a user names packages of their own: `export GRADPATH_PACKAGES=mylab,another`. It is no
 # key of the configuration, because a saved run could then allow itself whatever it names.
 OWN = "GRADPATH_PACKAGES"
-
-
-# Keys of Hydra's part that name code, and what they may begin with.
-HYDRAS = {
-    "_target_": ("hydra._internal.", "hydra.experimental.callbacks.", "hydra_plugins."),
-    "class": ("logging.", "colorlog."),
-    "()": ("colorlog.",),
-}
 
 
 @dataclass(frozen=True)
@@ -70,45 +62,46 @@ def check_names(config: Mapping[str, Any]) -> None:
         node = config[group].get(part) if part else config[group]
         name = node.get("_target_") if isinstance(node, Mapping) else None
         if name is None:
-            if key in ("loss", "norm.layer"):
+            # Null stands for the loss that belongs to the task, as in loss=auto, which says so for all tasks.
+            if node is None or (key == "loss" and "_target_" in node and "tasks" in node):
                 continue
             raise ConfigError(f"{key}._target_: missing in the option's file; it names a class or function.")
+        if not isinstance(name, str):
+            raise ConfigError(f"{key}._target_={name}: must be {place.what}.")
         package = str(name).split(".")[0]
         if package in own_packages() or current(str(name)).startswith(place.modules):
             continue
-        hint = "" if package in ("torch", "gradpath") else f" If you trust the package {package}: export {OWN}={package}."
+        hint = (
+            ""
+            if package in ("torch", "gradpath") or not package.isidentifier()
+            else f" If you trust the package {package}: export {OWN}={package}."
+        )
         raise ConfigError(f"{key}._target_={name}: must be {place.what}.{hint}")
 
 
 def check_environment(variables: Any) -> None:
-    """Raises ConfigError if a configuration would set a variable that says whom the user trusts.
+    """Raises ConfigError if a configuration would set a variable that says whom the user trusts, or that cannot be set.
 
     Args:
         variables: `hydra.job.env_set`, resolved.
     """
-    if isinstance(variables, Mapping) and any(str(name).startswith("GRADPATH_") for name in variables):
-        raise ConfigError(f"hydra.job.env_set: {OWN} is for you to set, in the shell.")
+    if not isinstance(variables, Mapping):
+        return
+    for name in map(str, variables):
+        if name.startswith("GRADPATH_"):
+            raise ConfigError(f"hydra.job.env_set: {OWN} is for you to set, in the shell.")
+        if not name or "=" in name:
+            raise ConfigError(f"hydra.job.env_set.{name}: no name of a variable; it must not be empty, or contain =.")
 
 
-def check_hydra(hydra: Any, place: str = "hydra") -> None:
-    """Raises ConfigError if Hydra's part names code that is not Hydra's, a plugin's, or of a package that the user trusts.
-
-    Its launcher, sweeper and callbacks have a `_target_`; a logging configuration has classes, and factories named `()`.
+def check_texts(node: Any, place: str) -> None:
+    """Raises ConfigError for a text with the character of code 0, which ends a text for the operating system.
 
     Args:
-        hydra: Hydra's part of the configuration as dicts and lists, unresolved.
+        place: the key of `node`; empty for the whole configuration.
     """
-    if isinstance(hydra, list):
-        for item in hydra:
-            check_hydra(item, place)
-    if not isinstance(hydra, Mapping):
-        return
-    for key, value in hydra.items():
-        known = HYDRAS.get(str(key), ())
-        if key in HYDRAS and value is not None and not str(value).startswith((*known, *(f"{p}." for p in own_packages()))):
-            package = str(value).split(".")[0]
-            raise ConfigError(
-                f"{place}.{key}={value}: must be from {alternatives(name.rstrip('.') for name in known)}. If you trust the "
-                f"package {package}: export {OWN}={package}."
-            )
-        check_hydra(value, f"{place}.{key}")
+    if isinstance(node, str) and "\0" in node:
+        raise ConfigError(f"{place}={node}: must not contain the character \\0.")
+    for key, value in node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ():
+        check_texts(str(key), place)
+        check_texts(value, f"{place}.{key}".lstrip("."))

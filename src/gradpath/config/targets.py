@@ -3,17 +3,20 @@
 A prefix such as `torch.` would let `torch.hub.load` in. docs/security.md says what is promised.
 """
 
-import inspect
+import re
 import sys
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from importlib import import_module
+from inspect import Parameter, Signature, isbuiltin, isclass, isfunction, signature
 from typing import Any, TypeVar
 
 import torch
 from omegaconf import OmegaConf
 from torch import Tensor, nn
+from torch.nn.modules.instancenorm import _InstanceNorm
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
@@ -49,7 +52,19 @@ def resolve(key: str, node: Mapping[str, Any]) -> Callable[..., Any]:
     defined_in = f"{getattr(found, '__module__', None)}."
     if not (callable(found) and defined_in.startswith(own) if trusted else _belongs(key, found)):
         raise ConfigError(f"{key}._target_={name}: must be {PLACES[key].what}.")
-    return partial(found, **{option: value for option, value in node.items() if option != "_target_"})
+    options = {option: value for option, value in node.items() if option != "_target_"}
+    if isclass(found) and not trusted:
+        _check_words(key, found, options)
+    return partial(found, **options)
+
+
+def _check_words(key: str, found: type, options: Mapping[str, Any]) -> None:
+    """Raises ConfigError for a word where torch does not say that it takes one. It may take a word's letters for a list."""
+    for name, parameter in signature(found).parameters.items():
+        kind, value = parameter.annotation, options.get(name)
+        wanted = kind if isinstance(kind, str) else getattr(kind, "__name__", str(kind))
+        if isinstance(value, str) and kind is not Parameter.empty and not re.search("str|Literal|Any", str(kind)):
+            raise ConfigError(f"{key}.{name}={value}: must be {wanted}, as {found.__name__} says.")
 
 
 def make(key: str, kind: type[T], build: Callable[..., Any], *arguments: Any) -> T:
@@ -58,22 +73,49 @@ def make(key: str, kind: type[T], build: Callable[..., Any], *arguments: Any) ->
         built = build(*arguments)
     except ConfigError:
         raise
-    except SystemExit as error:
-        raise ConfigError(f"{key}: its code called sys.exit({error.code!r}).") from None
-    except (TypeError, ValueError, AttributeError, RuntimeError) as error:
-        raise ConfigError(f"{key}: {first_line(error)}.") from None
-    except Exception as error:
-        raise ConfigError(f"{key}: {type(error).__name__}: {first_line(error)}.") from None
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"{key}: {what_failed(error)}.") from None
     if not isinstance(built, kind):
         raise ConfigError(f"{key}: gives a {type(built).__name__}, must give a {kind.__name__}.")
     return built
+
+
+def what_failed(error: BaseException) -> str:
+    """What an exception of a user's code, or of a library, says, in one line without a full stop."""
+    if isinstance(error, SystemExit):
+        return f"its code called sys.exit({error.code!r})"
+    kind = "" if isinstance(error, TypeError | ValueError | AttributeError | RuntimeError) else f"{type(error).__name__}: "
+    said = first_line(error)
+    if asked := re.search(r"tried to allocate (\d+) bytes", str(error)):
+        return f"it needs {int(asked[1]) / 1e9:.3g} GB of memory at once, which this machine does not have"
+    return said if said == type(error).__name__ else kind + said
+
+
+def normalisation(node: Mapping[str, Any]) -> Callable[[int], nn.Module]:
+    """A function that makes the normalisation of a layer of a given width.
+
+    Raises:
+        ConfigError: the target does not take the width as its first argument, or the option sets it.
+    """
+    build, name = resolve("norm.layer", node), str(node["_target_"])
+    target = build.func  # type: ignore[attr-defined]
+    takes = next(iter(make("norm.layer", Signature, signature, target).parameters), "nothing")
+    lazy, instance = (isclass(target) and issubclass(target, kind) for kind in (LazyModuleMixin, _InstanceNorm))
+    if current(name).startswith("torch.") and (lazy or instance or takes not in ("num_features", "normalized_shape")):
+        what = (
+            "finds the width out only in training" if lazy else "normalises pictures" if instance else f"takes {takes} first"
+        )
+        raise ConfigError(f"norm.layer._target_={name}: {what}; it must take the width, as BatchNorm1d and LayerNorm do.")
+    if takes in node:
+        raise ConfigError(f"norm.layer.{takes}={node[takes]}: leave it out; it is the width of each layer.")
+    return lambda width: make("norm.layer", nn.Module, build, width)
 
 
 def activation(node: Mapping[str, Any]) -> Callable[[], nn.Module]:
     """A function that makes activation modules. The target is a module class or a function on tensors."""
     build, name = resolve("activation", node), str(node["_target_"])
     if isinstance(build.func, type):  # type: ignore[attr-defined]
-        _check_elementwise(name, make("activation", nn.Module, build).eval())
+        _check_elementwise(name, make("activation", nn.Module, build))
         return build
     _check_elementwise(name, build)
     return lambda: Function(build, name)
@@ -95,34 +137,63 @@ def activation_named(option: str) -> nn.Module:
 
 
 def _check_elementwise(name: str, phi: Callable[[Tensor], Tensor]) -> None:
-    """Raises ConfigError unless each output is computed from the input at the same place, and from nothing else."""
+    """Raises ConfigError unless each output is computed from the input at the same place, and from nothing else.
+
+    It must be so in training too, and let the gradient through.
+    """
     h = torch.linspace(-1.0, 1.5, 12).reshape(3, 4)
     moved = h.clone()
     moved[0, 0] = 0.75
-    with torch.random.fork_rng(devices=[]), torch.no_grad(), warnings.catch_warnings():
+    with torch.random.fork_rng(devices=[]), torch.enable_grad(), warnings.catch_warnings():
         # Softmax warns of the dimension that it was not given; it is refused anyhow.
         warnings.simplefilter("ignore")
+        before = torch.get_rng_state()
         try:
-            first, second = (make("activation", Tensor, phi, inputs) for inputs in (h, moved))
+            first, second = (_applied(phi, inputs, training=False) for inputs in (h, moved))
         except ConfigError as error:
             fits_its_width = isinstance(phi, nn.Module) and any(parameter.numel() > 1 for parameter in phi.parameters())
             if fits_its_width and not isinstance(error.__context__, TypeError):
                 # It has a parameter for each unit, and fits layers of that width only. (A TypeError: it takes more inputs.)
                 return
             raise
-    if first.shape != h.shape or not first.is_floating_point():
-        made = f"{tuple(first.shape)} of {str(first.dtype).removeprefix('torch.')}"
-        raise ConfigError(f"activation: {name} makes {made} from (3, 4) of float32; it must be element-wise.")
-    if not torch.equal(first.flatten()[1:].nan_to_num(), second.flatten()[1:].nan_to_num()):
+        if first.shape != h.shape or first.dtype != h.dtype:
+            made = f"{tuple(first.shape)} of {str(first.dtype).removeprefix('torch.')}"
+            raise ConfigError(f"activation: {name} makes {made} from (3, 4) of float32; it must be element-wise.")
+        trained = _applied(phi, h, training=True)
+        _check_gradient(name, phi, h)
+        drawn = not torch.equal(before, torch.get_rng_state())
+    if drawn or not _same(first.flatten()[1:], second.flatten()[1:]):
         raise ConfigError(f"activation: {name} mixes the units of a layer, or is random; it must be element-wise.")
+    if not _same(first, trained):
+        raise ConfigError(f"activation: {name} does something else in training than in a test; it must be a fixed function.")
+
+
+def _check_gradient(name: str, phi: Callable[[Tensor], Tensor], h: Tensor) -> None:
+    """Raises ConfigError if no gradient comes back through an activation in training."""
+    inputs = h.clone().requires_grad_()
+    outputs = _applied(phi, inputs, training=True)
+    if not outputs.requires_grad:
+        raise ConfigError(f"activation: {name} cuts the gradient; nothing before it could learn.")
+    make("activation", tuple, torch.autograd.grad, outputs.sum(), inputs)
+
+
+def _applied(phi: Callable[[Tensor], Tensor], inputs: Tensor, training: bool) -> Tensor:
+    if isinstance(phi, nn.Module):
+        phi.train(training)
+    # A copy, which an activation may overwrite.
+    return make("activation", Tensor, phi, inputs.clone())
+
+
+def _same(one: Tensor, other: Tensor) -> bool:
+    return torch.equal(one.nan_to_num(), other.nan_to_num())
 
 
 def _belongs(key: str, found: Any) -> bool:
     """Whether a target of torch or gradpath is what a group may name."""
-    home, ours = str(getattr(found, "__module__", "")), inspect.isfunction(found) or inspect.isclass(found)
+    home, ours = str(getattr(found, "__module__", "")), isfunction(found) or isclass(found)
     if home.startswith("gradpath."):
         return ours and f"{home}.".startswith(PLACES[key].modules) and not found.__name__.startswith("_")
-    if key == "activation" and not inspect.isclass(found):
+    if key == "activation" and not isclass(found):
         return _is_operation(found)
     base, module = {
         "activation": (nn.Module, "torch.nn."),
@@ -131,14 +202,14 @@ def _belongs(key: str, found: Any) -> bool:
         "optimizer": (Optimizer, "torch.optim."),
         "schedule": (LRScheduler, "torch.optim."),
     }.get(key, (None, ""))
-    return base is not None and inspect.isclass(found) and issubclass(found, base) and f"{home}.".startswith(module)
+    return base is not None and isclass(found) and issubclass(found, base) and f"{home}.".startswith(module)
 
 
 def _is_operation(found: Any) -> bool:
-    if inspect.isfunction(found):
+    if isfunction(found):
         return found.__module__ == "torch.nn.functional"
     name = getattr(found, "__name__", "")
-    if name in ("from_file", "empty_like") or not inspect.isbuiltin(found):
+    if name in ("from_file", "empty_like") or not isbuiltin(found):
         return False
     return any(getattr(operations, name, None) == found for operations in OPERATIONS)
 

@@ -5,12 +5,13 @@ from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.types import Override
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from gradpath.config.checks import check_settings
 from gradpath.config.grammar import check_sweep, line, parse
+from gradpath.config.hydras_part import check_hydra
 from gradpath.config.overrides import Composition, check_job, choosing_options, is_hydras, is_sweep, load, mapping, set_key
-from gradpath.config.target_names import check_environment, check_hydra
+from gradpath.config.target_names import check_environment
 from gradpath.errors import ConfigError, nearest
 
 SEARCH = "hydra_plugins.gradpath.sweeper.Optuna"
@@ -57,7 +58,7 @@ def check_typed(overrides: list[Override], loader: ConfigLoader, multirun: bool)
     else:
         choosing = choosing_options(jobs, loader)
         node = load(loader, [override for override in choosing if not override.is_sweep_override()])
-        check_hydra(OmegaConf.to_container(node.hydra))
+        check_hydra(node)
         check_environment(node.hydra.job.env_set)
     varied = [*_params(node.hydra.sweeper, loader), *own]
     for override in varied:

@@ -1,7 +1,9 @@
 """The per-layer table of a network on one batch, without training it."""
 
 from dataclasses import dataclass
+from math import inf
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -98,9 +100,12 @@ def _activations(seen: Activations | None) -> dict[str, float | None]:
     if seen is None:
         return {}
     mean, square, saturated = gather([seen.total, seen.squares, seen.saturated]) / seen.outputs
+    # What overflows is inf, without a warning of numpy's; inf - inf as well.
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = square - mean**2
     return {
         "activation_mean": float(mean + seen.shape.centre),
-        "activation_variance": float(max(square - mean**2, 0)),
+        "activation_variance": inf if np.isnan(spread) else float(max(spread, 0)),
         "saturated": _finite(saturated),
         "dead": (seen.peak == 0).double().mean().item(),
     }

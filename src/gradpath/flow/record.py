@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gradpath.files import write_atomically
+from gradpath.files import open_regular, write_atomically
 
 FILE = "flow.npz"
 Matrix = npt.NDArray[np.float64]
@@ -62,7 +62,7 @@ class Record:
 
         What had not been measured is NaN: a run may go on with clipping, say.
         """
-        if not (folder / FILE).is_file():
+        if not step or not (folder / FILE).is_file():
             return
         saved, unknown = load(folder), np.full(len(self.layers), np.nan)
         for index, measured in enumerate(saved["step"].tolist()):
@@ -73,11 +73,28 @@ class Record:
 def load(folder: Path) -> dict[str, npt.NDArray[Any]]:
     """The arrays of a run's `flow.npz`. Raises ValueError if it is an archive of something else."""
     # Opened here, because np.load leaves a damaged archive open.
-    with (folder / FILE).open("rb") as file, np.load(file) as archive:
+    with open_regular(folder / FILE) as file, np.load(file) as archive:
         content = {name: archive[name] for name in archive.files}
     if not {"step", "layer"} <= content.keys() or not all(isinstance(part, np.ndarray) for part in content.values()):
         raise ValueError(f"{folder / FILE}: not a record")
     return content
+
+
+def check(folder: Path, layers: list[str]) -> None:
+    """Raises ValueError unless every array of a run's `flow.npz` is as `Record.save` writes it for these layers."""
+    content = load(folder)
+    steps, wide = content["step"], len(layers)
+    if content["layer"].tolist() != layers or steps.dtype.kind != "i" or steps.ndim != 1 or "delta" not in content:
+        raise ValueError("layer, step or delta")
+    if (np.diff(steps, prepend=-1) < 1).any():
+        raise ValueError("step")
+    for name, part in content.items():
+        line = name.startswith(("theory_", "seeds_"))
+        shape = (len(steps), wide) if not line else (2, wide) if name.endswith("_band") else (wide,)
+        if name not in ("layer", "step", "verdict") and (part.dtype.kind != "f" or part.shape != shape):
+            raise ValueError(name)
+    if "verdict" in content and not isinstance(json.loads(str(content["verdict"][()])), dict):
+        raise ValueError("verdict")
 
 
 def cut(folder: Path, step: int) -> None:

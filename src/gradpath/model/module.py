@@ -100,7 +100,7 @@ class GradpathModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        # An activation may be random (RReLU, dropout). The states are plain tensors, which load with weights_only=True.
+        # A normalisation of a user may be random. The states are plain tensors, which load with weights_only=True.
         checkpoint["rng_state"] = torch.get_rng_state()
         checkpoint["cuda_rng_state"] = torch.cuda.get_rng_state_all() if torch.cuda.is_available() else []
 

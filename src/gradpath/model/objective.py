@@ -78,13 +78,13 @@ class Objective:
 
 
 def build_objective(
-    task: str, outputs: int, criterion: nn.Module | None, tasks: list[str], output: str, option: str = ""
+    task: str, outputs: int, criterion: nn.Module | None, tasks: list[str] | None, output: str, option: str = ""
 ) -> Objective:
     """The objective for a data set's task.
 
     Args:
         criterion: the loss, or None for the task's own.
-        tasks: the tasks that `criterion` is defined for.
+        tasks: the tasks that the loss is defined for; None for every task.
         output: what the network applies to its last layer ("none", "sigmoid", "softmax").
         option: the name of the loss as it was chosen, for error messages; if left out its class is named.
 
@@ -92,13 +92,13 @@ def build_objective(
         ConfigError: the loss does not fit the task or applies `output` a second time, or `output` is softmax of one value.
     """
     kind = Task(task)
-    if criterion is None:
-        criterion = LOSS_OF_TASK[kind]()
-    elif kind not in tasks:
+    if tasks is not None and kind not in tasks:
         raise ConfigError(
             f"loss={option or type(criterion).__name__}: for {alternatives(tasks)} data, but this data is {kind}; use "
             f"loss=auto ({LOSS_OF_TASK[kind].__name__})."
         )
+    if criterion is None:
+        criterion = LOSS_OF_TASK[kind]()
     if output == "softmax" and outputs == 1:
         raise ConfigError("model.output=softmax: of one output it is always 1; use model.output=none.")
     inside = {nn.CrossEntropyLoss: "softmax", nn.BCEWithLogitsLoss: "sigmoid"}.get(type(criterion))

@@ -1,5 +1,6 @@
 """Builds the objects that a configuration describes: data, network, objective, module, trainer."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from inspect import signature
@@ -28,6 +29,7 @@ from gradpath.run.interrupt import StopBetweenBatches
 from gradpath.run.metrics import MetricsFile
 from gradpath.run.tensorboard import RunLogger
 from gradpath.run.terminal import EpochLines
+from gradpath.run.trial import try_pass
 
 Node = Mapping[str, Any]
 OUTPUTS: dict[str, Callable[[], nn.Module]] = {
@@ -64,7 +66,7 @@ def planned_steps(trainer: Node, data: MemoryDataModule) -> int:
 
 def build_network(model: Node, activation: Node, norm: Node, data: MemoryDataModule) -> MLP:
     """Builds the network for this data. No `init` scheme has initialised it yet."""
-    layer = targets.resolve("norm.layer", norm["layer"]) if norm["layer"] else None
+    layer = targets.normalisation(norm["layer"]) if norm["layer"] else None
     make_activation = targets.activation(activation)
     try:
         return MLP(
@@ -78,7 +80,7 @@ def build_network(model: Node, activation: Node, norm: Node, data: MemoryDataMod
         )
     except (RuntimeError, MemoryError) as error:
         hidden = str(model["hidden"]).replace(" ", "")
-        raise ConfigError(f"model.hidden={hidden}: too large for this machine ({first_line(error)[:80]}).") from None
+        raise ConfigError(f"model.hidden={hidden}: too large for this machine: {targets.what_failed(error)}.") from None
 
 
 def initialize(network: MLP, node: Node, data: MemoryDataModule) -> None:
@@ -94,7 +96,7 @@ def build_loss(node: Node, data: MemoryDataModule, output: str, option: str = ""
     """
     plain = {key: value for key, value in node.items() if key != "tasks"}
     criterion = targets.make("loss", nn.Module, targets.resolve("loss", plain)) if node["_target_"] else None
-    return build_objective(data.task, data.outputs, criterion, node["tasks"], output, option)
+    return build_objective(data.task, data.outputs, criterion, node.get("tasks"), output, option)
 
 
 def build_optimizer(node: Node, precision: str, clips: bool = False) -> MakeOptimizer:
@@ -168,6 +170,7 @@ def build_run(config: Node, choices: Mapping[str, str]) -> tuple[MemoryDataModul
     schedule = build_schedule(config["schedule"], steps)
     module = GradpathModule(network, objective, optimizer, schedule)
     module.save_hyperparameters(_hyperparameters(config, choices))
+    try_pass(config, choices, data, module)
     return data, network, objective, module
 
 
@@ -216,6 +219,12 @@ def build_trainer(
     shown = [f"{stage}/{name}" for name in (metric, "loss") for stage in ("test", "val")]
     board = RunLogger(folder, shown, start.verdict if start else None, varied, resume_step)
     scalars = MetricsFile(folder, ["lr", *trained, *evaluated], resume_step)
+    devices, kind = config["trainer"]["devices"], config["trainer"]["accelerator"]
+    on_cpu = kind == "cpu" or (kind == "auto" and not torch.cuda.is_available() and not torch.backends.mps.is_available())
+    if on_cpu and str(devices) == "-1":
+        raise ConfigError(
+            "trainer.devices=-1: all GPUs, but this run is on the CPU; write a number of processes, such as 1."
+        )
     # The probe comes before the guard, which removes the gradients of a diverged step.
     log_every = config["trainer"]["log_every_n_steps"]
     measures = config["probe"]["every"]
@@ -237,6 +246,8 @@ def build_trainer(
         # The data module sets its own samplers, for one process or many.
         use_distributed_sampler=False,
     )
+    if on_cpu and trainer.world_size > max(2, os.cpu_count() or 1):
+        raise ConfigError(f"trainer.devices={devices}: more processes than this machine's {os.cpu_count()} processors.")
     check_sharing(config["data"].get("batch_size", trainer.world_size), trainer.world_size)
     return trainer
 

@@ -1,7 +1,9 @@
 """A run's checkpoints: when they are written, and how one is read back (with `weights_only`)."""
 
 import os
+import re
 import shutil
+import warnings
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,12 @@ from lightning.pytorch.callbacks import Checkpoint
 from torch import Tensor
 
 from gradpath.errors import ConfigError
-from gradpath.files import temporary, write_atomically
+from gradpath.files import open_regular, relative, temporary, write_atomically
 from gradpath.model.network import MLP, layer_name
 
 BEST, LAST = Path("checkpoints/best.ckpt"), Path("checkpoints/last.ckpt")
+PREFIX = "network."
+REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
 class EpochCheckpoints(Checkpoint):
@@ -81,39 +85,62 @@ class EpochCheckpoints(Checkpoint):
 
 
 def load_checkpoint(path: Path, network: MLP) -> dict[str, Any]:
-    """Reads a checkpoint and checks that it fits `network`.
+    """Reads a checkpoint and checks that its weights fit `network`.
 
     Raises:
         ConfigError: the file is missing or damaged, or its network differs from `network`. The message names the first
             layer that differs.
     """
     try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        saved = network_state(checkpoint)
+        # Torch warns of the tensors that are refused here.
+        with open_regular(path) as file, warnings.catch_warnings(action="ignore"):
+            checkpoint: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     # A damaged file can raise a dozen types of exception, from zipfile's to pickle's.
     except Exception as error:
-        raise ConfigError(f"{path}: not a readable checkpoint ({type(error).__name__}).") from None
-    expected = network.state_dict()
+        raise unreadable(path, type(error).__name__) from None
+    state = checkpoint.get("state_dict") if isinstance(checkpoint, dict) else None
+    if not isinstance(state, dict):
+        raise unreadable(path, "it has no state_dict")
+    for key, value in state.items():
+        if not isinstance(key, str) or not key.startswith(PREFIX) or not is_plain(value):
+            raise unreadable(path, f"state_dict has no weights in {key}")
+    saved, expected = network_state(checkpoint), network.state_dict()
     for name in [*expected, *saved]:
         old, new = saved.get(name), expected.get(name)
         if old is None or new is None or old.shape != new.shape:
             raise ConfigError(
-                f"{path}: another architecture, from {_layer_of(name, len(network.blocks))} on: {name} is {_shape(old)} "
+                f"{relative(path)}: another architecture, {_layer_of(name, len(network.blocks))}: {name} is {_shape(old)} "
                 f"in the checkpoint and {_shape(new)} in this network."
             )
+        if not same_kind(old, new):
+            raise unreadable(path, f"{name} is of {old.dtype}")
     return checkpoint
+
+
+def unreadable(path: Path, reason: str) -> ConfigError:
+    return ConfigError(f"{relative(path)}: not a readable checkpoint ({reason}).")
+
+
+def is_plain(value: Any) -> bool:
+    """Whether it is a tensor whose numbers are all there: neither sparse nor without a device."""
+    return isinstance(value, Tensor) and value.layout == torch.strided and value.device.type == "cpu"
+
+
+def same_kind(old: Tensor, new: Tensor) -> bool:
+    """Whether both hold whole numbers of one type, or both real ones: a run may go on in another precision."""
+    return old.dtype == new.dtype or (old.dtype in REAL and new.dtype in REAL)
 
 
 def network_state(checkpoint: dict[str, Any]) -> dict[str, Tensor]:
     """The network's part of a checkpoint's state_dict."""
-    prefix = "network."
-    return {k.removeprefix(prefix): v for k, v in checkpoint["state_dict"].items() if k.startswith(prefix)}
+    return {k.removeprefix(PREFIX): v for k, v in checkpoint["state_dict"].items() if k.startswith(PREFIX)}
 
 
 def _layer_of(parameter: str, blocks: int) -> str:
-    """`blocks.1.linear.weight` -> `hidden_02`."""
-    return layer_name(int(parameter.split(".")[1]), blocks)
+    """`blocks.1.linear.weight` -> `from hidden_02 on`."""
+    found = re.match(r"blocks\.(\d{1,6})\.", parameter)
+    return f"from {layer_name(int(found[1]), blocks)} on" if found else "with other parts"
 
 
 def _shape(tensor: Tensor | None) -> str:
-    return "absent" if tensor is None else " x ".join(map(str, tensor.shape))
+    return "absent" if tensor is None else " x ".join(map(str, tensor.shape)) or "a number"

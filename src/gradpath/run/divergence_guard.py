@@ -80,9 +80,15 @@ class DivergenceGuard(pl.Callback):
 
 
 def load(folder: Path) -> Divergence | None:
-    """The divergence that the guard found in this run, or None."""
+    """The divergence that the guard found in this run, or None. Raises ValueError if its file is damaged."""
     path = folder / FILE
-    return Divergence(**json.loads(path.read_text())) if path.is_file() else None
+    if not path.is_file():
+        return None
+    found = json.loads(path.read_text())
+    types = {"step": int, "layer": str, "quantity": str}
+    if not isinstance(found, dict) or {key: type(value) for key, value in found.items()} != types or found["step"] < 0:
+        raise ValueError(f"{path}: not a divergence")
+    return Divergence(**found)
 
 
 def _probe_value(network: nn.Module) -> Tensor:

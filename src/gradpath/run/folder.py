@@ -1,6 +1,7 @@
 """What a run is made of, written into its folder; and what must be there, read, before a run goes on."""
 
 import json
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,15 +13,16 @@ from omegaconf import OmegaConf
 from gradpath.config.checks import check_resumed
 from gradpath.config.resume import read_config
 from gradpath.errors import ConfigError
-from gradpath.files import CONFIG, CURVES, OVERRIDES, RESULT, relative, remove_leftovers, write_text
+from gradpath.files import CONFIG, CURVES, OVERRIDES, RESULT, aside, relative, remove_leftovers, write_text
 from gradpath.flow import record
 from gradpath.locks import hold
-from gradpath.model.network import MLP
+from gradpath.model.module import GradpathModule
 from gradpath.run import divergence_guard
 from gradpath.run.checkpoint import BEST, LAST, load_checkpoint
+from gradpath.run.checkpoint_state import check_counts, check_state
 from gradpath.run.metrics import MetricsFile
 from gradpath.run.result import write_result
-from gradpath.run.saved import load_curves
+from gradpath.run.saved import check_curves
 
 
 def check_free(folder: Path) -> None:
@@ -35,20 +37,21 @@ def start_folder(folder: Path, config: Mapping[str, Any], overrides: list[str], 
     """Writes what a run is made of into its folder, which this process holds.
 
     A folder that has `overrides.yaml` can be resumed, and one that has `result.json` has come to its end: the first is
-    written last, and the second goes after what was typed for a run that goes on.
+    written last, and the second is put aside after what was typed for a run that goes on.
 
     Raises:
         ConfigError: the folder holds a run already. Nothing has been written.
     """
     if not config["resume"]:
         check_free(folder)
-    for place in (folder, (folder / LAST).parent):
-        remove_leftovers(place)
+        remove_all_leftovers(folder)
     # Of what was typed again when the run went on, the last counts.
     typed = {text.split("=")[0]: text for text in overrides if not text.startswith(("resume=", "hydra."))}
     kept = OmegaConf.to_yaml(OmegaConf.create([*typed.values()]))
     if config["resume"]:
         write_text(folder / OVERRIDES, kept)
+        if (folder / RESULT).exists():
+            (folder / RESULT).replace(aside(folder / RESULT))
     (folder / RESULT).unlink(missing_ok=True)
     write_text(folder / CONFIG, OmegaConf.to_yaml(OmegaConf.create(dict(config))))
     for logger in trainer.loggers:
@@ -56,6 +59,12 @@ def start_folder(folder: Path, config: Mapping[str, Any], overrides: list[str], 
             logger.start()
     if not config["resume"]:
         write_text(folder / OVERRIDES, kept)
+
+
+def remove_all_leftovers(folder: Path) -> None:
+    """Removes what killed writers left, and what was kept aside, in the folder of a run and in its `checkpoints`."""
+    for place in (folder, (folder / LAST).parent):
+        remove_leftovers(place)
 
 
 @dataclass(frozen=True)
@@ -70,29 +79,44 @@ class Done:
     planned: int
 
 
-def read_folder(folder: Path, config: Mapping[str, Any], network: MLP) -> Done | None:
-    """Reads all that a resumed run goes on from. Returns what it had done; None before the first checkpoint.
+def read_folder(folder: Path, config: Mapping[str, Any], module: GradpathModule, steps: int) -> Done | None:
+    """Reads and checks all that a resumed run goes on from. Returns what it had done; None before the first checkpoint.
+
+    Args:
+        config, module: the configuration of the run that goes on, and what it will train.
+        steps: the optimiser steps of the whole run.
 
     Raises:
         ConfigError: a file is damaged, or the configuration is not that of the run, or has fewer epochs than were done.
     """
     for name in (CONFIG, OVERRIDES, RESULT, CURVES, record.FILE, divergence_guard.FILE, LAST, BEST):
-        if (folder / name).exists() and not (folder / name).is_file():
+        # A link that leads nowhere does not exist, but it is there.
+        if os.path.lexists(folder / name) and not (folder / name).is_file():
             raise ConfigError(f"{relative(folder / name)}: must be a file.")
+    checkpoints = (folder / LAST).parent
+    if os.path.lexists(checkpoints) and not checkpoints.is_dir():
+        raise ConfigError(f"{relative(checkpoints)}: must be a folder.")
     if (folder / divergence_guard.FILE).is_file():
         _check_readable(folder / divergence_guard.FILE, lambda: divergence_guard.load(folder))
-    checkpoint = load_checkpoint(folder / LAST, network) if (folder / LAST).is_file() else None
+    checkpoint = load_checkpoint(folder / LAST, module.network) if (folder / LAST).is_file() else None
     before = read_config(folder)
     check_resumed(before, config)
     if checkpoint is None:
+        if _status(folder / RESULT) == "ok":
+            raise ConfigError(f"{relative(folder / LAST)}: missing; the run cannot go on without it.")
         return None
+    check_counts(folder / LAST, checkpoint)
     done, wanted = checkpoint["epoch"] + 1, config["trainer"]["max_epochs"]
     if 0 <= wanted < done:
         raise ConfigError(f"trainer.max_epochs={wanted}: the run has done {done} epochs already.")
-    _check_readable(folder / CURVES, lambda: load_curves(folder))
-    if config["probe"]["every"]:
-        _check_readable(folder / record.FILE, lambda: _check_record(folder, [layer.name for layer in network.summary()]))
-    return Done(int(checkpoint["global_step"]), done, before["trainer"]["max_epochs"])
+    _check_readable(folder / CURVES, lambda: check_curves(folder))
+    if config["probe"]["every"] or (folder / record.FILE).is_file():
+        layers = [layer.name for layer in module.network.summary()]
+        _check_readable(folder / record.FILE, lambda: record.check(folder, layers))
+    # A scaled gradient may overflow, and a run diverge, before the optimiser has made a step.
+    stepped = not (folder / divergence_guard.FILE).is_file() and "16-mixed" not in str(before["trainer"]["precision"])
+    check_state(folder / LAST, checkpoint, module, config["trainer"], steps, stepped)
+    return Done(checkpoint["global_step"], done, before["trainer"]["max_epochs"])
 
 
 def record_refusal(folder: Path, result: Mapping[str, Any]) -> None:
@@ -116,15 +140,14 @@ def _check_readable(path: Path, read: Callable[[], object]) -> None:
         raise ConfigError(f"{relative(path)}: damaged ({type(error).__name__}).") from None
 
 
-def _check_record(folder: Path, layers: list[str]) -> None:
-    saved = record.load(folder)
-    if saved["layer"].tolist() != layers or any(len(saved[name]) != len(saved["step"]) for name in ("step", "delta")):
-        raise ValueError(layers)
-
-
 def _is_refusal(path: Path) -> bool:
+    return _status(path) == "failed" and "profile" not in json.loads(path.read_text())
+
+
+def _status(path: Path) -> Any:
+    """The status in a `result.json`; None if it is missing or damaged."""
     try:
         result = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return False
-    return isinstance(result, Mapping) and result.get("status") == "failed" and "profile" not in result
+    except (OSError, ValueError, RecursionError):
+        return None
+    return result.get("status") if isinstance(result, Mapping) else None

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,8 @@ class Inspection:
         }
 
 
+# What overflows is inf or NaN in the tables, without a warning of numpy's.
+@np.errstate(all="ignore")
 def inspect(
     network: MLP,
     objective: Objective,
@@ -98,8 +101,9 @@ def inspect(
 def _outlook(
     network: MLP, profile: Sequence[LayerFlow], batch: Batch, adaptive: bool, critical_sigma_b2: float
 ) -> Outlook | None:
-    """The outlook, or None with a normalisation: theory knows no depth limit for such networks."""
-    if network.normalized or network.activation is None:
+    """The outlook, or None with a normalisation, or infinite weights: theory knows no depth limit for such networks."""
+    scales_known = all(isfinite(row.sigma_w2) and isfinite(row.sigma_b2) for row in profile[:-1])
+    if network.normalized or network.activation is None or not scales_known:
         return None
     input_norm = batch.inputs.double().square().mean().item()
     return outlook(in_float64(network.activation), profile[:-1], input_norm, adaptive, critical_sigma_b2)

@@ -5,14 +5,18 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
+from gradpath.config.saved_yaml import read_yaml
 from gradpath.files import CONFIG, CURVES, RESULT
 from gradpath.flow import record
+
+# Whole numbers below it are floating-point numbers too.
+LARGEST = 2**53
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def load_run(folder: str | Path) -> SavedRun:
     layers, steps = recorded.get("layer", np.array([])).tolist(), recorded.get("step", np.array([])).tolist()
     return SavedRun(
         folder=place,
-        config=_readable(place / CONFIG, lambda path: yaml.safe_load(path.read_text())),
+        config=_readable(place / CONFIG, read_yaml),
         result=_readable(place / RESULT, lambda path: json.loads(path.read_text())),
         curves=_columns(_readable(place / CURVES, lambda path: load_curves(path.parent)) or []),
         layers=layers,
@@ -74,6 +78,22 @@ def load_curves(folder: Path) -> list[dict[str, float]]:
         rows = list(csv.DictReader(file))
     # A killed run may leave a half-written last row.
     return [{k: float(v) for k, v in row.items() if v} for row in rows if None not in row.values() and row["step"]]
+
+
+def check_curves(folder: Path) -> None:
+    """Raises ValueError if a run's `metrics.csv` lacks its header, or has a step or an epoch that cannot be."""
+    with (folder / CURVES).open(newline="") as file:
+        names = next(csv.reader(file), [])
+    if names[:2] != ["step", "epoch"] or len(set(names)) < len(names):
+        raise ValueError(names)
+    rows = load_curves(folder)
+    # Lightning logs the end of an epoch with the step before it, below a row of the last step.
+    for name, back in (("step", 1), ("epoch", 0)):
+        column = [row[name] for row in rows]
+        if not all(0 <= number < LARGEST and number.is_integer() for number in column):
+            raise ValueError(f"{name} is no count")
+        if any(number < most - back for number, most in zip(column, accumulate(column, max), strict=True)):
+            raise ValueError(f"{name} goes backwards")
 
 
 def _readable(path: Path, read: Any) -> Any:

@@ -163,13 +163,14 @@ def show_warnings(config: Mapping[str, Any], choices: Mapping[str, str], task: s
         said = f"{ahead.depth} hidden layers may train slowly or not at all: {trusted}"
     else:
         said = f"{ahead.depth} hidden layers will not train: {trusted}, and no network tried beyond twice its limit learnt"
-    where = f"{choices['activation']} at sigma_w^2 = {ahead.sigma_w2:.3g}, sigma_b^2 = {ahead.sigma_b2:.2g}"
+    scale = f"{tied(f'sigma_w^2 = {ahead.sigma_w2:.3g}')}, {tied(f'sigma_b^2 = {ahead.sigma_b2:.2g}')}"
+    where = f"{choices['activation']} at {scale}"
     if ahead.xi_c is not None:
         forgets = f"the layers forget which input they were given, by a factor e every {ahead.xi_c:.2g} layers"
         why = f"{forgets}; training reaches through about {scales} such factors"
     else:
         why = f"the squared gradient changes by a factor e^{scales} over {limit} layers; training bears about that much"
-    terminal.warn(f"{said}.\n  why: with {where} {why}.\n  remedy: {_deeper(ahead, choices)}")
+    terminal.warn(f"{said}.\n  why: with {where} {why}.\n  {tied('remedy: ')}{_deeper(ahead, choices)}")
 
 
 def _deeper(ahead: Outlook, choices: Mapping[str, str]) -> str:
@@ -178,7 +179,7 @@ def _deeper(ahead: Outlook, choices: Mapping[str, str]) -> str:
         return f"at most {_limit(ahead)} hidden layers"
     if choices["init"] == "critical" or ahead.critical is None or ahead.critical > STANDARD_SCALE:
         return "activation=relu init=he_normal"
-    return f"init=critical, sigma_w^2 = {ahead.critical:.2f}"
+    return f"init=critical, {tied(f'sigma_w^2 = {ahead.critical:.2f}')}"
 
 
 def _limit(ahead: Outlook) -> int:

@@ -107,9 +107,11 @@ def shortened(rows: Sequence[tuple[str, ...]], columns: int) -> list[tuple[str, 
 
 
 def warn(sentence: str) -> None:
-    """A risky choice, or something the user should know of a run."""
+    """A risky choice, or something the user should know of a run. Each of its lines is wrapped by itself."""
     head = "warning: "
-    first, *others = map(Text, wrapped(sentence, head, "  "))
+    said, *more = sentence.split("\n")
+    lines = [*wrapped(said, head, "  "), *(part for line in more for part in wrapped(line.strip(), "  ", "    "))]
+    first, *others = map(Text, lines)
     if width() is not None:
         first.stylize("yellow", 0, len(head))
     for line in (first, *others):

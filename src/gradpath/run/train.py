@@ -26,10 +26,11 @@ from gradpath.model.module import GradpathModule
 from gradpath.model.network import count_parameters
 from gradpath.model.schedules import factor_at
 from gradpath.run import divergence_guard, terminal
-from gradpath.run.build import build_run, build_trainer, learning_rate
+from gradpath.run.build import build_run, build_trainer, learning_rate, planned_steps
 from gradpath.run.checkpoint import LAST
 from gradpath.run.final_verdict import judge
 from gradpath.run.folder import Done, read_folder, record_refusal, start_folder
+from gradpath.run.going_on import AS_IT_WAS, Before, protected
 from gradpath.run.inspection import how_to_inspect, inspect
 from gradpath.run.interrupt import stopping_all
 from gradpath.run.metrics import collect
@@ -37,18 +38,15 @@ from gradpath.run.result import command, new_result, write_result
 from gradpath.run.seeding import seed_everything
 from gradpath.run.summary import show_result, show_start, show_verdict, show_warnings
 from gradpath.run.tensorboard import RunLogger
+from gradpath.run.trial import FORWARD, blamed, try_step
 
 Config = Mapping[str, Any]
-Recipe = Callable[[Config, Mapping[str, str], Path, list[str]], dict[str, Any]]
+Choices = Mapping[str, str]
+Result = dict[str, Any]
+Recipe = Callable[[Config, Choices, Path, list[str]], Result]
 
 
-def run(
-    config: Config,
-    choices: Mapping[str, str],
-    folder: Path,
-    overrides: list[str],
-    varied: Mapping[str, str] | None = None,
-) -> dict[str, Any]:
+def run(config: Config, choices: Choices, folder: Path, overrides: list[str], varied: Choices | None = None) -> Result:
     """Trains and tests one run, and writes its folder. Returns the content of `result.json`.
 
     Args:
@@ -60,40 +58,43 @@ def run(
 
     Raises:
         ConfigError: an input is wrong. Nothing has been written.
-        RunFailed: training raised an exception, which is recorded as `failed`; or the run met NaN or Inf and
-            `fail_on_divergence` is set.
+        RunFailed: training raised an exception, which is recorded as `failed`, unless a finished run that goes on had
+            trained nothing: that is left as it was. Or the run met NaN or Inf and `fail_on_divergence` is set.
     """
     clock = Clock()
     terminal.quiet()
     seed_everything(config["seed"])
     with clock("build"):
         data, network, objective, module = build_run(config, choices)
-    with clock("inspect"):
+    with clock("inspect"), blamed(config, choices, *FORWARD, "loss"):
         found = inspect(network, objective, data, **how_to_inspect(config, network, data))
+    try_step(config, choices, data, module, planned_steps(config["trainer"], data))
     start = Start(found.batch.inputs, found.lines, found.verdict.as_dict())
     with ExitStack() as held:
         # A run that goes on is held before its files are read, a new one when nothing can be wrong any more.
         done = None
         if config["resume"]:
             held.enter_context(hold(folder, "resume"))
-            done = read_folder(folder, config, network)
+            done = read_folder(folder, config, module, planned_steps(config["trainer"], data))
         step = done.steps if done else None
         trainer = build_trainer(config, folder, objective.metric_name, step, start, varied)
         if not config["resume"]:
             held.enter_context(hold(folder, "hydra.run.dir"))
+        rate_changes = changed_rate(done, config, choices, module) if done else None
+        before = held.enter_context(protected(folder, bool(config["resume"])))
         start_folder(folder, config, overrides, trainer)
-        if done:
-            record.cut(folder, done.steps)
         show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
         show_warnings(config, choices, objective.task, found.outlook)
-        if done:
-            show_changed_rate(done, config, choices, module)
+        if rate_changes:
+            terminal.warn(rate_changes)
         show_verdict("start", found.verdict, found.profile, found.theory, found.draws)
 
         device = str(trainer.strategy.root_device)
         parameters = count_parameters(network)
         result = new_result(choices, config["seed"], parameters, found.as_dict(), clock.seconds, device)
-        with recorded(result, folder), stopping_all(trainer):
+        with recorded(result, folder, before), stopping_all(trainer):
+            if done:
+                record.cut(folder, done.steps)
             try:
                 result |= fit_and_test(trainer, module, data, folder, step, clock)
             finally:
@@ -112,15 +113,16 @@ def run(
     return result
 
 
-def show_changed_rate(done: Done, config: Config, choices: Mapping[str, str], module: GradpathModule) -> None:
-    """Warns if more or fewer epochs change the learning rate with which a run goes on."""
+def changed_rate(done: Done, config: Config, choices: Mapping[str, str], module: GradpathModule) -> str | None:
+    """A warning if more or fewer epochs change the learning rate with which a run goes on."""
     epochs, per_epoch, lr = config["trainer"]["max_epochs"], done.steps / done.epochs, learning_rate(config["optimizer"])
     before, after = (factor_at(module.make_schedule, round(per_epoch * n), done.steps) for n in (done.planned, epochs))
     if before is not None and after is not None and abs(after - before) > 0.01 * max(before, after):
-        terminal.warn(
+        return (
             f"schedule={choices['schedule']} spreads over the whole run, now {epochs} epochs instead of {done.planned}: the "
             f"learning rate goes on at {after * lr:.2g} instead of {before * lr:.2g}"
         )
+    return None
 
 
 def fit_and_test(
@@ -150,8 +152,11 @@ def fit_and_test(
 
 
 @contextmanager
-def recorded(result: dict[str, Any], folder: Path) -> Iterator[None]:
+def recorded(result: dict[str, Any], folder: Path, before: Before | None = None) -> Iterator[None]:
     """Writes `result.json` however its block ends, unless the user stopped it. A stopped run can be resumed.
+
+    Args:
+        before: the finished run that goes on. As long as it stands, an exception is passed on, and `protected` puts it back.
 
     Raises:
         RunFailed: the block raised an exception. Its traceback is in `result.json`.
@@ -161,11 +166,17 @@ def recorded(result: dict[str, Any], folder: Path) -> Iterator[None]:
         yield
     except SystemExit as stopped:
         if not isinstance(stopped, SIGTERMException) and not isinstance(stopped.__context__, KeyboardInterrupt):
-            _fail(result, folder, RuntimeError(f"a user's code called sys.exit({stopped.code!r})"))
+            error = RuntimeError(f"a user's code called sys.exit({stopped.code!r})")
+            if before and before.stands:
+                raise error from None
+            _fail(result, folder, error)
         # Lightning exits with code 1 after Ctrl-C, and without a code, which would mean success, after SIGTERM.
-        terminal.warn(f"stopped; to continue: python train.py resume={quote(relative(folder))}")
+        again = f"to continue: python train.py resume={quote(relative(folder))}"
+        terminal.warn(f"stopped; {f'nothing was trained, and {AS_IT_WAS}' if before and before.stands else again}")
         raise SystemExit(128 + (signal.SIGINT if stopped.code else signal.SIGTERM)) from None
     except Exception as error:
+        if before and before.stands:
+            raise
         _fail(result, folder, error)
     try:
         write_result(folder, result)

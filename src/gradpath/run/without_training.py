@@ -19,6 +19,7 @@ from gradpath.run.inspection import Inspection, how_to_inspect, inspect
 from gradpath.run.result import new_result, write_result
 from gradpath.run.seeding import seed_everything
 from gradpath.run.summary import show_look, show_look_line, show_verdict, show_warnings
+from gradpath.run.trial import FORWARD, blamed
 
 
 def look(
@@ -47,7 +48,8 @@ def look(
     terminal.quiet()
     seed_everything(config["seed"])
     data, network, objective, _ = build_run(config, choices)
-    found = inspect(network, objective, data, **how_to_inspect(config, network, data))
+    with blamed(config, choices, *FORWARD, "loss"):
+        found = inspect(network, objective, data, **how_to_inspect(config, network, data))
     durations = {"look": time.perf_counter() - begun}
     result = new_result(choices, config["seed"], count_parameters(network), found.as_dict(), durations, "cpu")
     with hold(folder, "hydra.run.dir"):

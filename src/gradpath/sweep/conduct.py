@@ -2,8 +2,8 @@
 
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from gradpath.sweep.engine import Call
 from gradpath.sweep.in_process import InProcess
 from gradpath.sweep.launchers import check_launcher, engine_for, threads_per_job
 from gradpath.sweep.outcome import objective, read_outcome
-from gradpath.sweep.place import for_jobs, sweep_folder
+from gradpath.sweep.place import for_grid, sweep_folder
 from gradpath.sweep.plan import Plan, Planned, extended, planned, read_plan, write_plan
 from gradpath.sweep.progress import Progress
 from gradpath.sweep.rows import varied_keys
@@ -71,11 +71,11 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
     Raises:
         ConfigError: as `run_sweep`.
     """
+    folder = sweep_folder(sweep, for_grid(sweep.grid))
     typed = plan_of(sweep)
-    folder = sweep_folder(sweep, for_jobs(typed))
     with ExitStack() as held:
         if not sweep.settings["join"]:
-            held.enter_context(hold(folder, "sweep.name"))
+            held.enter_context(conducted(folder))
         old = read_plan(folder)
         if old and old.search is not None:
             raise ConfigError(f"{relative(folder)}: holds a search (hydra/sweeper=optuna); choose another name.")
@@ -96,14 +96,26 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
 
         before = Counter(outcome.status for outcome in found.values() if outcome and done(outcome, retry))
         show_begin(folder, len(jobs), len(missing), sweep.settings["join"])
+        data = sweep.composition.first.config["data"] if sweep.settings["common_data"] else None
         # Nothing is started for a sweep that is complete.
-        engine = engine_for(folder, sweep.launcher, len(missing), threads, on_gpus) if missing else InProcess()
+        engine = engine_for(folder, sweep.launcher, len(missing), threads, on_gpus, data) if missing else InProcess()
         with closing(engine), closing(Progress(folder, len(jobs), before, engine.places)) as progress:
             course = Course(
                 folder, engine, caller(sweep, folder, plan, on_line), progress, Summary(folder, plan), sweep.settings["join"]
             )
             course.run(Listed(missing), sweep.settings["fail_fast"])
     return folder, plan, jobs, course
+
+
+@contextmanager
+def conducted(folder: Path) -> Iterator[None]:
+    """Holds the sweep's folder. Raises ConfigError if another process is at work in it."""
+    with ExitStack() as held:
+        try:
+            held.enter_context(hold(folder, "sweep.name"))
+        except ConfigError as error:
+            raise ConfigError(f"{str(error).rstrip('.')}, or help it: sweep.join=true.") from None
+        yield
 
 
 def caller(sweep: Sweep, folder: Path, plan: Plan, on_line: Mapping[int, int]) -> Callable[[Planned], Call]:
@@ -151,8 +163,7 @@ def plan_of(sweep: Sweep) -> list[Planned]:
 
 def check_joined(old: Plan | None, plan: Plan, folder: Path) -> None:
     """Raises ConfigError unless the jobs that were typed are jobs of the sweep to join."""
-    if old is None:
-        raise ConfigError(f"sweep.join=true: there is no sweep in {relative(folder)} to join.")
+    assert old is not None
     if {job.number for job in old.jobs} != {job.number for job in plan.jobs}:
         raise ConfigError(f"sweep.join=true: {relative(folder)} has other jobs, or other code; join with the same command.")
 
@@ -170,7 +181,7 @@ def show_begin(folder: Path, total: int, missing: int, joins: bool) -> None:
 
 
 def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, found: Iterable[str] = ()) -> None:
-    """Writes the summary, lists the failures, and says how to go on.
+    """Writes the summary and the report, lists the failures, and says how to go on.
 
     Args:
         found: lines that say what a search has found.

@@ -113,15 +113,15 @@ class Course:
         """Gives back the jobs of other processes that have ended without an outcome. Those with one are done."""
         for name, job in [*self.elsewhere.items()]:
             # In this order: whoever gives up a claim has written the outcome before.
-            held = is_held(self.folder / name, CLAIM)
+            if is_held(self.folder / name, CLAIM):
+                continue
+            del self.elsewhere[name]
             outcome = read_outcome(self.folder, name)
-            if outcome or not held:
-                del self.elsewhere[name]
+            if outcome and not outcome.interrupted:
                 self.progress.ended(job, outcome, here=False)
-                if outcome:
-                    jobs.ended(job, outcome)
-                else:
-                    jobs.again(job)
+                jobs.ended(job, outcome)
+            else:
+                jobs.again(job)
 
     def _summarise(self) -> None:
         try:

@@ -10,8 +10,9 @@ from typing import Any
 
 import yaml
 
+from gradpath.config.saved_yaml import read_yaml
+from gradpath.errors import ConfigError
 from gradpath.files import CONFIG
-from gradpath.sweep.plan import LOADER
 from gradpath.sweep.rows import Row
 
 Values = dict[str, str | None]
@@ -95,9 +96,9 @@ def _values(run: Run, keys: Iterable[str]) -> Values:
 
 def _config(folder: Path) -> Mapping[str, Any]:
     try:
-        content = yaml.load((folder / CONFIG).read_text(), Loader=LOADER)
-    # A damaged file can raise a dozen types of exception. Then nothing is known of what was not typed.
-    except Exception:
+        content = read_yaml(folder / CONFIG)
+    # Of a damaged file nothing is known that was not typed.
+    except ConfigError:
         return {}
     return content if isinstance(content, Mapping) else {}
 
@@ -139,7 +140,7 @@ def _unify(key: str, values: Sequence[Values]) -> None:
 def meaning(text: str) -> str:
     """Equal for texts that mean the same value: 0.1 and 1e-1, [8,8] and [8, 8]."""
     try:
-        content = yaml.load(text, Loader=LOADER)
+        content = yaml.safe_load(text) if "*" not in text else text
     except yaml.YAMLError:
         content = text
     return json.dumps(_plain(content), default=str)

@@ -11,7 +11,9 @@ from gradpath.errors import ConfigError
 from gradpath.sweep.engine import Engine
 
 
-def engine_for(folder: Path, launcher: Mapping[str, Any], jobs: int, threads: int, on_gpus: bool) -> Engine:
+def engine_for(
+    folder: Path, launcher: Mapping[str, Any], jobs: int, threads: int, on_gpus: bool, data: Mapping[str, Any] | None
+) -> Engine:
     """What runs the jobs.
 
     Args:
@@ -20,6 +22,7 @@ def engine_for(folder: Path, launcher: Mapping[str, Any], jobs: int, threads: in
         jobs: how many there are to run.
         threads: of each job.
         on_gpus: whether jobs use a GPU if there is one.
+        data: as for `Local`.
     """
     kind = kind_of(launcher)
     if kind == "basic":
@@ -46,7 +49,7 @@ def engine_for(folder: Path, launcher: Mapping[str, Any], jobs: int, threads: in
     wanted = launcher["jobs"]
     places = wanted if isinstance(wanted, int) else len(devices) or max(1, cores() // threads)
     # More jobs than GPUs share them in turn.
-    return Local(min(places, max(1, jobs)), [devices[k % len(devices)] for k in range(places)] if devices else [])
+    return Local(min(places, max(1, jobs)), [devices[k % len(devices)] for k in range(places)] if devices else [], data)
 
 
 def check_launcher(launcher: Mapping[str, Any]) -> None:

@@ -6,13 +6,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from gradpath.config.saved_yaml import read_yaml
 from gradpath.errors import ConfigError
 from gradpath.files import OVERRIDES, RESULT, SWEEP, relative
 from gradpath.sweep.given import FOLDER, SEED, Run, Values, as_number, given, typed_values
 from gradpath.sweep.outcome import read_outcome
-from gradpath.sweep.plan import LOADER, Plan, Planned, read_plan
+from gradpath.sweep.plan import Plan, Planned, read_plan
 from gradpath.sweep.rows import row
 
 
@@ -72,12 +71,11 @@ def single_run(folder: Path) -> Run:
     """
     path = folder / OVERRIDES
     try:
-        overrides = yaml.load(path.read_text(), Loader=LOADER) if path.is_file() else []
-        if not isinstance(overrides, list):
-            raise TypeError(path.name)
-    # A damaged file can raise a dozen types of exception.
-    except Exception as error:
-        raise ConfigError(f"{relative(path)}: damaged ({type(error).__name__}).") from None
+        overrides = read_yaml(path) if path.exists() else []
+    except ConfigError as error:
+        raise ConfigError(f"{relative(path)}: {error}") from None
+    if not isinstance(overrides, list):
+        raise ConfigError(f"{relative(path)}: damaged (no list).")
     return _run(folder, folder.parent, Planned(0, folder.name, [str(text) for text in overrides], {}, "", ""))
 
 

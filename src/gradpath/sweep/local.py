@@ -1,5 +1,6 @@
 """The launcher `local`: a process per job on this machine, forked from one that has imported torch and Lightning."""
 
+import json
 import os
 import signal
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 
 from gradpath.sweep.engine import Call, End
 
-WORKER = "gradpath.sweep.worker"
+WORKER, COMMON = "gradpath.sweep.worker", "gradpath.sweep.common_data"
 
 
 class Local:
@@ -20,15 +21,19 @@ class Local:
     Args:
         places: jobs at a time.
         devices: what CUDA_VISIBLE_DEVICES is for each place; none: it stays as it is.
+        data: the configuration of images that are read once for all jobs; None: each job reads its own.
     """
 
-    def __init__(self, places: int, devices: list[str]) -> None:
+    def __init__(self, places: int, devices: list[str], data: Mapping[str, Any] | None = None) -> None:
         self.places = places
         self._devices = devices
         self._running: dict[str, tuple[BaseProcess, int]] = {}
         # A process that has imported what jobs need is forked itself.
         self._context: Any = get_context("fork" if WORKER in sys.modules else "forkserver")
-        self._context.set_forkserver_preload([WORKER])
+        self._context.set_forkserver_preload([WORKER] if data is None else [WORKER, COMMON])
+        if data is not None:
+            # The process that jobs are forked from inherits the environment.
+            os.environ["GRADPATH_COMMON_DATA"] = json.dumps(data)
         # The jobs watch this pipe. However this process ends, they end with it.
         self._watched, self._held = self._context.Pipe(duplex=False)
 

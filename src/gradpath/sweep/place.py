@@ -1,12 +1,14 @@
 """The folder of a sweep: a new one, or one that goes on."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
+from gradpath.config.grid import Grid
 from gradpath.config.job import Sweep
 from gradpath.errors import ConfigError
 from gradpath.files import SWEEP, relative
-from gradpath.sweep.plan import Plan, Planned, read_plan
+from gradpath.sweep.plan import Plan, read_plan
 
 
 def sweep_folder(sweep: Sweep, same: Callable[[Plan], bool]) -> Path:
@@ -16,14 +18,15 @@ def sweep_folder(sweep: Sweep, same: Callable[[Plan], bool]) -> Path:
         same: whether an old sweep was begun for the same jobs.
 
     Raises:
-        ConfigError: `sweep.resume` finds no sweep of these jobs; or the folder that was named holds something else.
+        ConfigError: there is no such sweep to resume or to join; or the folder that was named holds something else.
         OSError: the folder cannot be made.
     """
     if (sweep.settings["resume"] or sweep.settings["join"]) and not sweep.named:
-        return _newest(sweep.folder.parent, same)
+        return _newest(sweep, same)
     if sweep.named:
-        if sweep.settings["resume"] and read_plan(sweep.folder) is None:
-            raise ConfigError(f"sweep.resume=true: there is no sweep in {relative(sweep.folder)}.")
+        for key in ("resume", "join"):
+            if sweep.settings[key] and read_plan(sweep.folder) is None:
+                raise ConfigError(f"sweep.{key}=true: there is no sweep in {relative(sweep.folder)}.")
         _check(sweep.folder)
         return sweep.folder
     folder = sweep.folder
@@ -39,20 +42,24 @@ def sweep_folder(sweep: Sweep, same: Callable[[Plan], bool]) -> Path:
     raise ConfigError(f"{relative(sweep.folder)}: there are 1000 sweeps of this second; write sweep.name=.")
 
 
-def for_jobs(jobs: Iterable[Planned]) -> Callable[[Plan], bool]:
-    """Whether a grid has these jobs. Their code may have changed since."""
-    wanted = {tuple(job.overrides) for job in jobs}
+def for_grid(grid: Grid) -> Callable[[Plan], bool]:
+    """Whether a sweep was begun for the jobs of this grid. Their code may have changed since."""
+    wanted = {tuple(grid.overrides(place)) for place in grid.places()}
     return lambda plan: plan.search is None and {tuple(job.overrides) for job in plan.jobs} == wanted
 
 
-def _newest(logs: Path, same: Callable[[Plan], bool]) -> Path:
+def _newest(sweep: Sweep, same: Callable[[Plan], bool]) -> Path:
     """The newest sweep that was begun for the same jobs."""
+    logs = sweep.folder.parent
     for path in sorted(logs.glob(f"*/{SWEEP}"), key=lambda path: path.stat().st_mtime, reverse=True):
-        plan = read_plan(path.parent)
-        if plan and same(plan):
-            return path.parent
+        # A damaged plan is of no sweep that could be meant.
+        with suppress(ConfigError):
+            plan = read_plan(path.parent)
+            if plan and same(plan):
+                return path.parent
+    asked = "resume" if sweep.settings["resume"] else "join"
     raise ConfigError(
-        f"sweep.resume=true: no sweep in {relative(logs)} was begun for these jobs; leave it out to begin one."
+        f"sweep.{asked}=true: no sweep in {relative(logs)} was begun for these jobs; leave it out to begin one."
     )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from gradpath.config.saved_yaml import read_yaml
 from gradpath.errors import ConfigError
 from gradpath.files import SWEEP, relative, write_text
 from gradpath.sweep.code import made_by_with, named_packages
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
     # This imports Hydra, which a plan that is only read does without.
     from gradpath.config.job import Job
 
+# A job takes half a kilobyte.
+LARGEST = 100 << 20
 # libyaml's, ten times as fast, where PyYAML was built with it.
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 DUMPER = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -124,12 +126,10 @@ def read_plan(folder: Path) -> Plan | None:
         ConfigError: the file is damaged.
     """
     path = folder / SWEEP
-    try:
-        text = path.read_text()
-    except (FileNotFoundError, NotADirectoryError):
+    if not path.exists():
         return None
     try:
-        content = yaml.load(text, Loader=LOADER)
+        content = read_yaml(path, LARGEST)
         jobs = tuple(Planned(**job) for job in content["jobs"])
         # A sweep's folder is data: no name in it leads out of it.
         if not all(re.fullmatch(r"\d+[\w.-]*", job.name) for job in jobs):
@@ -139,5 +139,7 @@ def read_plan(folder: Path) -> Plan | None:
             str(content["command"]), int(content["threads"]), jobs, None if search is None else tuple(map(str, search))
         )
     # A damaged file can raise a dozen types of exception, from YAML's to a missing key's.
+    except ConfigError as error:
+        raise ConfigError(f"{relative(path)}: {error}") from None
     except Exception as error:
         raise ConfigError(f"{relative(path)}: damaged ({type(error).__name__}).") from None

@@ -101,7 +101,7 @@ class Progress:
                 name, last.get("epoch", ""), *(_short(last, key) for key in ("loss", "accuracy")),
                 _clock(time.monotonic() - begun),
             )  # fmt: skip
-        return Group(*lines, table)
+        return Group(*lines, *([table] if self.running else []))
 
 
 def last_row(path: Path) -> dict[str, str]:

@@ -84,7 +84,8 @@ def _search(sweep: Sweep, search: Search, folder: Path) -> None:
     )
     ended = [read_outcome(folder, job.name) for job in trials.jobs.values()]
     before = Counter(outcome.status for outcome in ended if done(outcome, None) and outcome)
-    engine = engine_for(folder, sweep.launcher, missing, threads, on_gpus) if missing else InProcess()
+    data = sweep.composition.first.config["data"] if sweep.settings["common_data"] else None
+    engine = engine_for(folder, sweep.launcher, missing, threads, on_gpus, data) if missing else InProcess()
     with closing(engine), closing(Progress(folder, trials.total(), before, engine.places)) as progress:
         course = Course(folder, engine, call, progress, summary, joins=False)
         course.run(trials, sweep.settings["fail_fast"])

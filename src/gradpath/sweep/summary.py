@@ -1,4 +1,4 @@
-"""`summary.csv` and `summary.md`: all jobs of a sweep in one table, brought up to date as jobs end."""
+"""`summary.csv` and `summary.md`: all jobs of a sweep in one table, and its report; brought up to date as jobs end."""
 
 import csv
 import io
@@ -11,15 +11,16 @@ from typing import Any
 from gradpath.files import SUMMARY, write_text
 from gradpath.sweep.outcome import STATUSES
 from gradpath.sweep.plan import Plan
+from gradpath.sweep.report import write_report
 from gradpath.sweep.rows import Row, rows, varied_keys
 
-# A summary of a thousand jobs takes a second. It is written again after this many times as long.
+# The summary and the report of a thousand jobs take seconds. They are written again after this many times as long.
 REST = 20
 SHOWN = ("test/accuracy", "test/loss", "val/accuracy", "val/loss", "class", "ratio", "seconds")
 
 
 class Summary:
-    """Writes the summary of a sweep, at most a twentieth of the time.
+    """Writes the summary and the report of a sweep, at most a twentieth of the time.
 
     Args:
         folder: the sweep's.
@@ -30,7 +31,7 @@ class Summary:
         self._next = 0.0
 
     def update(self) -> None:
-        """Writes the summary if it is time to. Raises OSError as `write_summary`."""
+        """Writes them if it is time to. Raises OSError as `write_summary`."""
         begun = time.monotonic()
         if begun >= self._next:
             write_summary(self.folder, self.plan)
@@ -38,7 +39,7 @@ class Summary:
 
 
 def write_summary(folder: Path, plan: Plan) -> list[Row]:
-    """Reads all jobs and writes the summary. Returns its rows.
+    """Reads all jobs and writes the summary and the report. Returns the rows of the summary.
 
     Raises:
         OSError: the folder is read-only or full.
@@ -46,6 +47,7 @@ def write_summary(folder: Path, plan: Plan) -> list[Row]:
     found = [*rows(folder, plan)]
     write_text(folder / f"{SUMMARY}.csv", as_csv(found))
     write_text(folder / f"{SUMMARY}.md", as_markdown(plan, found))
+    write_report(folder, plan, found)
     return found
 
 
