@@ -19,7 +19,7 @@ import pytest
 from matplotlib import image
 
 from board import chromium, get, make_dashboard, wait_until
-from gradpath.run.tensorboard import LAYOUT
+from gradpath.run.tensorboard import LAYOUT, RATIO
 
 SHORT = ("data.limit=640", "trainer.max_epochs=2", "trainer.log_every_n_steps=2", "trainer.accelerator=cpu")
 STEPS_PER_EPOCH, EPOCHS = 5, 2
@@ -243,7 +243,7 @@ def test_hparams(board: Board) -> None:
 
     def table() -> list[list[str]]:
         texts = [text.strip() for text in cells.all_inner_texts()]
-        width = texts.index("test/accuracy") + 1 if "test/accuracy" in texts else 1
+        width = next((k for k, text in enumerate(texts) if text in board.runs), 1)
         return [texts[start : start + width] for start in range(0, len(texts), width)]
 
     wait_until(lambda: sum(row[0] in board.runs for row in table()) == len(board.runs), 60)
@@ -251,8 +251,11 @@ def test_hparams(board: Board) -> None:
     found = {row[0]: dict(zip(heading, row, strict=True)) for row in rows if row[0] in board.runs}
     assert set(found) == set(board.runs)
     for name, run in board.runs.items():
-        for group in ("activation", "init", "data"):
+        # A sweep's jobs show what differs between them, a single run all that was chosen.
+        for group in ("activation", "init", "data") if name == board.default else ("activation", "init"):
             assert found[name][group] == run.result["choices"][group]
+        assert found[name]["gradient"] == run.result["verdict"]["class"]
+        assert number(found[name][RATIO]) == pytest.approx(run.result["verdict"]["ratio"], rel=1e-3)
         for metric in METRICS:
             assert number(found[name][metric]) == pytest.approx(run.result["metrics"][metric], rel=1e-4), (name, metric)
     sweep = [found[name]["test/accuracy"] for name in board.runs if name != board.default]
