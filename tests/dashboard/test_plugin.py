@@ -285,7 +285,9 @@ def test_runs_are_named_as_tensorboard_names_them(tmp_path: Path) -> None:
 
 def test_no_record_at_all(tmp_path: Path) -> None:
     with serving("--logdir", tmp_path / "absent") as url:
-        assert get(f"{url}/data/plugin/gradient_flow/runs") == {"runs": [], "folders": [str(tmp_path / "absent")]}
+        assert get(f"{url}/data/plugin/gradient_flow/runs") == {
+            "runs": [], "sweeps": [], "folders": [str(tmp_path / "absent")],
+        }  # fmt: skip
         assert get(f"{url}/data/plugins_listing")["gradient_flow"]["enabled"]
 
 

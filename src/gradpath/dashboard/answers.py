@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import Lock
 
 from gradpath.dashboard.archive import Archive, RecordError, Sparing, opened
-from gradpath.dashboard.records import needed, read
+from gradpath.dashboard.records import STEPS, needed, read
 
 KEPT = 2**25
 """The bytes of answers that are kept for the next time: a few of the largest, or hundreds."""
@@ -15,7 +15,7 @@ SMALL = 2**22
 WAIT = 0.7
 """The seconds that a request waits for its turn. Reading takes less than one."""
 
-Key = tuple[Path, str, str]
+Key = tuple[Path, str, str, int]
 
 
 class BusyError(Exception):
@@ -35,8 +35,8 @@ class Answers:
         self._size = 0
         self._keeping, self._small, self._large = Lock(), Lock(), Lock()
 
-    def get(self, path: Path, quantity: str) -> bytes:
-        """One quantity of the record at `path`, as `records.read` describes it.
+    def get(self, path: Path, quantity: str, most: int = STEPS) -> bytes:
+        """One quantity of the record at `path` at `most` steps, as `records.read` describes it.
 
         Raises:
             RecordError: the record cannot be shown.
@@ -44,7 +44,7 @@ class Answers:
         """
         try:
             with opened(path) as (file, version):
-                answer = self._answer(file, (path, version, quantity))
+                answer = self._answer(file, (path, version, quantity, most))
         except OSError as error:
             raise RecordError(f"cannot be read: {error.strerror}.") from None
         if isinstance(answer, str):

@@ -1,4 +1,4 @@
-"""The tab's HTTP routes: the page, the list of runs, and one quantity of one run."""
+"""The tab's HTTP routes: the page, the list of runs, one quantity of one run, and the jobs of a sweep."""
 
 import json
 import logging
@@ -12,8 +12,9 @@ from werkzeug import wrappers
 
 from gradpath.dashboard.answers import Answers, BusyError
 from gradpath.dashboard.archive import RecordError, shortened
-from gradpath.dashboard.records import NAME
+from gradpath.dashboard.records import NAME, STEPS
 from gradpath.dashboard.runs import Runs, roots
+from gradpath.dashboard.sweeps import Sweeps
 
 STATIC = Path(__file__).with_name("static")
 TYPES = {".js": "text/javascript", ".css": "text/css"}
@@ -23,15 +24,16 @@ logger = logging.getLogger(__name__)
 
 
 class NoRunError(Exception):
-    """The request's `run=` names no run that is listed."""
+    """The request names no run or sweep that is listed."""
 
 
 class GradientFlowPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     """Serves the tab below `/data/plugin/gradient_flow`. Every error is answered as JSON, `{"error": a sentence}`.
 
-    `/runs`                       200: JSON of `runs`, the newest first, and the `folders` that are searched
+    `/runs`                       200: JSON of `runs` and `sweeps`, the newest first, and the `folders` that are searched
     `/record?run=..&quantity=..`  200: JSON, see `records.read`; 404: no such run; 422: the file cannot be shown;
-                                  503: others are being read, ask again
+                                  503: others are being read, ask again. `&steps=2`: the first and the last step only
+    `/sweep?name=..`              200: JSON, see `Sweeps.get`; 404, 422 and 503 as above
     `/index.js`, `/style.css`, .. 200: the page, one route for each file of `static`
     """
 
@@ -40,12 +42,14 @@ class GradientFlowPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def __init__(self, context: base_plugin.TBContext) -> None:
         self.runs = Runs(roots(context.logdir, getattr(context.flags, "logdir_spec", None)))
         self.answers = Answers()
+        self.sweeps = Sweeps()
 
     def get_plugin_apps(self) -> dict[str, Application]:
         return {
             **_pages(),
             "/runs": _answering(self._runs, "application/json"),
             "/record": _answering(self._record, "application/json"),
+            "/sweep": _answering(self._sweep, "application/json"),
         }
 
     def is_active(self) -> bool:
@@ -57,14 +61,22 @@ class GradientFlowPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
         return base_plugin.FrontendMetadata(es_module_path="/index.js", tab_name="Gradient Flow", disable_reload=True)
 
     def _runs(self, request: wrappers.Request) -> str:
-        return json.dumps({"runs": self.runs.listing(), "folders": [str(root) for _, root in self.runs.roots]})
+        return json.dumps({**self.runs.listing(), "folders": [str(root) for _, root in self.runs.roots]})
 
     def _record(self, request: wrappers.Request) -> bytes:
         name = request.args.get("run", "")
         path = self.runs.path(name)
         if path is None:
             raise NoRunError(f"There is no run {shortened(name, NAME)!r} with a record.")
-        return self.answers.get(path, request.args.get("quantity", "delta"))
+        most = request.args.get("steps", STEPS, type=int)
+        return self.answers.get(path, request.args.get("quantity", "delta"), min(STEPS, max(2, most)))
+
+    def _sweep(self, request: wrappers.Request) -> bytes:
+        name = request.args.get("name", "")
+        path = self.runs.sweep(name)
+        if path is None:
+            raise NoRunError(f"There is no sweep {shortened(name, NAME)!r} with a record.")
+        return self.sweeps.get(path, self.runs.names())
 
 
 def _pages() -> dict[str, Application]:

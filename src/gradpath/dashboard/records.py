@@ -28,12 +28,12 @@ def needed(archive: Archive, quantity: str) -> int:
     return sum(archive.size(name) for name in ("layer", "step", quantity))
 
 
-def read(archive: Archive, version: str, quantity: str) -> bytes:
+def read(archive: Archive, version: str, quantity: str, most: int = STEPS) -> bytes:
     """One quantity of a record, as JSON of less than 10 MB. NaN becomes null; the infinities become "inf" and "-inf".
 
     version, quantity: the arguments.
     layers: (L,), names, long ones without their middle.
-    steps: (T,), at most STEPS of the `recorded` steps, always with the first and the last.
+    steps: (T,), at most `most` of the `recorded` steps, always with the first and the last.
     recorded: the number of recorded steps. Steps without a measurement of `quantity` count only if it is one of GRADIENTS.
     quantities: the names of all quantities that can be shown.
     values: (T, L), or null if the record does not hold `quantity`.
@@ -46,10 +46,10 @@ def read(archive: Archive, version: str, quantity: str) -> bytes:
         OSError: the file cannot be read.
     """
     with explained():
-        return json.dumps({"version": version, "quantity": quantity, **_content(archive, quantity)}).encode()
+        return json.dumps({"version": version, "quantity": quantity, **_content(archive, quantity, most)}).encode()
 
 
-def _content(archive: Archive, quantity: str) -> dict[str, Any]:
+def _content(archive: Archive, quantity: str, most: int) -> dict[str, Any]:
     layers, steps = _layers(archive), _steps(archive)
     shape = (len(steps), len(layers))
     rows = np.arange(len(steps))
@@ -57,7 +57,7 @@ def _content(archive: Archive, quantity: str) -> dict[str, Any]:
     if quantity in archive.names and quantity not in GRADIENTS:
         measured = archive.measured(quantity, shape)
         rows = rows[measured] if measured.any() else rows
-    kept = rows[sample(len(rows), min(STEPS, max(2, CELLS // len(layers))))]
+    kept = rows[sample(len(rows), min(most, max(2, CELLS // len(layers))))]
     if quantity in archive.names:
         values = _encoded(archive.rows(quantity, shape, kept))
     verdict, refused = _verdict(archive)
