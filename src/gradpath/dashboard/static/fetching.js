@@ -5,16 +5,17 @@ import { number } from "./numbers.js";
 import { QUANTITIES } from "./quantities.js";
 import { state } from "./state.js";
 
+/** @typedef {import("./grouping.js").Job} Job */
 /** @typedef {import("./state.js").FlowRecord} FlowRecord */
 /** @typedef {import("./state.js").Judgement} Judgement */
 /** @typedef {import("./state.js").Run} Run */
 /** @typedef {import("./numbers.js").Sent} Sent */
 
 /** The plugin's answer is an error, and says why. */
-class Refusal extends Error {}
+export class Refusal extends Error {}
 
 /** The plugin is at work on other records. The next look for news asks again. */
-class Busy extends Error {}
+export class Busy extends Error {}
 
 const BUSY = 503;
 
@@ -30,8 +31,14 @@ async function ask(path) {
   return content;
 }
 
-/** @returns {Promise<{runs: Run[], folders: string[]}>} */
+/** @returns {Promise<{runs: Run[], sweeps: Run[], folders: string[]}>} */
 export const askRuns = () => ask("runs");
+
+/**
+ * @param {string} name
+ * @returns {Promise<{jobs: Job[]}>}
+ */
+export const askSweep = (name) => ask(`sweep?${new URLSearchParams({ name })}`);
 
 /** @param {Sent[] | null} row */
 const line = (row) => row?.map(number) ?? null;
@@ -48,10 +55,11 @@ const judgement = (judged) => ({ ...judged, ratio: number(judged.ratio), rate_pe
 /**
  * @param {string} run
  * @param {string} quantity
+ * @param {number} [steps] the most that are sent
  * @returns {Promise<FlowRecord>}
  */
-async function askRecord(run, quantity) {
-  const sent = await ask(`record?${new URLSearchParams({ run, quantity })}`);
+export async function askRecord(run, quantity, steps) {
+  const sent = await ask(`record?${new URLSearchParams({ run, quantity, ...(steps && { steps: String(steps) }) })}`);
   const { verdict } = sent;
   return {
     ...sent,

@@ -24,6 +24,7 @@ import { RUN_COLOURS } from "./colours.js";
  */
 
 /** @typedef {{name: string, version: string}} Run */
+/** @typedef {"runs" | "sweep"} Shown what the tab shows: chosen runs, or all runs of a sweep */
 
 /**
  * A selected run. `slot` is the index of its colour; `key` tells which version and quantity is loaded.
@@ -33,14 +34,16 @@ import { RUN_COLOURS } from "./colours.js";
 export const MOST_RUNS = RUN_COLOURS.length;
 
 /**
- * `runs` is null until the first answer, and lists the newest first; all their names begin with `shared` folders. A `step` of
- * null follows the newest step.
+ * `runs` is null until the first answer, and lists the newest first, as `sweeps` does; all their names begin with `shared`
+ * folders. A `step` of null follows the newest step.
  * @type {{
- *   runs: Run[] | null, shared: number, folders: string[], selected: Map<string, Entry>,
+ *   shown: Shown, sweeps: Run[], runs: Run[] | null, shared: number, folders: string[], selected: Map<string, Entry>,
  *   quantity: string, relative: boolean, step: number | null, filter: string,
  * }}
  */
 export const state = {
+  shown: "runs",
+  sweeps: [],
   runs: null,
   shared: 0,
   folders: [],

@@ -11,6 +11,12 @@ import { decimal } from "./numbers.js";
 const CLASSES = ["vanishing", "exploding", "healthy"];
 
 /**
+ * The style of a gradient's class. A record may hold any word in its place.
+ * @param {string | null | undefined} name
+ */
+export const classStyle = (name) => (name && CLASSES.includes(name) ? name : "soft");
+
+/**
  * @param {Verdict | null} verdict
  * @param {string | null} refused why a recorded verdict was not sent
  */
@@ -22,7 +28,7 @@ export function drawVerdict(verdict, refused) {
   const figure = (value) => (Number.isNaN(value) ? soft("–") : html("span", {}, decimal(value)));
   /** @param {string | null} name */
   const kind = (name) =>
-    html("span", { class: `class ${name && CLASSES.includes(name) ? name : "soft"}` }, name ?? "undecided");
+    html("span", { class: `class ${classStyle(name)}` }, name ?? "undecided");
   /**
    * @param {Judgement} judged
    * @param {string} when

@@ -4,6 +4,7 @@
 import { RUN_COLOURS } from "./colours.js";
 import { shortened } from "./numbers.js";
 import { QUANTITIES } from "./quantities.js";
+import { relativeTo } from "./relative.js";
 import { centred, makeScale, spanDecades } from "./scales.js";
 import { loaded, state } from "./state.js";
 
@@ -57,16 +58,9 @@ export function makeViews() {
  * @returns {View}
  */
 function makeView(name, slot, record, measured) {
-  const reference = Math.max(0, record.layers.length - 2);
   const relative = state.relative && isLog(measured);
-  // What is 0, infinite or NaN stays so. The rest has no value beside a reference that is.
   /** @param {number[]} row */
-  const usable = (row) => row[reference] > 0 && row[reference] < Infinity;
-  /** @type {(value: number, row: number[]) => number} */
-  const divided = (value, row) =>
-    value === 0 || !Number.isFinite(value) ? value : usable(row) ? value / row[reference] : NaN;
-  /** @param {number[]} row */
-  const against = (row) => (relative ? row.map((value) => divided(value, row)) : row);
+  const against = (row) => (relative ? relativeTo(row) : row);
   /** @type {(kind: string, rows: number[][] | null) => View["bands"]} */
   const band = (kind, rows) => (rows ? [{ kind, rows: rows.map(against) }] : []);
   return {

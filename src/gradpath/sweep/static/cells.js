@@ -1,7 +1,8 @@
 // @ts-check
 // The cells of the matrix: runs that share the values of two keys.
 
-import { choice, choicesOf, grouped } from "./data.js";
+import { grouped } from "../../dashboard/static/grouped.js";
+import { choice, choicesOf } from "./data.js";
 import { summary } from "./statistics.js";
 
 /** @typedef {import("./columns.js").Column} Column */

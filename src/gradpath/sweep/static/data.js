@@ -81,21 +81,3 @@ export function choicesOf(key) {
   const values = [...new Set(report.runs.map((run) => choice(run, key)))];
   return values.every((value) => Number.isFinite(Number(value))) ? values.sort((a, b) => Number(a) - Number(b)) : values;
 }
-
-/**
- * Items by what they have in common, in the order in which that is first met.
- * @template T
- * @param {T[]} items
- * @param {(item: T) => string} keyOf
- */
-export function grouped(items, keyOf) {
-  /** @type {Map<string, T[]>} */
-  const found = new Map();
-  for (const item of items) {
-    const key = keyOf(item);
-    const others = found.get(key);
-    if (others) others.push(item);
-    else found.set(key, [item]);
-  }
-  return found;
-}

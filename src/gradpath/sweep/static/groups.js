@@ -3,8 +3,9 @@
 
 import { RUN_COLOURS, SEQUENTIAL, tone } from "../../dashboard/static/colours.js";
 import { html } from "../../dashboard/static/elements.js";
+import { grouped } from "../../dashboard/static/grouped.js";
 import { ALL, CONFIGURATION, chosen, shown } from "./chosen.js";
-import { choice, choicesOf, grouped, report } from "./data.js";
+import { choice, choicesOf, report } from "./data.js";
 
 /** @typedef {import("./data.js").Run} Run */
 /** @typedef {{name: string, colour: string, runs: Run[]}} Group */

@@ -2,11 +2,12 @@
 // The gradient over depth, a line per group, with what theory predicts for it.
 
 import { html } from "../../dashboard/static/elements.js";
+import { grouped } from "../../dashboard/static/grouped.js";
 import { axisLayers } from "../../dashboard/static/layers.js";
 import { last, thinned } from "../../dashboard/static/numbers.js";
 import { makeScale } from "../../dashboard/static/scales.js";
 import { follow } from "./chosen.js";
-import { grouped, report } from "./data.js";
+import { report } from "./data.js";
 import { groups, legend } from "./groups.js";
 import { drawLines } from "./linechart.js";
 import { empty, section, select } from "./parts.js";

@@ -1,0 +1,69 @@
+// @ts-check
+// The first and the last measured row of many runs, asked for a few at a time.
+
+import { askRecord, Busy, Refusal } from "./fetching.js";
+import { state } from "./state.js";
+
+/** @typedef {import("./state.js").FlowRecord} FlowRecord */
+
+/** What is known of a run: its record at two steps, or why there is none. @typedef {{version: string, record: FlowRecord | null, error: string | null}} Ends */
+
+const AT_ONCE = 4;
+const AGAIN_MS = 500;
+const QUANTITY = "delta";
+
+/** @type {Map<string, Ends>} */
+export const ends = new Map();
+
+/** @type {Set<string>} */
+const waiting = new Set();
+const news = { come: () => {} };
+let working = 0;
+
+/** @param {() => void} action is called whenever something has come */
+export const whenCome = (action) => { news.come = action; };
+
+/**
+ * Asks for the runs that are not up to date.
+ * @param {string[]} names
+ */
+export function want(names) {
+  const versions = new Map((state.runs ?? []).map(({ name, version }) => [name, version]));
+  for (const name of names) {
+    const version = versions.get(name);
+    if (version !== undefined && ends.get(name)?.version !== version) waiting.add(name);
+  }
+  work(versions);
+}
+
+/** @param {Map<string, string>} versions */
+function work(versions) {
+  for (const name of waiting) {
+    if (working >= AT_ONCE) return;
+    waiting.delete(name);
+    working += 1;
+    load(name, versions.get(name) ?? "").then((again) => {
+      working -= 1;
+      if (again) setTimeout(() => want([name]), AGAIN_MS);
+      else news.come();
+      work(versions);
+    });
+  }
+}
+
+/**
+ * @param {string} name
+ * @param {string} version
+ * @returns {Promise<boolean>} whether to ask again soon. A server that does not answer is asked at the next look for news.
+ */
+async function load(name, version) {
+  try {
+    const record = await askRecord(name, QUANTITY, 2);
+    const error = !record.steps.length ? "no step yet" : !record.values ? "no |δ| recorded" : null;
+    ends.set(name, { version, record: error ? null : record, error });
+  } catch (error) {
+    if (error instanceof Refusal) ends.set(name, { version, record: null, error: error.message });
+    return error instanceof Busy;
+  }
+  return false;
+}
