@@ -50,11 +50,11 @@ export function said(group) {
   const missing = profiles.flatMap((profile) => (profile.missing ? [profile.missing] : []));
   const words = shown.length ? tally(shown.map((profile) => profile.class)) : missing.length ? tally(missing) : "…";
   const total = group.jobs.length;
+  const loading = profiles.some(({ values, missing: word }) => !values && !word);
   const keys = differing(group.jobs).join(", ");
   return {
     words, style: classes.length === 1 ? classStyle(classes[0]) : "soft",
-    count: shown.length < total && !profiles.some(({ values, missing: word }) => !values && !word)
-      ? `n = ${shown.length} of ${total}` : `n = ${total}`,
+    count: loading || shown.length === total ? `n = ${total}` : `n = ${shown.length} of ${total}`,
     keys: keys && `(${keys})`,
   };
 }
@@ -88,7 +88,7 @@ export function groupTip(group, title) {
   const profiles = group.jobs.slice(0, MOST_NAMED).map(profileOf);
   const rest = group.jobs.length - profiles.length;
   return [
-    html("div", {}, html("b", {}, title || "all jobs"), count, keys && `differ in ${keys.slice(1, -1)}`),
+    html("div", {}, html("b", {}, title)), html("div", {}, keys ? `${count}, which differ in ${keys.slice(1, -1)}` : count),
     ...profiles.map(({ job, values, class: kind, ratio, missing, why }) => html("div", {}, html("span", {}, job.name),
       values ? `${kind}, first / last ${Number.isNaN(ratio) ? "–" : decimal(ratio)}` : why ?? (missing || "loading …"))),
     ...(rest > 0 ? [html("div", {}, `and ${rest} more`)] : []),

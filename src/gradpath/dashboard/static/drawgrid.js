@@ -46,7 +46,7 @@ export function drawGrid() {
   const axis = state.relative ? "|δ| relative to the last hidden layer" : "|δ|, root mean square over samples";
   page.caption.replaceChildren(html("b", {}, asked.columns ? `${axis}, by ${asked.columns}${asked.rows ? ` and ${asked.rows}` : ""}` : axis),
     html("span", { class: "soft" }, asked.end ? "last measured step" : "first measured step"),
-    ...(profiles.some(({ theory }) => theory) ? [html("span", { class: "legend" }, html("i", { class: "dashed" }), "theory at step 0")] : []));
+    ...(profiles.some(({ theory }) => theory) ? [html("span", { class: "soft" }, html("i"), "theory at step 0")] : []));
 }
 
 /**

@@ -23,7 +23,7 @@ import { hideTip, showTip } from "./tip.js";
  */
 
 // Pixels: of a row's head, of the narrowest cell, around the grid, and of all that stands above and below the rows.
-const [SIDE, NARROWEST, AROUND, BESIDE_ROWS] = [104, 96, 48, 126];
+const [SIDE, NARROWEST, AROUND, BESIDE_ROWS] = [104, 112, 48, 132];
 const [LOWEST, HIGHEST] = [92, 210];
 
 export const grid = {

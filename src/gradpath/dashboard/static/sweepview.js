@@ -46,6 +46,7 @@ function open(group) {
 /** Draws the whole view. */
 function build() {
   const { error } = asked;
+  hideTip();
   page.grid.hidden = page.caption.hidden = Boolean(error);
   page.refused.replaceChildren(...(error ? [html("p", { class: "notice" }, `The file sweep.yaml of ${asked.sweep} ${error}`)] : []));
   drawChoices();

@@ -1,0 +1,328 @@
+"""The view of a whole sweep in a real browser: what the cells draw, how they are grouped, and what a hostile plan can do."""
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from test_page import INJECTION, Tab
+
+from board import chromium, serving
+from gradpath.sweep.plan import Plan, Planned, write_plan
+from synthetic import content, write
+
+ACTIVATIONS, INITS = ["sigmoid", "tanh", "relu", "gelu", "selu"], ["xavier", "he", "lecun", "critical"]
+GRID = {"activation": ACTIVATIONS, "init": INITS, "seed": ["0", "1", "2"]}
+RATES = {"sigmoid": 0.3, "tanh": 0.9, "relu": 1.0, "gelu": 1.1, "selu": 1.3}
+DEPTH = 20
+FAILED, ABSENT = ("gelu", "lecun"), ("tanh", "he", "1")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as launched:
+        yield launched
+
+
+def plan(folder: Path, grid: Mapping[str, Sequence[str]]) -> list[Planned]:
+    """Writes the plan of all combinations."""
+    folder.mkdir(parents=True)
+    values = [dict(zip(grid, chosen, strict=True)) for chosen in itertools.product(*grid.values())]
+    jobs = [Planned(n, f"{n:03d}-job", [f"{k}={v}" for k, v in c.items()], c, str(n), "code") for n, c in enumerate(values)]
+    write_plan(folder, Plan("python train.py -m", 1, tuple(jobs)))
+    return jobs
+
+
+def record(job: Planned) -> dict[str, Any]:
+    rate = RATES[job.varied["activation"]] * (1 + 0.02 * INITS.index(job.varied["init"]))
+    return content(count=DEPTH, steps=4, rate=rate, seed=job.number)
+
+
+def verdict(job: Planned) -> dict[str, Any]:
+    """In one cell, the runs are not all of one class."""
+    rate = RATES[job.varied["activation"]]
+    kind = "vanishing" if rate < 0.5 else "exploding" if rate > 1.2 else "healthy"
+    if (job.varied["activation"], job.varied["seed"]) == ("selu", "2"):
+        kind = "healthy"
+    return {"class": kind, "ratio": rate, "rate_per_layer": rate, "findings": [], "end": {"class": "healthy", "ratio": 2.0}}
+
+
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("logs")
+    hostile = {f"{INJECTION}": [INJECTION, '"><script>window.broken = 1</script>'], "seed": ["0", "__proto__"]}
+    for job in plan(folder / "hostile", hostile):
+        write(folder / "hostile" / job.name, content(count=3, steps=2), {"class": INJECTION, "ratio": "inf", "findings": []})
+    for name in ("list", "outside", "huge"):
+        write(folder / name / "00-a", content(count=3, steps=2))
+    (folder / "list/sweep.yaml").write_text("- a\n- b\n")
+    (folder / "outside/sweep.yaml").write_text("jobs:\n- name: ../list/00-a\n  varied: {a: b}\n")
+    (folder / "huge/sweep.yaml").write_text("jobs: [" + "a," * 300_000 + "]")
+    many = {"optimizer.lr": [str(0.001 * n) for n in range(1, 101)], "model.depth": ["5", "10"], "seed": list("01234")}
+    write(folder / "many/000-job", content(count=3, steps=2))
+    for job in plan(folder / "thousand", many):
+        (folder / "thousand" / job.name).mkdir()
+        (folder / "thousand" / job.name / "flow.npz").hardlink_to(folder / "many/000-job/flow.npz")
+    for job in plan(folder / "sweeps/grid", GRID):
+        values = tuple(job.varied.values())
+        if values[:2] == FAILED:
+            (folder / "sweeps/grid" / job.name).mkdir()
+            (folder / "sweeps/grid" / job.name / "result.json").write_text('{"status": "failed", "error": "no"}')
+        elif values != ABSENT:
+            write(folder / "sweeps/grid" / job.name, record(job), verdict(job))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(logs: Path) -> Iterator[str]:
+    with serving("--logdir", logs) as url:
+        yield url
+
+
+class SweepTab(Tab):
+    """The tab with a sweep chosen."""
+
+    def show(self, sweep: str) -> None:
+        self.frame.locator("#shown").get_by_text("Sweep").click()
+        self.frame.get_by_label("Sweep", exact=True).last.select_option(sweep)
+
+    def cell(self, **values: str) -> Any:
+        named = [f"{key}={value}" for key, value in values.items()]
+        found = self.frame.locator("button.cell")
+        for text in named:
+            found = found.and_(self.frame.locator(f'[aria-label*="{text}"]'))
+        return found
+
+    def runs(self, cell: Any) -> set[str]:
+        return {path.get_attribute("data-run").rpartition("/")[2] for path in cell.locator("path.measured").all()}
+
+    def says(self, cell: Any) -> str:
+        return " ".join(cell.locator(".says").inner_text().split())
+
+    def all_drawn(self, count: int) -> None:
+        self.page.wait_for_function("count => document.querySelectorAll('#grid path.measured').length === count", arg=count)
+
+
+@pytest.fixture
+def tab(browser: Any, server: str) -> Iterator[SweepTab]:
+    opened = SweepTab(browser, server, alone=True)
+    yield opened
+    opened.page.close()
+    assert [error for error in opened.errors if "422" not in error] == []
+
+
+@pytest.fixture
+def sixty(tab: SweepTab) -> SweepTab:
+    tab.show("sweeps/grid")
+    tab.all_drawn(56)
+    return tab
+
+
+def points(path: str) -> Any:
+    """The places of a curve, (L, 2)."""
+    return np.array([[float(number) for number in point.split()] for point in path[1:].split("L")])
+
+
+def drawn(tab: SweepTab) -> dict[str, Any]:
+    paths = tab.frame.locator("#grid path.measured").evaluate_all("all => all.map(p => [p.dataset.run, p.getAttribute('d')])")
+    return {name.rpartition("/")[2]: points(path) for name, path in paths}
+
+
+def planned() -> dict[str, Planned]:
+    values = (dict(zip(GRID, chosen, strict=True)) for chosen in itertools.product(*GRID.values()))
+    return {f"{n:03d}-job": Planned(n, f"{n:03d}-job", [], chosen, "", "") for n, chosen in enumerate(values)}
+
+
+@pytest.mark.parametrize(("step", "row"), [("First", 0), ("Last", -1)])
+def test_every_cell_draws_its_records_on_one_scale(sixty: SweepTab, step: str, row: int) -> None:
+    """Over all cells, heights are one straight line in the logarithms of the ratios."""
+    sixty.frame.get_by_text(step, exact=True).click()
+    sixty.frame.locator("#caption", has_text=f"{step.lower()} measured step").wait_for()
+    curves, jobs = drawn(sixty), planned()
+    deltas = {name: record(jobs[name])["delta"][row] for name in curves}
+    expected = np.concatenate([np.log10(deltas[name] / deltas[name][-2]) for name in curves])
+    heights = np.concatenate([curves[name][:, 1] for name in curves])
+    slope, offset = np.polyfit(expected, heights, 1)
+    assert slope < 0
+    np.testing.assert_allclose(heights, slope * expected + offset, atol=0.1)
+    across = {tuple(curve[:, 0]) for curve in curves.values()}
+    assert len(across) == 1
+    np.testing.assert_allclose(np.diff(next(iter(across))), np.ptp(next(iter(across))) / (DEPTH - 1), atol=0.11)
+
+
+def test_the_marks_of_the_scale_stand_where_their_values_are(sixty: SweepTab) -> None:
+    curve, delta = drawn(sixty)["000-job"], record(planned()["000-job"])["delta"][0]
+    marks = sixty.frame.locator(".side").first.locator("text")
+    heights = {mark.text_content(): float(mark.get_attribute("y")) - 4 for mark in marks.all()}
+    slope, offset = np.polyfit(np.log10(delta / delta[-2]), curve[:, 1], 1)
+    assert heights["1"] == pytest.approx(offset, abs=0.5)
+    assert heights["10⁻⁵"] == pytest.approx(offset - 5 * slope, abs=0.5)
+    plot, side = (sixty.frame.locator(s).first.bounding_box() for s in ("button.cell svg", ".side svg"))
+    assert plot["y"] == pytest.approx(side["y"], abs=1)
+
+
+def test_theory_is_drawn_beside_the_measured_profile(sixty: SweepTab) -> None:
+    cell = sixty.cell(activation="relu", init="xavier")
+    theory = points(cell.locator("path.theory").first.get_attribute("d"))[:, 1]
+    assert np.ptp(theory) < 0.2, "here theory says that the gradient stays as it is"
+    assert len(theory) == DEPTH - 1
+
+
+def test_seeds_are_over_each_other_and_words_say_what_they_are(sixty: SweepTab) -> None:
+    assert sixty.says(sixty.cell(activation="sigmoid", init="xavier")) == "vanishing n = 3 (seed)"
+    mixed = sixty.cell(activation="selu", init="he")
+    assert sixty.says(mixed) == "2 exploding, 1 healthy n = 3 (seed)"
+    assert mixed.get_attribute("data-class") == "soft"
+    assert "The lines in a cell differ in seed." in sixty.text("#remarks")
+    assert sixty.text("#counts") == "60 jobs, of which 56 are read: vanishing 12 healthy 36 exploding 8 failed 3 no record 1"
+
+
+def test_what_has_no_record_is_named(sixty: SweepTab) -> None:
+    failed = sixty.cell(activation="gelu", init="lecun")
+    assert sixty.says(failed) == "failed n = 0 of 3 (seed)"
+    assert failed.locator("path.measured").count() == 0
+    failed.click()
+    assert failed.is_visible(), "there is nothing to show in Runs"
+    part = sixty.cell(activation="tanh", init="he")
+    assert sixty.says(part) == "healthy n = 2 of 3 (seed)"
+    part.hover()
+    assert "no record" in sixty.text("#tip")
+
+
+def test_runs_are_grouped_by_the_chosen_keys(sixty: SweepTab) -> None:
+    jobs = planned()
+
+    def expect(rows: str, columns: str) -> None:
+        for row, column in itertools.product(GRID[rows], GRID[columns]):
+            members = {name for name, job in jobs.items() if (job.varied[rows], job.varied[columns]) == (row, column)}
+            shown = sixty.runs(sixty.cell(**{rows: row, columns: column}))
+            assert shown == {name for name in members if usable(jobs[name])}
+
+    assert sixty.frame.locator(".head").all_inner_texts() == ACTIVATIONS
+    assert [text.split("\n")[0] for text in sixty.frame.locator(".side span").all_inner_texts()] == INITS
+    expect("init", "activation")
+    sixty.frame.get_by_label("Columns").select_option("seed")
+    sixty.all_drawn(56)
+    assert sixty.frame.locator(".head").all_inner_texts() == ["0", "1", "2"]
+    expect("init", "seed")
+    sixty.frame.get_by_label("Rows").select_option("seed")
+    sixty.all_drawn(56)
+    expect("seed", "init")
+
+
+def usable(job: Planned) -> bool:
+    values = tuple(job.varied.values())
+    return values[:2] != FAILED and values != ABSENT
+
+
+def test_a_click_shows_the_runs_of_a_cell(sixty: SweepTab) -> None:
+    cell = sixty.cell(activation="relu", init="critical")
+    names = {f"sweeps/grid/{name}" for name in sixty.runs(cell)}
+    cell.click()
+    sixty.frame.locator(".panel canvas").nth(2).wait_for()
+    ticked = {box.get_attribute("data-run") for box in sixty.frame.locator("#runs input:checked").all()}
+    assert ticked == names
+    assert len(ticked) == 3
+    assert sixty.text("#readout") == "step 0 of 30"
+    assert sixty.frame.locator("#grid").is_hidden()
+
+
+def test_the_keyboard_alone_goes_through_the_view(tab: SweepTab) -> None:
+    press = tab.page.keyboard.press
+    tab.frame.locator("#shown input").first.focus()
+    press("ArrowRight")
+    tab.frame.get_by_label("Sweep", exact=True).last.select_option("sweeps/grid")
+    tab.all_drawn(56)
+    for _ in range(10):
+        press("Tab")
+        if tab.frame.locator("button.cell:focus").count():
+            break
+    focused = tab.frame.locator("button.cell:focus")
+    assert "init=xavier, activation=sigmoid" in focused.get_attribute("aria-label")
+    for key in ("ArrowRight", "ArrowDown", "ArrowDown", "ArrowLeft", "ArrowLeft", "ArrowRight", "ArrowRight"):
+        press(key)
+    assert "init=lecun, activation=relu" in focused.get_attribute("aria-label")
+    assert re.match(r"init=lecun, activation=relu n = 3, which differ in seed \d+-job healthy, first / last 1 ", tab.text("#tip"))
+    press("ArrowRight")
+    press("ArrowRight")
+    press("Enter")
+    tab.frame.locator(".panel canvas").nth(2).wait_for()
+    assert tab.frame.locator("#shown input:focus").get_attribute("value") == "runs"
+    press("ArrowRight")
+    assert tab.frame.locator("#grid").is_visible()
+
+
+@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080)])
+def test_sixty_runs_are_seen_at_once(browser: Any, server: str, width: int, height: int) -> None:
+    tab = SweepTab(browser, server, width, height - 64, alone=True)
+    tab.show("sweeps/grid")
+    tab.all_drawn(56)
+    boxes = [cell.bounding_box() for cell in tab.frame.locator("button.cell").all()]
+    assert len(boxes) == 20
+    assert all(box["x"] + box["width"] <= width and box["y"] + box["height"] <= height - 64 for box in boxes)
+    assert min(box["height"] for box in boxes) > 100
+    assert tab.page.evaluate("document.querySelector('#multiples').scrollWidth <= document.querySelector('#multiples').clientWidth")
+    tab.page.close()
+
+
+def test_text_of_a_plan_is_text(tab: SweepTab) -> None:
+    tab.show("hostile")
+    tab.all_drawn(4)
+    assert tab.frame.get_by_label("Columns").input_value() == INJECTION
+    assert tab.frame.locator(".head").first.inner_text() == INJECTION
+    assert INJECTION in tab.says(tab.frame.locator("button.cell").first)
+    tab.frame.locator("button.cell").first.hover()
+    assert INJECTION in tab.text("#tip")
+    tab.frame.get_by_label("Rows").select_option("seed")
+    tab.all_drawn(4)
+    assert tab.frame.locator(".side span").all_inner_texts() == ["0", "__proto__"]
+    assert tab.frame.locator("img").count() == 0
+    assert tab.page.evaluate("window.broken") is None
+    assert tab.page.evaluate("document.querySelector('#multiples').scrollWidth <= document.querySelector('#multiples').clientWidth")
+
+
+def test_a_plan_that_cannot_be_read_is_refused_in_a_sentence(tab: SweepTab) -> None:
+    for name, reason in {"list": "is damaged", "outside": "is damaged: a job has a name", "huge": "is too large"}.items():
+        tab.show(name)
+        tab.frame.locator("#multiples .notice", has_text=f"The file sweep.yaml of {name} {reason}").wait_for()
+        assert tab.frame.locator("#grid").is_hidden()
+    tab.show("sweeps/grid")
+    tab.all_drawn(56)
+
+
+def test_of_a_thousand_jobs_only_those_in_sight_are_read(tab: SweepTab) -> None:
+    asked: list[str] = []
+    tab.page.on("request", lambda request: asked.append(request.url) if "/record" in request.url else None)
+    tab.show("thousand")
+    tab.frame.locator("button.cell path.measured").first.wait_for()
+    tab.frame.get_by_label("Rows").select_option("optimizer.lr")
+    tab.frame.get_by_label("Columns").select_option("model.depth")
+    tab.frame.locator("#remarks", has_text="Not shown: 40 of the 100 values of optimizer.lr.").wait_for()
+    bottom = tab.frame.locator("button.cell").last
+    assert bottom.locator("path.measured").count() == 0
+    bottom.scroll_into_view_if_needed()
+    bottom.locator("path.measured").nth(4).wait_for()
+    assert 0 < len(asked) < 500
+    assert len(asked) == len(set(asked))
+
+
+def test_the_view_follows_what_is_measured(browser: Any, tmp_path: Path) -> None:
+    for job in plan(tmp_path / "grid", {"activation": ["relu"], "init": ["he", "xavier"], "seed": ["0"]}):
+        if job.number == 0:
+            write(tmp_path / "grid" / job.name, record(job))
+    with serving("--logdir", tmp_path) as url:
+        tab = SweepTab(browser, url, alone=True, clock=True)
+        tab.show("grid")
+        tab.all_drawn(1)
+        assert [tab.says(cell) for cell in tab.frame.locator("button.cell").all()] == ["no verdict n = 1", "no record n = 0 of 1"]
+        before = tab.frame.locator("path.measured").get_attribute("d")
+        write(tmp_path / "grid/000-job", content(count=DEPTH, steps=4, rate=0.5), verdict(job))
+        write(tmp_path / "grid/001-job", record(job), verdict(job))
+        tab.looks_for_news()
+        tab.all_drawn(2)
+        tab.page.wait_for_function("old => document.querySelector('path.measured').getAttribute('d') !== old", arg=before)
+        assert tab.says(tab.frame.locator("button.cell").first).startswith("healthy")
+        tab.page.close()
