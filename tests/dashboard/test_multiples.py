@@ -18,6 +18,7 @@ ACTIVATIONS, INITS = ["sigmoid", "tanh", "relu", "gelu", "selu"], ["xavier", "he
 GRID = {"activation": ACTIVATIONS, "init": INITS, "seed": ["0", "1", "2"]}
 RATES = {"sigmoid": 0.3, "tanh": 0.9, "relu": 1.0, "gelu": 1.1, "selu": 1.3}
 DEPTH = 20
+FITS = "[...document.querySelectorAll('html, aside, #multiples')].every(part => part.scrollWidth <= part.clientWidth)"
 FAILED, ABSENT = ("gelu", "lecun"), ("tanh", "he", "1")
 
 
@@ -106,17 +107,26 @@ class SweepTab(Tab):
         self.page.wait_for_function("count => document.querySelectorAll('#grid path.measured').length === count", arg=count)
 
 
+@pytest.fixture(scope="module")
+def opened(browser: Any, server: str) -> Iterator[SweepTab]:
+    tab = SweepTab(browser, server, alone=True)
+    yield tab
+    tab.page.close()
+
+
 @pytest.fixture
-def tab(browser: Any, server: str) -> Iterator[SweepTab]:
-    opened = SweepTab(browser, server, alone=True)
+def tab(opened: SweepTab) -> Iterator[SweepTab]:
+    """One page for all tests. A sweep that is chosen again is grouped as at first."""
+    opened.page.mouse.move(2, 2)
+    opened.show("list")
     yield opened
-    opened.page.close()
     assert [error for error in opened.errors if "422" not in error] == []
 
 
 @pytest.fixture
 def sixty(tab: SweepTab) -> SweepTab:
     tab.show("sweeps/grid")
+    tab.frame.get_by_text("First", exact=True).click()
     tab.all_drawn(56)
     return tab
 
@@ -127,7 +137,9 @@ def points(path: str) -> Any:
 
 
 def drawn(tab: SweepTab) -> dict[str, Any]:
-    paths = tab.frame.locator("#grid path.measured").evaluate_all("all => all.map(p => [p.dataset.run, p.getAttribute('d')])")
+    paths = tab.frame.locator("#grid path.measured").evaluate_all(
+        "all => all.map(p => [p.dataset.run, p.getAttribute('d')])"
+    )
     return {name.rpartition("/")[2]: points(path) for name, path in paths}
 
 
@@ -157,9 +169,11 @@ def test_the_marks_of_the_scale_stand_where_their_values_are(sixty: SweepTab) ->
     curve, delta = drawn(sixty)["000-job"], record(planned()["000-job"])["delta"][0]
     marks = sixty.frame.locator(".side").first.locator("text")
     heights = {mark.text_content(): float(mark.get_attribute("y")) - 4 for mark in marks.all()}
+    assert {"1", "10⁻⁴"} <= set(heights)
     slope, offset = np.polyfit(np.log10(delta / delta[-2]), curve[:, 1], 1)
     assert heights["1"] == pytest.approx(offset, abs=0.5)
-    assert heights["10⁻⁵"] == pytest.approx(offset - 5 * slope, abs=0.5)
+    assert heights["10⁻⁴"] == pytest.approx(offset - 4 * slope, abs=0.5)
+    assert len(heights) < 8
     plot, side = (sixty.frame.locator(s).first.bounding_box() for s in ("button.cell svg", ".side svg"))
     assert plot["y"] == pytest.approx(side["y"], abs=1)
 
@@ -177,7 +191,7 @@ def test_seeds_are_over_each_other_and_words_say_what_they_are(sixty: SweepTab) 
     assert sixty.says(mixed) == "2 exploding, 1 healthy n = 3 (seed)"
     assert mixed.get_attribute("data-class") == "soft"
     assert "The lines in a cell differ in seed." in sixty.text("#remarks")
-    assert sixty.text("#counts") == "60 jobs, of which 56 are read: vanishing 12 healthy 36 exploding 8 failed 3 no record 1"
+    assert sixty.text("#counts") == "60 jobs, of which 56 are read: vanishing 12 healthy 36 exploding 8 no record 1 failed 3"
 
 
 def test_what_has_no_record_is_named(sixty: SweepTab) -> None:
@@ -232,7 +246,9 @@ def test_a_click_shows_the_runs_of_a_cell(sixty: SweepTab) -> None:
 
 def test_the_keyboard_alone_goes_through_the_view(tab: SweepTab) -> None:
     press = tab.page.keyboard.press
-    tab.frame.locator("#shown input").first.focus()
+    tab.frame.locator("#shown input").last.focus()
+    press("ArrowLeft")
+    assert tab.frame.locator("#grid").is_hidden()
     press("ArrowRight")
     tab.frame.get_by_label("Sweep", exact=True).last.select_option("sweeps/grid")
     tab.all_drawn(56)
@@ -245,7 +261,9 @@ def test_the_keyboard_alone_goes_through_the_view(tab: SweepTab) -> None:
     for key in ("ArrowRight", "ArrowDown", "ArrowDown", "ArrowLeft", "ArrowLeft", "ArrowRight", "ArrowRight"):
         press(key)
     assert "init=lecun, activation=relu" in focused.get_attribute("aria-label")
-    assert re.match(r"init=lecun, activation=relu n = 3, which differ in seed \d+-job healthy, first / last 1 ", tab.text("#tip"))
+    assert re.match(
+        r"init=lecun, activation=relu n = 3, which differ in seed \d+-job healthy, first / last 1 ", tab.text("#tip")
+    )
     press("ArrowRight")
     press("ArrowRight")
     press("Enter")
@@ -255,17 +273,18 @@ def test_the_keyboard_alone_goes_through_the_view(tab: SweepTab) -> None:
     assert tab.frame.locator("#grid").is_visible()
 
 
-@pytest.mark.parametrize(("width", "height"), [(1280, 800), (1920, 1080)])
-def test_sixty_runs_are_seen_at_once(browser: Any, server: str, width: int, height: int) -> None:
-    tab = SweepTab(browser, server, width, height - 64, alone=True)
-    tab.show("sweeps/grid")
-    tab.all_drawn(56)
-    boxes = [cell.bounding_box() for cell in tab.frame.locator("button.cell").all()]
-    assert len(boxes) == 20
-    assert all(box["x"] + box["width"] <= width and box["y"] + box["height"] <= height - 64 for box in boxes)
-    assert min(box["height"] for box in boxes) > 100
-    assert tab.page.evaluate("document.querySelector('#multiples').scrollWidth <= document.querySelector('#multiples').clientWidth")
-    tab.page.close()
+def test_sixty_runs_are_seen_at_once(sixty: SweepTab) -> None:
+    """TensorBoard's own bar takes 64 pixels of a window."""
+    for width, height in ((1920, 1016), (1280, 736)):
+        sixty.page.set_viewport_size({"width": width, "height": height})
+        sixty.page.wait_for_function("document.querySelector('#grid').getBoundingClientRect().right > innerWidth - 60")
+        sixty.all_drawn(56)
+        boxes = [cell.bounding_box() for cell in sixty.frame.locator("button.cell").all()]
+        assert len(boxes) == 20
+        assert all(box["x"] + box["width"] <= width and box["y"] + box["height"] <= height for box in boxes)
+        assert min(box["height"] for box in boxes) > 100
+        assert sixty.page.evaluate(FITS)
+        assert max(box["width"] for box in boxes) < 340
 
 
 def test_text_of_a_plan_is_text(tab: SweepTab) -> None:
@@ -281,7 +300,7 @@ def test_text_of_a_plan_is_text(tab: SweepTab) -> None:
     assert tab.frame.locator(".side span").all_inner_texts() == ["0", "__proto__"]
     assert tab.frame.locator("img").count() == 0
     assert tab.page.evaluate("window.broken") is None
-    assert tab.page.evaluate("document.querySelector('#multiples').scrollWidth <= document.querySelector('#multiples').clientWidth")
+    assert tab.page.evaluate(FITS)
 
 
 def test_a_plan_that_cannot_be_read_is_refused_in_a_sentence(tab: SweepTab) -> None:
@@ -317,12 +336,17 @@ def test_the_view_follows_what_is_measured(browser: Any, tmp_path: Path) -> None
         tab = SweepTab(browser, url, alone=True, clock=True)
         tab.show("grid")
         tab.all_drawn(1)
-        assert [tab.says(cell) for cell in tab.frame.locator("button.cell").all()] == ["no verdict n = 1", "no record n = 0 of 1"]
-        before = tab.frame.locator("path.measured").get_attribute("d")
+        assert [tab.says(cell) for cell in tab.frame.locator("button.cell").all()] == [
+            "no verdict n = 1",
+            "no record n = 0 of 1",
+        ]
+        before = tab.frame.locator("#grid path.measured").get_attribute("d")
         write(tmp_path / "grid/000-job", content(count=DEPTH, steps=4, rate=0.5), verdict(job))
         write(tmp_path / "grid/001-job", record(job), verdict(job))
         tab.looks_for_news()
         tab.all_drawn(2)
-        tab.page.wait_for_function("old => document.querySelector('path.measured').getAttribute('d') !== old", arg=before)
+        tab.page.wait_for_function(
+            "old => document.querySelector('#grid path.measured').getAttribute('d') !== old", arg=before
+        )
         assert tab.says(tab.frame.locator("button.cell").first).startswith("healthy")
         tab.page.close()

@@ -121,6 +121,7 @@ def test_the_two_newest_runs_are_shown_first(tab: Tab) -> None:
         "healthy",
     ]
     assert tab.frame.locator(".panel").count() == 2
+    assert tab.frame.locator("#shown").is_hidden(), "there is no sweep"
 
 
 def test_the_heat_map_shows_the_gradient_vanish(tab: Tab) -> None:

@@ -37,8 +37,9 @@ export function drawGrid() {
     parts.plot.replaceChildren(...(profiles.length ? [drawProfiles(group, frame)] : []));
   }
   const { level } = makePlane({ left: 0, top: 1, width: ROOM, height: height - 2 }, scale);
+  const written = thinned(ticks.length, ticks.length > 1 ? level(ticks[0][0]) - level(ticks[1][0]) : height, 12).map((index) => ticks[index]);
   for (const side of grid.sides) {
-    const marks = svg("svg", { width: ROOM, height, "aria-hidden": "true" }, ...ticks.map(([at, label]) =>
+    const marks = svg("svg", { width: ROOM, height, "aria-hidden": "true" }, ...written.map(([at, label]) =>
       svg("text", { x: ROOM - 6, y: Math.min(height - 1, Math.max(9, level(at) + 4)), "text-anchor": "end" }, label)));
     side.replaceChildren(html("span", {}, side.title), ...(profiles.length ? [marks] : []));
   }

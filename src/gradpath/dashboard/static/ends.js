@@ -17,8 +17,9 @@ export const ends = new Map();
 
 /** @type {Set<string>} */
 const waiting = new Set();
+/** @type {Set<string>} */
+const loading = new Set();
 const news = { come: () => {} };
-let working = 0;
 
 /** @param {() => void} action is called whenever something has come */
 export const whenCome = (action) => { news.come = action; };
@@ -31,7 +32,7 @@ export function want(names) {
   const versions = new Map((state.runs ?? []).map(({ name, version }) => [name, version]));
   for (const name of names) {
     const version = versions.get(name);
-    if (version !== undefined && ends.get(name)?.version !== version) waiting.add(name);
+    if (version !== undefined && ends.get(name)?.version !== version && !loading.has(name)) waiting.add(name);
   }
   work(versions);
 }
@@ -39,11 +40,11 @@ export function want(names) {
 /** @param {Map<string, string>} versions */
 function work(versions) {
   for (const name of waiting) {
-    if (working >= AT_ONCE) return;
+    if (loading.size >= AT_ONCE) return;
     waiting.delete(name);
-    working += 1;
+    loading.add(name);
     load(name, versions.get(name) ?? "").then((again) => {
-      working -= 1;
+      loading.delete(name);
       if (again) setTimeout(() => want([name]), AGAIN_MS);
       else news.come();
       work(versions);

@@ -88,8 +88,8 @@ export function scaleTicks(scale, count) {
     const apart = new Set(labels).size === labels.length;
     return places.map((at, index) => [at, apart ? labels[index] : String(at).replace("-", "−")]);
   }
-  const decades = ticks(low, high, count, 1);
-  if (decades.length > 2) return decades.map((at) => [at, Math.abs(at) < 3 ? decimal(10 ** at) : power(at)]);
+  const decades = [count, 2 * count].map((most) => ticks(low, high, most, 1)).find((found) => found.length > 2);
+  if (decades) return decades.map((at) => [at, Math.abs(at) < 3 ? decimal(10 ** at) : power(at)]);
   const between = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, index) => Math.floor(low) + index);
   return between
     .flatMap((decade) => [1, 2, 5].map((factor) => factor * 10 ** decade))
