@@ -196,7 +196,7 @@ def test_seeds_are_over_each_other_and_words_say_what_they_are(sixty: SweepTab) 
 
 def test_what_has_no_record_is_named(sixty: SweepTab) -> None:
     failed = sixty.cell(activation="gelu", init="lecun")
-    assert sixty.says(failed) == "failed n = 0 of 3 (seed)"
+    assert sixty.says(failed) == "failed n = 0 of 3"
     assert failed.locator("path.measured").count() == 0
     failed.click()
     assert failed.is_visible(), "there is nothing to show in Runs"

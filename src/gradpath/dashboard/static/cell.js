@@ -48,14 +48,14 @@ export function said(group) {
   const shown = profiles.filter(({ values }) => values);
   const classes = [...new Set(shown.map((profile) => profile.class))];
   const missing = profiles.flatMap((profile) => (profile.missing ? [profile.missing] : []));
-  const words = shown.length ? tally(shown.map((profile) => profile.class)) : missing.length ? tally(missing) : "…";
   const total = group.jobs.length;
   const loading = profiles.some(({ values, missing: word }) => !values && !word);
+  const words = shown.length ? tally(shown.map((profile) => profile.class)) : loading ? "…" : tally(missing);
   const keys = differing(group.jobs).join(", ");
   return {
     words, style: classes.length === 1 ? classStyle(classes[0]) : "soft",
     count: loading || shown.length === total ? `n = ${total}` : `n = ${shown.length} of ${total}`,
-    keys: keys && `(${keys})`,
+    keys: keys && (loading || shown.length) ? `(${keys})` : "",
   };
 }
 

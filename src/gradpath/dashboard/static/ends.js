@@ -25,29 +25,28 @@ const news = { come: () => {} };
 export const whenCome = (action) => { news.come = action; };
 
 /**
- * Asks for the runs that are not up to date.
+ * Asks for those of some runs that are not up to date, and no longer for any other.
  * @param {string[]} names
  */
 export function want(names) {
-  const versions = new Map((state.runs ?? []).map(({ name, version }) => [name, version]));
-  for (const name of names) {
-    const version = versions.get(name);
-    if (version !== undefined && ends.get(name)?.version !== version && !loading.has(name)) waiting.add(name);
-  }
-  work(versions);
+  waiting.clear();
+  for (const name of names) waiting.add(name);
+  work();
 }
 
-/** @param {Map<string, string>} versions */
-function work(versions) {
+function work() {
+  const versions = new Map((state.runs ?? []).map(({ name, version }) => [name, version]));
   for (const name of waiting) {
     if (loading.size >= AT_ONCE) return;
     waiting.delete(name);
+    const version = versions.get(name);
+    if (version === undefined || ends.get(name)?.version === version || loading.has(name)) continue;
     loading.add(name);
-    load(name, versions.get(name) ?? "").then((again) => {
+    load(name, version).then((again) => {
       loading.delete(name);
-      if (again) setTimeout(() => want([name]), AGAIN_MS);
+      if (again) setTimeout(() => { waiting.add(name); work(); }, AGAIN_MS);
       else news.come();
-      work(versions);
+      work();
     });
   }
 }
