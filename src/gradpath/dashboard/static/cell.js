@@ -54,7 +54,7 @@ export function said(group) {
   const keys = differing(group.jobs).join(", ");
   return {
     words, style: classes.length === 1 ? classStyle(classes[0]) : "soft",
-    count: loading || shown.length === total ? `n = ${total}` : `n = ${shown.length} of ${total}`,
+    count: loading || shown.length === total ? `n = ${total}` : shown.length || new Set(missing).size === 1 ? `n = ${shown.length} of ${total}` : "",
     keys: keys && (loading || shown.length) ? `(${keys})` : "",
   };
 }

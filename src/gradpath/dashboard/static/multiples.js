@@ -66,7 +66,8 @@ export function buildGrid(open, redraw) {
   page.grid.style.setProperty("--height", `${Math.floor(height)}px`);
   page.grid.replaceChildren(
     html("div", { class: "corner soft", title: asked.rows }, asked.rows && `${shortened(asked.rows)} ↓`),
-    ...(heads ?? []).map((head) => html("div", { class: "head", title: head }, head)), ...rows, ...grid.feet, grid.title);
+    ...(heads ?? []).map((head) => html("div", { class: "head", title: head }, head)), ...rows,
+    html("div", { class: "foot", style: "grid-column: 1" }), ...grid.feet, grid.title);
   walk(grid.cells.map(({ button }) => button), focused);
   watch(redraw);
 }
@@ -97,11 +98,12 @@ function makeCell(group, place, headed, open) {
   const pair = (key, value) => (key ? [`${key}=${value}`] : []);
   const title = [...pair(asked.rows, group.row), ...pair(asked.columns, group.column)].join(", ") || "all jobs";
   const parts = {
-    kind: html("b", { class: "class" }), count: html("span", {}), keys: html("span", { class: "keys" }), plot: html("div", { class: "small" }),
+    kind: html("b", { class: "class" }), count: html("span", { class: "count soft" }), keys: html("span", { class: "keys soft" }),
+    plot: html("div", { class: "small" }),
   };
   const button = html("button", { type: "button", class: "cell", ...place },
     headed ? html("span", { class: "own" }, group.column) : null,
-    html("span", { class: "says" }, parts.kind, html("span", { class: "soft" }, parts.count, " ", parts.keys)), parts.plot);
+    html("span", { class: "says" }, parts.kind, parts.count, parts.keys), parts.plot);
   grid.cells.push({ group, title, button, parts, seen: false });
   button.addEventListener("pointermove", ({ clientX, clientY }) => showTip(clientX, clientY, groupTip(group, title)));
   button.addEventListener("focus", () => {
