@@ -110,6 +110,7 @@ class SweepTab(Tab):
 @pytest.fixture(scope="module")
 def opened(browser: Any, server: str) -> Iterator[SweepTab]:
     tab = SweepTab(browser, server, alone=True)
+    tab.page.set_default_timeout(10_000)
     yield tab
     tab.page.close()
 
@@ -160,6 +161,9 @@ def test_every_cell_draws_its_records_on_one_scale(sixty: SweepTab, step: str, r
     slope, offset = np.polyfit(expected, heights, 1)
     assert slope < 0
     np.testing.assert_allclose(heights, slope * expected + offset, atol=0.1)
+    bottom = float(sixty.frame.locator("button.cell svg").first.get_attribute("height"))
+    assert heights.min() > 0
+    assert bottom / 2 < np.ptp(heights) < heights.max() < bottom
     across = {tuple(curve[:, 0]) for curve in curves.values()}
     assert len(across) == 1
     np.testing.assert_allclose(np.diff(next(iter(across))), np.ptp(next(iter(across))) / (DEPTH - 1), atol=0.11)
