@@ -346,11 +346,12 @@ def test_the_view_follows_what_is_measured(browser: Any, tmp_path: Path) -> None
         ]
         before = tab.frame.locator("#grid path.measured").get_attribute("d")
         write(tmp_path / "grid/000-job", content(count=DEPTH, steps=4, rate=0.5), verdict(job))
-        write(tmp_path / "grid/001-job", record(job), verdict(job))
         tab.looks_for_news()
-        tab.all_drawn(2)
         tab.page.wait_for_function(
             "old => document.querySelector('#grid path.measured').getAttribute('d') !== old", arg=before
         )
         assert tab.says(tab.frame.locator("button.cell").first).startswith("healthy")
+        write(tmp_path / "grid/001-job", record(job), verdict(job))
+        tab.looks_for_news()
+        tab.all_drawn(2)
         tab.page.close()
