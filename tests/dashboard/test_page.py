@@ -235,7 +235,7 @@ def test_text_of_a_record_is_text(tab: Tab) -> None:
 def test_absolute_values_and_other_quantities(tab: Tab) -> None:
     tab.choose("sigmoid")
     relative = tab.pixel("sigmoid", 0.5, 0.5)
-    tab.frame.get_by_text("Absolute").click()
+    tab.frame.locator("#mode").get_by_text("Absolute").click()
     assert tab.pixel("sigmoid", 0.5, 0.5) != relative
     assert "|δ| (root mean square over samples)" in tab.text("#colours")
     tab.frame.locator("#quantity").select_option("saturated")
