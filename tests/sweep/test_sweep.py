@@ -14,7 +14,7 @@ import yaml
 from board import wait_until
 from conftest import Command, Start
 from lab import make_lab
-from sweeping import TINY, lasting, results
+from sweeping import ENGINES, LAUNCHERS, TINY, lasting, results
 
 
 def test_a_sweep_is_a_folder(sweep: Command, tmp_path: Path) -> None:
@@ -190,11 +190,15 @@ def test_two_processes_share_a_sweep(begin: Start, tmp_path: Path) -> None:
     assert texts[0].splitlines()[-1].endswith(": 8 ok")
 
 
-def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(begin: Start, sweep: Command, tmp_path: Path) -> None:
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(
+    launcher: str, begin: Start, sweep: Command, tmp_path: Path
+) -> None:
     folder = tmp_path / "sweep"
     whole = tmp_path / "whole"
-    assert sweep("seed=range(3)", "trainer.max_epochs=40", folder=whole).returncode == 0
-    process = begin("seed=range(3)", "trainer.max_epochs=40")
+    typed = ("seed=range(3)", "trainer.max_epochs=40", *ENGINES[launcher])
+    assert sweep(*typed[:2], folder=whole).returncode == 0
+    process = begin(*typed)
     wait_until(lambda: len([*folder.glob("*/checkpoints/last.ckpt")]) == 2)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
@@ -202,7 +206,10 @@ def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(begin: Start, sweep:
     assert re.search(r"stopped; to continue: python.* train\.py -m .* sweep\.name=sweep$", err.strip())
     assert results(folder) == {}
     assert "3 missing" in out
-    assert "2 to run" in sweep("seed=range(3)", "trainer.max_epochs=40").stdout or results(folder)
+    # The jobs came to the end of a batch, and said so themselves.
+    assert all("stopped; to continue" in (folder / f"{k}-s{k}/job.log").read_text() for k in range(2))
+    assert not [*folder.glob("*/.stop")]
+    assert sweep(*typed).returncode == 0
     assert lasting(folder) == lasting(whole)
 
 
