@@ -161,7 +161,10 @@ def test_names_are_safe_short_and_in_order() -> None:
 def test_a_long_name_keeps_what_tells_it_apart() -> None:
     """Every part is still there, and no number has lost a digit."""
     names = [
-        job_name(7, 2, ["activation=leaky_relu", f"init={init}", f"norm=batch_{place}", f"optimizer.weight_decay={decay}", "seed=12"])
+        job_name(
+            7, 2,
+            ["activation=leaky_relu", f"init={init}", f"norm=batch_{place}", f"optimizer.weight_decay={decay}", "seed=12"],
+        )
         for init in ("xavier_normal", "xavier_uniform") for place in ("before", "after") for decay in ("0.0001", "0.00001")
     ]  # fmt: skip
     assert len(set(names)) == 8

@@ -159,7 +159,8 @@ WRONG = [
     ("made --metric class", "--metric class: must be"),
     (
         "made --sort sedonds",
-        "--sort sedonds: must be activation, test/accuracy, std, n, diverged, pruned, failed, missing or seconds. Did you mean seconds?\n",
+        "--sort sedonds: must be activation, test/accuracy, std, n, diverged, pruned, failed, missing or seconds."
+        " Did you mean seconds?\n",
     ),
     ("made --format cvs", "--format cvs: must be plain, markdown, csv or json. Did you mean csv?"),
     ("made --against relu", "--against relu: must be key=value, such as activation=tanh."),

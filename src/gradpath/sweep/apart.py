@@ -37,6 +37,7 @@ def run_apart(call: Call) -> int:
     with watched, held:
         process = context.Process(target=_start, args=(call, watched))
         process.start()
+        assert process.pid is not None
         asked = False
         while not connection.wait([process.sentinel], PAUSE):
             # A process that has claimed the job heeds a signal.
