@@ -27,4 +27,4 @@ def killed_and_resumed(times: int, dice: random.Random, begin: Start, folder: Pa
                     if words:
                         os.kill(int(words[1]), signal.SIGKILL)
                         break
-        process.wait()
+        process.communicate()

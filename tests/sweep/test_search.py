@@ -289,7 +289,7 @@ def test_a_trial_whose_option_file_changed_is_proposed_again(begin: Start, sweep
     process = begin(*typed)
     wait_until(lambda: [*folder.glob("0-*/checkpoints/last.ckpt")])
     process.kill()
-    process.wait()
+    process.communicate()
     option.write_text("_target_: torch.nn.LeakyReLU\nnegative_slope: 0.4\n")
     done = sweep(*typed)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -154,7 +154,7 @@ def test_a_name_and_its_jobs_are_found_again(command, project: Path) -> None:
 def test_two_sweeps_of_the_same_second(start, project: Path) -> None:
     before = {*(project / "logs/sweeps").glob("*")}
     both = [start("train.py", "-m", *TINY, f"seed={k},{k + 1}") for k in (31, 41)]
-    assert [process.wait() for process in both] == [0, 0]
+    assert [(process.communicate()[1], process.returncode) for process in both] == [("", 0)] * 2
     made = {*(project / "logs/sweeps").glob("*")} - before
     assert sorted(sorted(results(folder)) for folder in made) == [["0-s31", "1-s32"], ["0-s41", "1-s42"]]
 
@@ -168,7 +168,7 @@ def test_a_second_process_is_told_who_is_at_work(begin: Start, sweep: Command, t
     said = rf"process {first.pid} on \S+ is at work in it; wait for its end, or help it: sweep.join=true\."
     assert re.search(said, second.stderr)
     first.kill()
-    first.wait()
+    first.communicate()
     # The lock went with its owner.
     third = sweep("seed=range(4)", "trainer.max_epochs=60")
     assert third.returncode == 0
@@ -231,7 +231,7 @@ def test_what_the_parent_leaves_when_it_is_killed(begin: Start, tmp_path: Path) 
     children = descendants(process.pid)
     assert len(children) >= 3
     process.kill()
-    process.wait()
+    process.communicate()
     wait_until(lambda: not any(alive(pid) for pid in children))
 
 
