@@ -18,6 +18,8 @@ from conftest import tree
 from finished_sweeps import COMMAND, Given, result, write_run, write_sweep
 from screen import on_terminal
 
+pytestmark = pytest.mark.forked
+
 SCRIPT = "scripts/compare.py"
 SEEDS = [str(k) for k in range(6)]
 

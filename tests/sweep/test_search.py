@@ -20,6 +20,8 @@ from conftest import Command, Start
 from killing import killed_and_resumed
 from sweeping import TINY, results
 
+pytestmark = pytest.mark.forked
+
 OPTUNA = "hydra/sweeper=optuna"
 RATE = "optimizer.lr=tag(log,interval(1e-3,1e-1))"
 # A run of a few steps.
