@@ -253,12 +253,30 @@ def test_hparams(board: Board) -> None:
     for name, run in board.runs.items():
         for group in ("activation", "init"):
             assert found[name][group] == run.result["choices"][group]
-        assert found[name]["gradient"] == run.result["verdict"]["class"]
+        judged, ratio = found[name]["gradient"].split()
+        assert judged == run.result["verdict"]["class"]
+        assert number(ratio) == pytest.approx(run.result["verdict"]["ratio"], rel=0.05)
         assert number(found[name][RATIO]) == pytest.approx(run.result["verdict"]["ratio"], rel=1e-3)
         for metric in METRICS:
             assert number(found[name][metric]) == pytest.approx(run.result["metrics"][metric], rel=1e-4), (name, metric)
     sweep = [found[name]["test/accuracy"] for name in board.runs if name != board.default]
     assert len(set(sweep)) > 1
+
+
+def test_hparams_in_a_small_window(board: Board) -> None:
+    """What was chosen, what the gradient did and a metric are seen without scrolling; a third key would have room."""
+    board.page.set_viewport_size({"width": 1280, "height": 800})
+    try:
+        board.open("HParams")
+        cells = board.page.locator("tf-hparams-table-view").locator("vaadin-grid-cell-content:visible")
+        for name in ("activation", "init", "gradient", "test/accuracy"):
+            heading = cells.filter(has_text=re.compile(rf"^\s*{name}\s*$")).first
+            heading.wait_for()
+            box = heading.locator("div").last.bounding_box()
+            assert box["x"] > 0
+            assert box["x"] + box["width"] + 160 <= 1280, name
+    finally:
+        board.page.set_viewport_size({"width": 1920, "height": 1080})
 
 
 def test_gradient_flow(board: Board) -> None:
