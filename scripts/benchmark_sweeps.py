@@ -120,7 +120,7 @@ def row(jobs: int, folder: Path) -> list[str]:
     return [
         str(jobs), f"{seconds:.1f}", f"{cells[0]:.2f}", f"{cells[1]:.0f}", str(cells[2]),
         f"{compared[0]:.1f}", f"{compared[1]:.0f}", f"{reported[0]:.1f}", f"{reported[1]:.0f}", f"{size:.0f}",
-        f"{listing(folder, jobs):.2f}",
+        f"{listing(folder, jobs):.3f}",
     ]  # fmt: skip
 
 
