@@ -302,6 +302,20 @@ def test_a_trial_whose_option_file_changed_is_proposed_again(begin: Start, sweep
     assert f"--config-dir={tmp_path / 'options'}" in done.stdout.splitlines()[-1]
 
 
+def test_a_trial_that_diverges_is_not_called_hopeless(sweep: Command, tmp_path: Path) -> None:
+    """Its validation is NaN from the first epoch on, while others are compared epoch by epoch."""
+    typed = ("optimizer.lr=choice(0.1,0.2,1e29,1e30)", "seed=int(interval(0,9))")
+    prune = ("hydra.sweeper.prune=true", "hydra.sweeper.warmup=0", "hydra.sweeper.n_trials=8", "trainer.max_epochs=6")
+    done = sweep(OPTUNA, *typed, *prune)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = results(tmp_path / "sweep")
+    status: dict[bool, set[str]] = {True: set(), False: set()}
+    for job in jobs_of(tmp_path / "sweep").values():
+        status[float(job["varied"]["optimizer.lr"]) > 1].add(found[job["name"]]["status"])
+    assert status[True] == {"diverged"}
+    assert status[False] <= {"ok", "pruned"}
+
+
 def test_no_number_to_look_at(sweep: Command, tmp_path: Path) -> None:
     done = sweep(
         *SHORT,
