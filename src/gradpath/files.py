@@ -15,10 +15,10 @@ CONFIG, OVERRIDES, RESULT, CURVES = "config.yaml", "overrides.yaml", "result.jso
 SWEEP, LOG, SUMMARY, FAILURES = "sweep.yaml", "job.log", "summary", "failures"
 REPORT = "report.html"
 # The names that `temporary` and `aside` give to a run's files (these, its record, divergence, checkpoints, a study's mark),
-# and to a report.
+# to a report, and to a sweep's.
 TEMPORARY = re.compile(
     r"\.(config\.yaml|overrides\.yaml|result\.json|metrics\.csv|flow\.npz|divergence\.json|(last|best)\.ckpt|made_by"
-    r"|report\.html)\.(\d+|before)"
+    r"|report\.html|sweep\.yaml|summary\.(csv|md))\.(\d+|before)"
 )
 
 

@@ -129,7 +129,7 @@ def test_killed_at_random_moments(times: int, victim: str, begin: Start, sweep: 
     assert sweep(*typed, folder=whole).returncode == 0
     reader = Reader(folder)
     reader.start()
-    killed_and_resumed(times, random.Random(times), begin, folder, typed, victim)
+    assert killed_and_resumed(times, random.Random(times), begin, folder, typed, victim) == times
     last = sweep(*typed, folder=folder)
     reader.stopped.set()
     reader.join()

@@ -121,9 +121,11 @@ def test_a_search_killed_at_random_moments(times: int, victim: str, begin: Start
     typed = [OPTUNA, RATE, "activation=relu,tanh", "trainer.max_epochs=12"]
     folder = tmp_path / "sweep"
     dice = random.Random(times)
+    killed = 0
     for trials in range(2, 2 + 2 * times, 2):
         # So each time there is something left to kill.
-        killed_and_resumed(1, dice, begin, folder, [*typed, f"hydra.sweeper.n_trials={trials}"], victim)
+        killed += killed_and_resumed(1, dice, begin, folder, [*typed, f"hydra.sweeper.n_trials={trials}"], victim)
+    assert killed > times / 2
     trials = 2 + 2 * times
     last = sweep(*typed, f"hydra.sweeper.n_trials={trials}")
     assert last.returncode == 0, last.stdout + last.stderr

@@ -1,11 +1,10 @@
 """Hydra's command line. Every mistake is answered in one line, before anything is loaded or written."""
 
-import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
 from errno import ENOTDIR
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,11 +18,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from gradpath.columns import fitted, width, wrapped
+from gradpath.columns import wrapped
 from gradpath.config.composition import CONF, config_loader
 from gradpath.config.grammar import parse
 from gradpath.config.grid import grid
 from gradpath.config.grid_composition import GridComposition
+from gradpath.config.hydras_output import fitted_help, hydras_errors
 from gradpath.config.job import Job, Sweep
 from gradpath.config.overrides import Composition, check_job, mapping, plain, refuse_plus, without_null, without_plus
 from gradpath.config.resume import resume_arguments
@@ -245,39 +245,6 @@ def by_hydra(task: Callable[[Job], Any]) -> list[ConfigError | RunFailed]:
         said = "" if first_line(error) == type(error).__name__ else f": {first_line(error)}"
         raise ConfigError(f"{given}: Hydra cannot use it ({type(error).__name__}{said}).") from None
     return ended
-
-
-@contextmanager
-def hydras_errors(cfg: str | None) -> Iterator[None]:
-    """Words what Hydra says of --cfg as other mistakes: it prints a line of its own, and exits with code 1."""
-    if cfg is None:
-        yield
-        return
-    said = io.StringIO()
-    try:
-        with redirect_stderr(said):
-            yield
-    except SystemExit as ended:
-        if ended.code == 1:
-            raise ConfigError(f"--cfg {cfg}: {said.getvalue().strip()}.") from None
-        raise
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"--cfg {cfg}: {first_line(error)}; --cfg all --resolve shows both parts.") from None
-    sys.stderr.write(said.getvalue())
-
-
-@contextmanager
-def fitted_help(shows: bool) -> Iterator[None]:
-    """Fits what Hydra prints for --help into the terminal."""
-    if not shows or width() is None:
-        yield
-        return
-    text = io.StringIO()
-    try:
-        with redirect_stdout(text):
-            yield
-    finally:
-        print(fitted(text.getvalue()), end="")
 
 
 @contextmanager
