@@ -1,6 +1,6 @@
 """Train a network and watch its gradients travel: `python train.py activation=gelu optimizer=adam`; `--help` lists all."""
 
-from gradpath.config.job import Job
+from gradpath.config.job import Job, Sweep
 from gradpath.config.launch import launch, undisturbed
 
 
@@ -12,5 +12,12 @@ def main(job: Job) -> None:
     run_job(job)
 
 
+def sweep(jobs: Sweep) -> None:
+    # The jobs have processes of their own, which import what they need.
+    from gradpath.sweep.conduct import run_sweep
+
+    run_sweep(jobs)
+
+
 if __name__ == "__main__":
-    launch(main)
+    launch(main, sweep)

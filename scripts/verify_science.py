@@ -33,8 +33,8 @@ def main() -> None:
     from gradpath.columns import wrapped
     from gradpath.files import relative
     from gradpath.run.terminal import quiet
+    from gradpath.studies.papers.listing import save, show, summary
     from gradpath.studies.papers.registry import verify
-    from gradpath.studies.papers.report import save, show, summary
 
     quiet()
     begun = time.perf_counter()

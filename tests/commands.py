@@ -16,7 +16,8 @@ HERE = Path(__file__).parent
 # These imports take up a command's first seconds.
 HEAVY = (
     "torchvision", "lightning.pytorch", "torch.utils.tensorboard", "matplotlib.pyplot", "gradpath.run.train",
-    "gradpath.run.evaluate", "gradpath.studies.trainings", "gradpath.studies.backpropagation",
+    "gradpath.run.evaluate", "gradpath.sweep.worker", "gradpath.studies.trainings", "gradpath.studies.backpropagation",
+    "optuna",
 )  # fmt: skip
 # These imports do without torch. None is our own package, so that a command still imports that itself.
 LIGHT = ("hydra.main", "omegaconf", "hydra.core.plugins")

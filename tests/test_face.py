@@ -80,7 +80,7 @@ def test_the_probe_theory_and_saved_runs_need_torch_and_numpy_alone(tmp_path: Pa
 def test_a_name_that_the_package_has_not() -> None:
     with pytest.raises(AttributeError, match="has no attribute 'prob'"):
         gradpath.prob  # noqa: B018
-    assert {"probe", "mean_field", "predict", "load_run"} <= set(dir(gradpath))
+    assert {"probe", "mean_field", "predict", "load_run", "load_sweep"} <= set(dir(gradpath))
     assert gradpath.__version__[0].isdigit()
 
 

@@ -9,13 +9,15 @@ from importlib import import_module
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gradpath.run.saved import load_run as load_run
+    from gradpath.sweep.loading import load_sweep as load_sweep
     from gradpath.theory.mean_field import mean_field as mean_field
     from gradpath.theory.prediction import predict as predict
     from gradpath.verdict.probing import probe as probe
 
-__all__ = ["load_run", "mean_field", "predict", "probe"]
+__all__ = ["load_run", "load_sweep", "mean_field", "predict", "probe"]
 HOMES = {
     "load_run": "gradpath.run.saved",
+    "load_sweep": "gradpath.sweep.loading",
     "mean_field": "gradpath.theory.mean_field",
     "predict": "gradpath.theory.prediction",
     "probe": "gradpath.verdict.probing",

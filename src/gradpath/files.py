@@ -1,19 +1,24 @@
 """Writes files so that a reader never sees half of one, even if the writer is killed; names a run's files."""
 
+import json
+import math
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import IO
+from typing import IO, Any
 
-# What a run leaves in its folder. The rooms that read these need not import the rooms that write them.
+# What a run and a sweep leave in their folders. The rooms that read these need not import the rooms that write them.
 CONFIG, OVERRIDES, RESULT, CURVES = "config.yaml", "overrides.yaml", "result.json", "metrics.csv"
-# The names that `temporary` and `aside` give to a run's files: these, its record, divergence, checkpoints, a study's mark.
+SWEEP, LOG, SUMMARY, FAILURES = "sweep.yaml", "job.log", "summary", "failures"
+REPORT = "report.html"
+# The names that `temporary` and `aside` give to a run's files (these, its record, divergence, checkpoints, a study's mark),
+# to a report, and to a sweep's.
 TEMPORARY = re.compile(
-    r"\.(config\.yaml|overrides\.yaml|result\.json|metrics\.csv|flow\.npz|divergence\.json|(last|best)\.ckpt|made_by)"
-    r"\.(\d+|before)"
+    r"\.(config\.yaml|overrides\.yaml|result\.json|metrics\.csv|flow\.npz|divergence\.json|(last|best)\.ckpt|made_by"
+    r"|report\.html|sweep\.yaml|summary\.(csv|md))\.(\d+|before)"
 )
 
 
@@ -83,6 +88,21 @@ def open_regular(path: Path) -> IO[bytes]:
 def write_text(path: Path, text: str) -> None:
     """Writes `text` in UTF-8 with `write_atomically`."""
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Writes JSON with `write_atomically`. NaN and infinities become strings: JSON has no such numbers."""
+    write_text(path, json.dumps(_json(content), indent=2, allow_nan=False) + "\n")
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
 
 
 def relative(path: Path) -> str:

@@ -12,46 +12,49 @@ from gradpath.errors import ConfigError
 from gradpath.files import check_writable, relative
 
 LOCK = ".lock"
+# The process that runs a job of a sweep holds this file in the job's folder, beside the run's own lock.
+CLAIM = ".claim"
 
 
 @contextmanager
-def hold(folder: Path, key: str = "") -> Iterator[None]:
+def hold(folder: Path, key: str = "", name: str = LOCK) -> Iterator[None]:
     """Makes the folder if it is not there, and holds it until the end of the block.
 
     Args:
         key: the key that named the folder, for the error message.
+        name: the lock's file.
 
     Raises:
         ConfigError: another process holds it. The message names that process.
         OSError: the folder cannot be made or written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / LOCK, timeout=0)
+    lock = FileLock(folder / name, timeout=0)
     try:
         lock.acquire()
     except Timeout:
         # The lock tries again and again where no file can be made.
         check_writable(folder)
         typed = f"{key}={relative(folder)}" if key else relative(folder)
-        raise ConfigError(f"{typed}: {_holder(folder)} is at work in it; wait for its end.") from None
+        raise ConfigError(f"{typed}: {_holder(folder / name)} is at work in it; wait for its end.") from None
     except OSError as error:
         if key != "resume":
             raise
-        raise ConfigError(f"resume={relative(folder)}: {LOCK} in it cannot be locked ({error.strerror or error}).") from None
+        raise ConfigError(f"resume={relative(folder)}: {name} in it cannot be locked ({error.strerror or error}).") from None
     try:
-        (folder / LOCK).write_text(f"process {os.getpid()} on {socket.gethostname()}")
+        (folder / name).write_text(f"process {os.getpid()} on {socket.gethostname()}")
         yield
     finally:
         # In this order, nobody can lock a file that is about to go.
-        (folder / LOCK).unlink(missing_ok=True)
+        (folder / name).unlink(missing_ok=True)
         lock.release()
 
 
-def is_held(folder: Path) -> bool:
+def is_held(folder: Path, name: str = LOCK) -> bool:
     """Whether some process holds the folder. Writes nothing."""
-    if not (folder / LOCK).is_file():
+    if not (folder / name).is_file():
         return False
-    lock = FileLock(folder / LOCK, timeout=0)
+    lock = FileLock(folder / name, timeout=0)
     try:
         lock.acquire()
     except (Timeout, OSError):
@@ -60,7 +63,7 @@ def is_held(folder: Path) -> bool:
     return False
 
 
-def _holder(folder: Path) -> str:
+def _holder(lock: Path) -> str:
     with suppress(OSError):
-        return (folder / LOCK).read_text() or "another process"
+        return lock.read_text() or "another process"
     return "another process"

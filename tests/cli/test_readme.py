@@ -9,6 +9,7 @@ import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
 
+from finished_sweeps import result, write_sweep
 from gradpath.config.checks import PROJECT
 from gradpath.flow import record
 
@@ -50,12 +51,14 @@ def test_the_examples_of_the_public_face(tmp_path: Path, monkeypatch: pytest.Mon
     """The blocks of docs/api.md run in their order, and print what their comments promise."""
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", (PROJECT / "docs/api.md").read_text(), re.DOTALL)
-    assert len(blocks) == 4
+    assert len(blocks) == 5
+    axes = {"seed": ["0", "1"], "activation": ["relu", "tanh"]}
+    write_sweep(tmp_path / "logs/sweeps/mine", axes, lambda given: result(0.75 if given["activation"] == "relu" else 0.5))
     printed = []
     for block in blocks:
         exec(block, {})
         printed.append(capsys.readouterr().out.splitlines())
-    probed, field, predicted, saved = printed
+    probed, field, predicted, saved, jobs = printed
     assert probed[:3] == ["healthy", "['0', '2', '4']", "(10, 3)"]
     assert field[:2] == ["1.0", "critical"]
     assert float(field[2]) > 0
@@ -64,3 +67,5 @@ def test_the_examples_of_the_public_face(tmp_path: Path, monkeypatch: pytest.Mon
     assert predicted[2] == "True"
     assert saved[0] == f"{list(range(10))} ['0', '2', '4']"
     assert "None None" in saved
+    assert jobs[2].split() == ["0-job", "relu", "0", "0.75", "healthy", "ok"]
+    assert [line.split() for line in jobs[-3:-1]] == [["relu", "0.75"], ["tanh", "0.50"]]

@@ -69,6 +69,21 @@ def test_without_a_word() -> None:
         command.read(["a"])
 
 
+def test_any_number_of_words() -> None:
+    command = Command("", many=Value(shown="SWEEP"), flags={"--by": Value(shown="KEY")})
+    chosen = command.read(["a", "--by", "x", "b=c", "a"])
+    assert (chosen.many, chosen.by) == (["a", "b=c", "a"], "x")
+    assert command.read([]).many == []
+    assert Command("", many=Value(whole(1))).read(["2", "3"]).many == [2, 3]
+    with pytest.raises(ConfigError, match=r"^0: must be a whole number, at least 1\.$"):
+        Command("", many=Value(whole(1))).read(["2", "0"])
+    with pytest.raises(
+        ConfigError, match=r"^--bi: not understood. Did you mean --by\? Allowed: \[-h\] \[SWEEP ...\] \[--by KEY\]"
+    ):
+        command.read(["a", "--bi", "x"])
+    assert COMMAND.read(["small"]).many == []
+
+
 def test_help_is_the_docstring(capsys: pytest.CaptureFixture[str]) -> None:
     for typed in (["-h"], ["small", "--help"]):
         with pytest.raises(SystemExit) as ended:

@@ -11,8 +11,9 @@ from omegaconf import OmegaConf
 
 from gradpath.config.composition import CONF, config_loader
 from gradpath.config.grammar import parse
-from gradpath.config.overrides import check_all, check_job
+from gradpath.config.overrides import Composition, check_job
 from gradpath.config.schema import GROUPS, Root
+from gradpath.config.typed import check_typed
 
 ROOT = list(Root.__annotations__)
 KEYS = (
@@ -65,7 +66,7 @@ def test_it_is_composed_once_per_start(typed: tuple[str, ...], times: int, monke
             loader, "load_configuration", lambda *given, **named: calls.append(given) or compose_(*given, **named)
         )
         assert isinstance(loader, ConfigLoader)
-        job = check_all(parse(typed), loader, multirun=False)
-    assert job is not None
+        job = check_typed(parse(typed), loader, multirun=False)
+    assert isinstance(job, Composition)
     assert list(job.node.hydra.overrides.task) == list(typed)
     assert len(calls) == times

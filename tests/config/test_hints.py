@@ -10,7 +10,7 @@ from hydra.core.config_loader import ConfigLoader
 from gradpath.config.checks import leaves
 from gradpath.config.composition import CONF, compose, config_loader
 from gradpath.config.grammar import parse
-from gradpath.config.overrides import check_all
+from gradpath.config.launch import read
 from gradpath.config.schema import GROUPS
 from gradpath.errors import ConfigError
 
@@ -39,7 +39,7 @@ def loader() -> Iterator[ConfigLoader]:
 def said(loader: ConfigLoader, line: list[str]) -> str:
     """The mistake in a line; an empty string if there is none."""
     try:
-        check_all(parse(line), loader, multirun=False)
+        read(parse(line), loader, multirun=False)
     except ConfigError as error:
         return str(error)
     return ""

@@ -320,7 +320,7 @@ def test_the_package_carries_the_page() -> None:
     import tomllib
 
     data = tomllib.loads((PROJECT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
-    assert data == {"gradpath.dashboard": ["static/*"]}
+    assert data == {"gradpath.dashboard": ["static/*"], "gradpath.sweep": ["static/*"]}
     static = PROJECT / "src/gradpath/dashboard/static"
     # The pattern reaches no folder below, and the plugin serves no other kind of file.
     assert all(path.is_file() and path.suffix in {".js", ".css"} for path in static.iterdir())

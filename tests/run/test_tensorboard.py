@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from board import get, make_dashboard, wait_until
 from gradpath.config.composition import compose
 from gradpath.run import terminal
-from gradpath.run.tensorboard import RunLogger
+from gradpath.run.tensorboard import RATIO, RunLogger
 from gradpath.run.train import run
 
 RUN, LONG = "runs/default-s0", "runs/long"
@@ -49,7 +49,7 @@ def test_make_dashboard_serves_every_point(server: str) -> None:
 
 def test_every_documented_tag_is_served(server: str) -> None:
     served = get(f"{server}/data/plugin/scalars/tags")[RUN]
-    assert set(served) == SCALARS | {f"{family}/{layer}" for family in FAMILIES for layer in LAYERS}
+    assert set(served) == SCALARS | {RATIO} | {f"{family}/{layer}" for family in FAMILIES for layer in LAYERS}
     for tag in (f"weight_grad_norm_log10/{layer}" for layer in LAYERS):
         points = get(f"{server}/data/plugin/scalars/scalars?run={RUN}&tag={tag}")
         assert [step for _, step, _ in points] == [0, 50]
@@ -69,7 +69,7 @@ def test_the_hparams_row(server: str) -> None:
     experiment = get(f"{server}/data/plugin/hparams/experiment", {"experimentName": ""})
     assert {"activation", "init", "optimizer", "seed", "lr", "depth"} <= {info["name"] for info in experiment["hparamInfos"]}
     assert {info["name"]["tag"] for info in experiment["metricInfos"]} == {
-        "val/loss", "val/accuracy", "test/loss", "test/accuracy",
+        "val/loss", "val/accuracy", "test/loss", "test/accuracy", "gradient/ratio",
     }  # fmt: skip
     question = {
         "experimentName": "", "allowedStatuses": ["STATUS_SUCCESS", "STATUS_UNKNOWN", "STATUS_RUNNING", "STATUS_FAILURE"],
@@ -79,7 +79,7 @@ def test_the_hparams_row(server: str) -> None:
     assert group["hparams"]["activation"] == "relu"
     assert group["hparams"]["depth"] == 2
     values = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
-    assert set(values) == {"val/loss", "val/accuracy", "test/loss", "test/accuracy"}
+    assert set(values) == {"val/loss", "val/accuracy", "test/loss", "test/accuracy", "gradient/ratio"}
     assert 0.85 < values["test/accuracy"] <= 1
 
 

@@ -15,6 +15,7 @@ from gradpath.studies import trainings
 from gradpath.studies.chapter import tuning
 from gradpath.studies.chapter.study import difference, jointly
 from gradpath.studies.trainings import train_all, trained
+from gradpath.sweep import code
 
 TINY = ("data=xor", "trainer=cpu", "probe=none", "trainer.max_epochs=1")
 
@@ -68,21 +69,21 @@ def test_other_code_or_another_configuration_trains_again(place: Path, monkeypat
 
 def test_the_digest_follows_the_code_that_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not a comment, not a docstring, not what merely calls or shows it."""
-    code = tmp_path / "src/gradpath"
+    package = tmp_path / "src/gradpath"
     for name in ("studies", "model", "config", "run"):
-        (code / name).mkdir(parents=True)
-    (code / "model/network.py").write_text('"""One."""\na = 1\n')
-    (code / "config/targets.py").write_text("a = 1\n")
-    monkeypatch.setattr(trainings, "PROJECT", tmp_path)
-    before = trainings.made_by.__wrapped__()
+        (package / name).mkdir(parents=True)
+    (package / "model/network.py").write_text('"""One."""\na = 1\n')
+    (package / "config/targets.py").write_text("a = 1\n")
+    monkeypatch.setattr(code, "PROJECT", tmp_path)
+    before = code.made_by.__wrapped__()
     for name in ("studies/xor.py", "config/launch.py", "run/terminal.py"):
-        (code / name).write_text("b = 2\n")
-    (code / "model/network.py").write_text('"""Another."""\n# A word.\na = 1\n')
-    assert trainings.made_by.__wrapped__() == before
+        (package / name).write_text("b = 2\n")
+    (package / "model/network.py").write_text('"""Another."""\n# A word.\na = 1\n')
+    assert code.made_by.__wrapped__() == before
     for name in ("model/network.py", "config/targets.py", "run/train.py"):
-        (code / name).write_text("a = 2\n")
-        assert trainings.made_by.__wrapped__() != before
-        before = trainings.made_by.__wrapped__()
+        (package / name).write_text("a = 2\n")
+        assert code.made_by.__wrapped__() != before
+        before = code.made_by.__wrapped__()
 
 
 def test_weights_are_kept_where_they_are_asked_for(place: Path) -> None:

@@ -51,18 +51,20 @@ class Command:
     words: name -> value, in the order in which they are typed; each may be left out.
     keys: first word -> the keys that it allows; the entry "" applies if there is no first word.
     flags: `--name` -> its value.
+    many: what may be typed any number of times, in place of words and keys; a text with = in it is one, too.
     """
 
     doc: str | None
     words: Mapping[str, Value] = field(default_factory=dict)
     keys: Mapping[str, Keys] = field(default_factory=dict)
     flags: Mapping[str, Value] = field(default_factory=dict)
+    many: Value | None = None
 
     def read(self, typed: Sequence[str] | None = None) -> Namespace:
         """Parses what was typed.
 
         The result has the words, the flags and the keys of the first word by name, and `overrides`. Its `typed` holds words
-        and key=value exactly as they were typed.
+        and key=value exactly as they were typed, and its `many` what `many` has read.
 
         Args:
             typed: the arguments; None reads the command line.
@@ -72,7 +74,8 @@ class Command:
         """
         parser = self._parser()
         chosen, unknown = parser.parse_known_intermixed_args(typed)
-        words, pairs = ([text for text in chosen.typed if ("=" in text) == pair] for pair in (False, True))
+        several, ordinary = (chosen.typed, []) if self.many else ([], chosen.typed)
+        words, pairs = ([text for text in ordinary if ("=" in text) == pair] for pair in (False, True))
         for text in (*unknown, *words[len(self.words) :]):
             raise ConfigError(f"{text}: not understood.{nearest(text, self.flags)} Allowed: {self._allowed()}.")
         for name, flag in self.flags.items():
@@ -81,6 +84,7 @@ class Command:
                 setattr(chosen, name[2:], _read(f"{name} {text}", flag, text))
         for k, (name, word) in enumerate(self.words.items()):
             setattr(chosen, name, _read(words[k], word, words[k]) if k < len(words) else word.default)
+        chosen.many = [_read(text, self.many, text) for text in several] if self.many else []
         first = next((str(getattr(chosen, name) or "") for name in self.words), "")
         self._read_keys(chosen, pairs, first, first or parser.prog)
         return chosen
@@ -126,6 +130,7 @@ class Command:
     def _allowed(self) -> str:
         alone = self.keys.get("", Keys()).own
         parts = ["[-h]", *(f"[{word.shown}]" for word in self.words.values())]
+        parts += [f"[{self.many.shown} ...]"] if self.many else []
         parts += [f"[{name}={key.shown}]" for name, key in alone.items()]
         parts += ["[key=value ...]"] * any(self.keys)
         parts += [f"[{name}]" if flag.read is bool else f"[{name} {flag.shown}]" for name, flag in self.flags.items()]

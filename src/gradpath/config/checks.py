@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from gradpath.config.renamed_targets import current
-from gradpath.config.schema import GROUPS, Limits, NormLayer, Root
+from gradpath.config.schema import GROUPS, Limits, NormLayer, Root, Sweep, Sweeper
 from gradpath.config.target_names import check_names
 from gradpath.errors import ConfigError, alternatives, nearest
 
@@ -33,6 +33,19 @@ def check(config: Mapping[str, Any]) -> None:
         _check_group(group, schema, config[group])
     check_names(config)
     _check_combinations(config)
+
+
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Raises ConfigError for the first wrong type or value out of range among the keys of `sweep`."""
+    _check_fields(Sweep, settings, "sweep.")
+    name = settings["name"]
+    if name is not None and (not name.strip(". ") or len(name) > 100 or not re.fullmatch(r"[\w.+=, -]+", name)):
+        raise ConfigError(f"sweep.name={name}: must be a folder's name of letters, digits, - _ . + = and spaces.")
+
+
+def check_sweeper(keys: Mapping[str, Any]) -> None:
+    """Raises ConfigError for the first wrong type or value out of range among the keys of hydra/sweeper=optuna."""
+    _check_fields(Sweeper, keys, "hydra.sweeper.")
 
 
 def check_types(config: Mapping[str, Any]) -> None:
@@ -181,7 +194,7 @@ def _check_value(name: str, value: Any, hint: Any) -> None:
         raise ConfigError(f"{name}={shown}: must be {alternatives(kinds)}.")
     for number in value if isinstance(value, list) else [value]:
         broken = limits.broken_by(number)
-        if broken and isinstance(number, str) and _conforms(1.0, hint):
+        if broken and isinstance(number, str) and any(_conforms(1.0, option) for option in _options(hint)):
             broken = broken.replace("must be", "must be a number or")
         if broken:
             each = "each value " if isinstance(value, list) else ""

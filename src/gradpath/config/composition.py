@@ -16,7 +16,7 @@ from omegaconf import OmegaConf
 from gradpath.config.checks import PROJECT
 from gradpath.config.grammar import parse
 from gradpath.config.overrides import check_job, refuse_plus, without_plus
-from gradpath.config.run_names import run_name
+from gradpath.config.run_names import run_name, sweep_name
 from gradpath.config.schema import DEEPEST
 from gradpath.errors import ConfigError
 
@@ -56,6 +56,7 @@ def config_loader(config_dir: str | None = None, logs: str = "logs") -> Iterator
     OmegaConf.register_new_resolver("logs", lambda: str(PROJECT / logs), replace=True)
     OmegaConf.register_new_resolver("repeat", _repeat, replace=True)
     OmegaConf.register_new_resolver("run_name", lambda *, _root_: run_name(_root_, defaults), replace=True)
+    OmegaConf.register_new_resolver("sweep_name", sweep_name, replace=True)
     places = create_config_search_path(str(CONF))
     if config_dir is not None:
         own = Path(config_dir).resolve()

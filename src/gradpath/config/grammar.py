@@ -5,7 +5,7 @@ from itertools import islice
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 
 from gradpath.errors import ConfigError
@@ -43,9 +43,12 @@ def parse(overrides: Iterable[str], loader: ConfigLoader | None = None) -> list[
 
 
 def values(override: Override) -> list[str]:
-    """The value as typed, in a list; for a sweep, all its values."""
+    """The value as typed, in a list; for a sweep, all its values; for an interval, its ends."""
     if override.is_discrete_sweep():
         return list(override.sweep_string_iterator())
+    content = override.value()
+    if isinstance(content, IntervalSweep):
+        return [str(content.start), str(content.end)]
     return [override.get_value_element_as_str()]
 
 

@@ -1,9 +1,14 @@
-"""One job of a command line."""
+"""One job of a command line, and all jobs of a sweep."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from gradpath.config.grid import Grid
+from gradpath.config.grid_composition import GridComposition
+from gradpath.config.run_names import job_name
+from gradpath.config.search import Search
 
 
 @dataclass(frozen=True)
@@ -24,3 +29,50 @@ class Job:
     overrides: list[str]
     number: int | None = None
     swept: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What a sweep is given: a grid of jobs, each checked; or a search.
+
+    composition: the configuration of each job.
+    settings: the keys of `sweep`.
+    launcher: the keys of Hydra's launcher.
+    folder: `hydra.sweep.dir`.
+    named: whether the user has named it.
+    variables: environment variables that each job sets: `hydra.job.env_set`.
+    search: what proposes the jobs, one by one; None for a grid. The grid is then what was checked before.
+    """
+
+    grid: Grid
+    composition: GridComposition
+    settings: Mapping[str, Any]
+    launcher: Mapping[str, Any]
+    folder: Path
+    named: bool
+    variables: Mapping[str, str]
+    search: Search | None = None
+
+    def job(self, number: int) -> Job:
+        """The job with this number, from 0."""
+        place = self.grid.place(number)
+        config, choices = self.composition(place)
+        swept = [max((value[key] for value in axis.values), key=len) for axis in self.grid.axes for key in axis.keys]
+        name = job_name(number, len(str(len(self.grid) - 1)), self.grid.varied(place))
+        return Job(config, choices, self.folder / name, self.grid.overrides(place), number, swept)
+
+    def proposed(self, number: int, chosen: Mapping[str, Any]) -> Job:
+        """The job of a search with these values of the keys that it varies.
+
+        Raises:
+            ConfigError: the values do not fit together.
+        """
+        assert self.search is not None
+        overrides = self.search.space.overrides(chosen)
+        found = self.search.composed(overrides)
+        name = job_name(number, len(str(self.search.keys["n_trials"] - 1)), self.search.space.named(chosen))
+        return Job(found.config, found.choices, self.folder / name, overrides, number)
+
+    def jobs(self) -> Iterator[Job]:
+        """All jobs in their order."""
+        return map(self.job, range(len(self.grid)))

@@ -1,11 +1,10 @@
 """Hydra's command line. Every mistake is answered in one line, before anything is loaded or written."""
 
-import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
 from errno import ENOTDIR
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,21 +18,29 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from gradpath.columns import fitted, width, wrapped
+from gradpath.columns import wrapped
 from gradpath.config.composition import CONF, config_loader
 from gradpath.config.grammar import parse
-from gradpath.config.job import Job
-from gradpath.config.overrides import Composition, check_all, plain, swept
+from gradpath.config.grid import grid
+from gradpath.config.grid_composition import GridComposition
+from gradpath.config.hydras_output import fitted_help, hydras_errors
+from gradpath.config.job import Job, Sweep
+from gradpath.config.overrides import Composition, check_job, mapping, plain, refuse_plus, without_null, without_plus
 from gradpath.config.resume import resume_arguments
 from gradpath.config.schema import GROUPS
+from gradpath.config.search import Search, search
+from gradpath.config.typed import Typed, check_typed, searches
 from gradpath.errors import ConfigError, RunFailed, first_line
 from gradpath.threads import wait_briefly
 
 
-def launch(task: Callable[[Job], Any], logs: str = "logs", resumes: bool = True) -> None:
-    """Runs `task` on the job that the command line describes, or on every job of a sweep.
+def launch(
+    task: Callable[[Job], Any], sweep: Callable[[Sweep], Any] | None = None, logs: str = "logs", resumes: bool = True
+) -> None:
+    """Runs `task` on the job that the command line describes, or `sweep` on all its jobs.
 
     Args:
+        sweep: raises RunFailed if a job failed. Without it `task` is called for one job after another.
         logs: a folder of the project; runs/ and sweeps/ are kept in it.
         resumes: whether the task can go on with a run.
 
@@ -46,28 +53,118 @@ def launch(task: Callable[[Job], Any], logs: str = "logs", resumes: bool = True)
         sys.argv[1:] = [text for text in resume_arguments(sys.argv[1:], resumes) if text != "experiment=null"]
         parser = get_args_parser()
         parser.error = wrong_option  # type: ignore[method-assign]
-        arguments = parser.parse_args()
+        arguments = parser.parse_intermixed_args()
         shows_only = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
         if arguments.config_name or arguments.config_path:
             wrong_option("--config-name, --config-path: there is one configuration, conf/; add folders with --config-dir")
         if arguments.experimental_rerun:
             wrong_option("--experimental-rerun: write resume=FOLDER")
-        found = None
-        with config_loader(arguments.config_dir, logs) as loader:
-            if not shows_only:
-                found = check_all(parse(arguments.overrides, loader), loader, arguments.multirun)
         try:
-            if found and not needs_hydra(found.node.hydra):
-                task(single_job(found))
+            with config_loader(arguments.config_dir, logs) as loader:
+                found = None if shows_only else read(parse(arguments.overrides, loader), loader, arguments.multirun)
+            if isinstance(found, Job):
+                task(found)
                 return
+            if found and sweep:
+                sweep(found)
+                return
+            if found and found.search:
+                raise ConfigError("hydra/sweeper=optuna: only train.py searches")
             with fitted_help(arguments.help or arguments.hydra_help), hydras_errors(arguments.cfg):
-                ended = by_hydra(task, [] if shows_only else parse(arguments.overrides, loader), loader)
+                ended = one_by_one(task, found) if found else by_hydra(task)
         except KeyboardInterrupt:
             fail("stopped.", code=130)
     if len(ended) > 1:
         fail(f"{len(ended)} runs of the sweep failed: {'; '.join(map(str, ended))}", code=1)
     elif ended:
         fail(str(ended[0]), code=1 if isinstance(ended[0], RunFailed) else 2)
+
+
+def read(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Job | Sweep | None:
+    """The job or the sweep that was typed, checked; None if Hydra's own runner has to do it.
+
+    Raises:
+        ConfigError: for the first mistake; for a + only if the same line without it has none.
+    """
+    typed = check_typed(without_null(without_plus(overrides)), loader, multirun)
+    found: Job | Sweep | None = None
+    if isinstance(typed, Composition):
+        found = None if needs_hydra(typed.node.hydra) else single_job(typed)
+    elif is_ours(typed.hydra):
+        found = read_sweep(typed, loader)
+    refuse_plus(overrides)
+    return found
+
+
+def read_sweep(typed: Typed, loader: ConfigLoader) -> Job | Sweep:
+    """The jobs of a sweep, each checked. One job without a name for the sweep is a run.
+
+    Raises:
+        ConfigError: for the first mistake, in any job.
+    """
+    if searches(typed.hydra):
+        return read_search(typed, loader)
+    jobs = grid(typed.overrides, typed.settings["zip"])
+    if len(jobs) > typed.settings["limit"]:
+        limit = typed.settings["limit"]
+        raise ConfigError(f"sweep.limit={limit}: the sweep has {len(jobs)} jobs, each a run; write sweep.limit={len(jobs)}.")
+    composition = GridComposition(jobs, loader)
+    for place in jobs.places():
+        composition(place)
+    if len(jobs) == 1 and typed.settings["name"] is None:
+        return single_job(check_job(loader, typed.with_hydras))
+    return made(typed, composition)
+
+
+def read_search(typed: Typed, loader: ConfigLoader) -> Sweep:
+    """A sweep whose jobs are proposed one by one. What can be proposed is checked as far as it can be.
+
+    Raises:
+        ConfigError: for the first mistake.
+    """
+    found = search(typed, loader)
+    composition = GridComposition(found.space.corners, loader)
+    for place in found.space.corners.places_beside(typed.settings["limit"]):
+        composition(place)
+    return made(typed, composition, found)
+
+
+def made(typed: Typed, composition: GridComposition, found: Search | None = None) -> Sweep:
+    """A sweep as it was typed, with Hydra's part of it."""
+    named = typed.settings["name"] is not None or any(o.key_or_group == "hydra.sweep.dir" for o in typed.with_hydras)
+    folder, launcher = absolute(typed.hydra.sweep.dir), mapping(typed.hydra.launcher)
+    return Sweep(composition.grid, composition, typed.settings, launcher, folder, named, variables(typed.hydra), found)
+
+
+def is_ours(hydra: DictConfig) -> bool:
+    """Whether a sweep is made by our own code: a grid or a search, on one of our launchers or in this process.
+
+    Raises:
+        ConfigError: the sweep uses what only Hydra's own runner does, with a launcher of ours.
+    """
+    launcher = str(hydra.launcher.get("_target_"))
+    own = launcher.startswith("hydra_plugins.gradpath.")
+    if searches(hydra):
+        if needs_hydra(hydra) or not (own or "BasicLauncher" in launcher):
+            raise ConfigError(
+                "hydra/sweeper=optuna: takes our own launchers, and no hydra.callbacks, hydra.job.chdir or Hydra's logging."
+            )
+        return True
+    if needs_hydra(hydra) and own:
+        raise ConfigError("hydra.callbacks, hydra.job.chdir and Hydra's logging: add hydra/launcher=basic.")
+    grid = "BasicSweeper" in str(hydra.sweeper.get("_target_"))
+    return grid and not needs_hydra(hydra) and (own or "BasicLauncher" in launcher)
+
+
+def one_by_one(task: Callable[[Job], Any], sweep: Sweep) -> list[ConfigError | RunFailed]:
+    """Runs every job of a sweep in this process. Returns the failures."""
+    ended: list[ConfigError | RunFailed] = []
+    for job in sweep.jobs():
+        try:
+            task(job)
+        except (ConfigError, RunFailed) as error:
+            ended.append(error)
+    return ended
 
 
 def single_job(found: Composition) -> Job:
@@ -78,14 +175,23 @@ def single_job(found: Composition) -> Job:
     hydra = found.node.hydra
     # For interpolations such as ${hydra:job.name}, here and in the user's own code.
     HydraConfig.instance().set_config(found.node)
-    folder = Path(os.path.abspath(hydra.run.dir))  # noqa: PTH100 - without the .. that absolute() leaves
+    folder = absolute(hydra.run.dir)
     with read_write(hydra.runtime):
         hydra.runtime.output_dir = str(folder)
     standing = next(place for place in (folder, *folder.parents) if place.exists())
     if not standing.is_dir():
         raise NotADirectoryError(ENOTDIR, os.strerror(ENOTDIR), str(standing))
-    os.environ.update({str(name): str(value) for name, value in hydra.job.env_set.items()})
+    os.environ.update(variables(hydra))
     return Job(found.config, found.choices, folder, list(hydra.overrides.task))
+
+
+def absolute(folder: str) -> Path:
+    return Path(os.path.abspath(folder))  # noqa: PTH100 - without the .. that absolute() leaves
+
+
+def variables(hydra: DictConfig) -> dict[str, str]:
+    """The environment variables that a job sets."""
+    return {str(name): str(value) for name, value in hydra.job.env_set.items()}
 
 
 def needs_hydra(hydra: DictConfig) -> bool:
@@ -94,8 +200,14 @@ def needs_hydra(hydra: DictConfig) -> bool:
     return bool(logging or hydra.verbose or hydra.callbacks or hydra.output_subdir or hydra.job.chdir)
 
 
-def by_hydra(task: Callable[[Job], Any], typed: list[Override], loader: ConfigLoader) -> list[ConfigError | RunFailed]:
-    """Runs every job of a sweep by Hydra's launcher, or prints what --help and the like ask for. Returns the failures."""
+def by_hydra(task: Callable[[Job], Any]) -> list[ConfigError | RunFailed]:
+    """Runs what was typed by Hydra's own runner, or prints what --help and the like ask for. Returns the failures."""
+    # Hydra, which parses the line again, takes no option between two overrides.
+    options = sys.argv[1:]
+    overrides = get_args_parser().parse_intermixed_args().overrides
+    for override in overrides:
+        options.remove(override)
+    sys.argv[1:] = [*overrides, *options]
     # With this, Hydra re-raises exceptions instead of printing its own report of them.
     os.environ["HYDRA_FULL_ERROR"] = "1"
     ended: list[ConfigError | RunFailed] = []
@@ -104,12 +216,11 @@ def by_hydra(task: Callable[[Job], Any], typed: list[Override], loader: ConfigLo
     def job(config: DictConfig) -> None:
         hydra = HydraConfig.get()
         folder = Path(hydra.runtime.output_dir)
-        varied = swept(typed, hydra.sweeper, loader)
         number = hydra.job.num if "MULTIRUN" in str(hydra.mode) else None
         names = [*GROUPS, "experiment"]
         choices = {group: str(hydra.runtime.choices[group]) for group in names if hydra.runtime.choices.get(group)}
         try:
-            task(Job(plain(config, resolve=True), choices, folder, list(hydra.overrides.task), number, varied))
+            task(Job(plain(config, resolve=True), choices, folder, list(hydra.overrides.task), number))
         except (ConfigError, RunFailed) as error:
             # Failures are reported at the end. Raised here, the first one would end the sweep with Hydra's own report.
             ended.append(error)
@@ -137,39 +248,6 @@ def by_hydra(task: Callable[[Job], Any], typed: list[Override], loader: ConfigLo
 
 
 @contextmanager
-def hydras_errors(cfg: str | None) -> Iterator[None]:
-    """Words what Hydra says of --cfg as other mistakes: it prints a line of its own, and exits with code 1."""
-    if cfg is None:
-        yield
-        return
-    said = io.StringIO()
-    try:
-        with redirect_stderr(said):
-            yield
-    except SystemExit as ended:
-        if ended.code == 1:
-            raise ConfigError(f"--cfg {cfg}: {said.getvalue().strip()}.") from None
-        raise
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"--cfg {cfg}: {first_line(error)}; --cfg all --resolve shows both parts.") from None
-    sys.stderr.write(said.getvalue())
-
-
-@contextmanager
-def fitted_help(shows: bool) -> Iterator[None]:
-    """Fits what Hydra prints for --help into the terminal."""
-    if not shows or width() is None:
-        yield
-        return
-    text = io.StringIO()
-    try:
-        with redirect_stdout(text):
-            yield
-    finally:
-        print(fitted(text.getvalue()), end="")
-
-
-@contextmanager
 def undisturbed() -> Iterator[None]:
     """Delays Ctrl-C until the end of the block. A half-imported library would answer it with errors of its own."""
     asked: list[int] = []
@@ -194,7 +272,7 @@ def one_line_errors() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except (ConfigError, HydraException, OmegaConfBaseException) as error:
-        fail(f"{first_line(error)}.")
+        fail(f"{first_line(error)}.".replace("?.", "?"))
     except OSError as error:
         fail(f"{error.filename or 'output'}: {error.strerror or error}; choose another place with hydra.run.dir=FOLDER.")
     except RunFailed as error:

@@ -1,6 +1,6 @@
 """Checks what was typed on the command line, before torch is imported or anything is written."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,35 +27,26 @@ class Composition:
     """A job's configuration, checked.
 
     node: the configuration with Hydra's part, unresolved.
-    config: the configuration without Hydra's part, resolved, as plain dicts and lists.
+    config: the configuration without Hydra's part and `sweep`, resolved, as plain dicts and lists.
     choices: the option of every group.
+    known: the keys that the chosen options' own files have, unresolved.
     """
 
     node: DictConfig
     config: dict[str, Any]
     choices: dict[str, str]
-
-
-def check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Composition | None:
-    """The job that was typed, or None for a sweep. In a sweep, each value of each key is checked once.
-
-    Raises:
-        ConfigError: for the first mistake; for a + only if the same line without it has none.
-    """
-    found = _check_all(_without_null(without_plus(overrides)), loader, multirun)
-    refuse_plus(overrides)
-    return found
+    known: Mapping[str, Any]
 
 
 def without_plus(overrides: list[Override]) -> list[Override]:
     """Each key that was typed with a + as one without. Hydra's own keys keep theirs."""
     return [
-        o if _is_hydras(o) or not line(o).startswith("+") else parse([line(o).lstrip("+")], o.config_loader)[0]
+        o if is_hydras(o) or not line(o).startswith("+") else parse([line(o).lstrip("+")], o.config_loader)[0]
         for o in overrides
     ]
 
 
-def _without_null(overrides: list[Override]) -> list[Override]:
+def without_null(overrides: list[Override]) -> list[Override]:
     """Drops experiment=null, which is the default. Hydra does not take null for a group."""
 
     def chosen(override: Override) -> bool:
@@ -71,41 +62,6 @@ def refuse_plus(overrides: list[Override]) -> None:
             raise ConfigError(f"{typed.input_line}: no + is needed; write {bare.input_line}.")
 
 
-def _check_all(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Composition | None:
-    for override in overrides:
-        if multirun and override.key_or_group == "hydra.run.dir":
-            raise ConfigError(f"{override.input_line}: a sweep has many runs; its folder is hydra.sweep.dir.")
-    swept = [override for override in overrides if override.is_sweep_override()]
-    if not swept and not multirun:
-        job = check_job(loader, overrides)
-        hydra = job.node.hydra
-        if not _is_sweep(hydra):
-            return job
-    else:
-        choosing = _choosing(overrides, loader)
-        hydra = _load(loader, [override for override in choosing if not override.is_sweep_override()]).hydra
-    if swept and not multirun and not _is_sweep(hydra):
-        raise ConfigError(f"{swept[0].input_line}: several values are a sweep: add -m. A list is written [a,b].")
-    for jobs in _jobs([*_params(hydra.sweeper, loader), *overrides]):
-        check_job(loader, jobs)
-    return None
-
-
-def swept(overrides: list[Override], sweeper: Any, loader: ConfigLoader) -> list[str]:
-    """The longest `key=value` of each key that a sweep varies."""
-    last = {override.key_or_group: override for override in [*_params(sweeper, loader), *overrides]}
-    varied = {key: values(override) for key, override in last.items() if override.is_sweep_override()}
-    return [f"{key}={max(many, key=len)}" for key, many in varied.items() if len(many) > 1]
-
-
-def _params(sweeper: Any, loader: ConfigLoader) -> list[Override]:
-    """What an experiment varies in a sweep."""
-    params = parse((f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()), loader)
-    for param in params:
-        check_sweep(param)
-    return params
-
-
 def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     """Composes one job's configuration once and checks it. As in Hydra, options come first, then the keys that were typed.
 
@@ -115,9 +71,9 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     Raises:
         ConfigError: for the first mistake.
     """
-    choosing = _choosing(overrides, loader)
-    overrides, choosing = _without_null(overrides), _without_null(choosing)
-    node = _load(loader, choosing)
+    choosing = choosing_options(overrides, loader)
+    overrides, choosing = without_null(overrides), without_null(choosing)
+    node = load(loader, choosing)
     check_texts(OmegaConf.to_container(node), "")
     check_hydra(node)
     check_environment(node.hydra.job.env_set)
@@ -125,13 +81,13 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     choices = {group: str(options[group]) for group in GROUPS}
     bare = node
     if options.get("experiment"):
-        bare = _load(loader, parse(f"{group}={option}" for group, option in choices.items()))
+        bare = load(loader, parse(f"{group}={option}" for group, option in choices.items()))
     known = dict(leaves(plain(bare, resolve=False)))
     for override in overrides:
         if override not in choosing:
             _check_key(override, known, choices, _asked(known, choosing, loader))
-            _set(node, override)
-    task = [override for override in overrides if not _is_hydras(override)]
+            set_key(node, override)
+    task = [override for override in overrides if not is_hydras(override)]
     # What Hydra derives from all that was typed.
     node.hydra.overrides.task = [line(override) for override in task]
     how = node.hydra.job.config.override_dirname
@@ -147,10 +103,10 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     check_model(choices["model"], config["model"]["hidden"])
     if options.get("experiment"):
         choices["experiment"] = str(options["experiment"])
-    return Composition(node, config, choices)
+    return Composition(node, config, choices, known)
 
 
-def _set(node: DictConfig, override: Override) -> None:
+def set_key(node: DictConfig, override: Override) -> None:
     """Applies a key that was typed, as Hydra does."""
     try:
         OmegaConf.update(node, override.key_or_group, override.value(), merge=True)
@@ -158,33 +114,36 @@ def _set(node: DictConfig, override: Override) -> None:
         raise ConfigError(f"{line(override)}: {first_line(error)}.") from None
 
 
-def _is_sweep(hydra: DictConfig) -> bool:
+def is_sweep(hydra: DictConfig) -> bool:
     return "MULTIRUN" in str(hydra.mode)
 
 
 def plain(config: DictConfig, resolve: bool) -> dict[str, Any]:
-    """The configuration without Hydra's part, as dicts and lists."""
-    content = OmegaConf.to_container(
-        OmegaConf.masked_copy(config, [str(k) for k in config if k != "hydra"]), resolve=resolve
-    )
+    """The configuration without Hydra's part and `sweep`, as dicts and lists."""
+    return mapping(OmegaConf.masked_copy(config, [str(k) for k in config if k not in ("hydra", "sweep")]), resolve)
+
+
+def mapping(node: DictConfig, resolve: bool = True) -> dict[str, Any]:
+    """A node of a configuration as dicts and lists."""
+    content = OmegaConf.to_container(node, resolve=resolve)
     assert isinstance(content, dict)
     return {str(key): value for key, value in content.items()}
 
 
-def _choosing(overrides: list[Override], loader: ConfigLoader) -> list[Override]:
+def choosing_options(overrides: list[Override], loader: ConfigLoader) -> list[Override]:
     """The overrides that choose options or are Hydra's own. They can be composed before any other key is looked at.
 
     Raises:
         ConfigError: an override names no group or key, or changes something in a way that is not allowed.
     """
     groups = loader.list_groups("")
-    choosing = [override for override in overrides if override.key_or_group in groups or _is_hydras(override)]
+    choosing = [override for override in overrides if override.key_or_group in groups or is_hydras(override)]
     for override in overrides:
         _check_name(override, groups, choosing, loader)
     return choosing
 
 
-def _is_hydras(override: Override) -> bool:
+def is_hydras(override: Override) -> bool:
     return override.key_or_group.split("/")[0].split(".")[0] == "hydra"
 
 
@@ -199,13 +158,11 @@ def _check_name(override: Override, groups: list[str], choosing: list[Override],
     if key in ("hydra.run.dir", "hydra.sweep.dir") and not str(override.value() or "").strip():
         # Empty, as from a variable of the shell that is not set, it would be the current folder.
         raise ConfigError(f"{typed}: write a folder.")
-    if _is_hydras(override):
+    if is_hydras(override):
         return
     groups = [name for name in groups if name != "hydra"]
     if override.is_delete():
         raise ConfigError(f"{typed}: keys cannot be removed; set a value instead.")
-    if override.is_sweep_override() and not override.is_discrete_sweep():
-        raise ConfigError(f"{typed}: write the values out, as in key=1,2,3 or key=range(1,4).")
     if key in groups:
         options = loader.get_group_options(key)
         for value in values(override):
@@ -216,17 +173,6 @@ def _check_name(override: Override, groups: list[str], choosing: list[Override],
     elif key.split(".")[0] not in [*groups, *Root.__annotations__]:
         hint = _hint(override, choosing, loader)
         raise ConfigError(f"{typed}: no such group or key.{hint} There are {', '.join(groups)}.")
-
-
-def _jobs(overrides: list[Override]) -> Iterator[list[Override]]:
-    """Jobs that try each value of each swept key once, with the other keys at their first value."""
-    # What is typed for a key that an experiment varies counts in its place.
-    last = {override.key_or_group: override for override in overrides}
-    first = {key: f"{o.get_key_element()}={values(o)[0]}" for key, o in last.items()}
-    yield parse(first.values())
-    for override in last.values():
-        for value in values(override)[1:]:
-            yield parse({**first, override.key_or_group: f"{override.get_key_element()}={value}"}.values())
 
 
 def _check_key(override: Override, known: dict[str, Any], choices: dict[str, str], asked: Asked) -> None:
@@ -253,7 +199,7 @@ def _asked(known: Collection[str], choosing: list[Override], loader: ConfigLoade
 
     def keys(choice: str) -> list[str]:
         group = choice.partition("=")[0]
-        found = leaves(plain(_load(loader, parse([choice])), resolve=False)[group], f"{group}.")
+        found = leaves(plain(load(loader, parse([choice])), resolve=False)[group], f"{group}.")
         return [key for key, _ in found if not key.endswith("_target_")]
 
     def accepts(choice: str) -> bool:
@@ -273,12 +219,12 @@ def _asked(known: Collection[str], choosing: list[Override], loader: ConfigLoade
 def _hint(override: Override, choosing: list[Override], loader: ConfigLoader) -> str:
     """A hint at what was meant by a key of no group."""
     there = [choice for choice in choosing if not choice.is_sweep_override() and _is_there(choice, loader)]
-    known = [key for key, _ in leaves(plain(_load(loader, there), resolve=False))]
+    known = [key for key, _ in leaves(plain(load(loader, there), resolve=False))]
     return near_key(override.key_or_group, values(override)[0], _asked(known, choosing, loader))
 
 
 def _is_there(override: Override, loader: ConfigLoader) -> bool:
-    return not _is_hydras(override) and values(override)[0] in loader.get_group_options(override.key_or_group)
+    return not is_hydras(override) and values(override)[0] in loader.get_group_options(override.key_or_group)
 
 
 def _check_experiment(
@@ -294,7 +240,7 @@ def _check_experiment(
             raise ConfigError(f"{key}={value}: set by the experiment, but {group}={choices.get(group)} has no such key.")
 
 
-def _load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
+def load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
     try:
         return loader.load_configuration("config", [line(override) for override in overrides], run_mode=RunMode.RUN)
     except YAMLError as error:
@@ -302,7 +248,7 @@ def _load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
         place = f"{mark.name}, line {mark.line + 1}" if mark else "an option's file"
         raise ConfigError(f"{place}: not YAML ({first_line(error)}).") from None
     except RecursionError:
-        chosen = " ".join(line(override) for override in overrides if not _is_hydras(override))
+        chosen = " ".join(line(override) for override in overrides if not is_hydras(override))
         raise ConfigError(f"{chosen or 'the option files'}: a group or list contains itself (*a inside &a).") from None
     except KeyError as error:
         raise ConfigError(f"hydra.job.env_copy: there is no variable {error} in the environment.") from None
@@ -311,5 +257,5 @@ def _load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
         raise ConfigError(first_line(error) + cause + ".") from None
     except (AssertionError, AttributeError, TypeError, ValueError) as error:
         # Hydra does not expect every value of its own keys.
-        hydras = " ".join(line(override) for override in overrides if _is_hydras(override))
+        hydras = " ".join(line(override) for override in overrides if is_hydras(override))
         raise ConfigError(f"{hydras or 'the option files'}: {first_line(error)}.") from None

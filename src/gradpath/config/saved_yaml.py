@@ -24,8 +24,11 @@ class _Loader(SafeLoader):  # type: ignore[misc]
         return content
 
 
-def read_yaml(path: Path) -> Any:
-    """The content of `config.yaml` or `overrides.yaml`: plain dicts, lists and values.
+def read_yaml(path: Path, largest: int = LARGEST) -> Any:
+    """The content of `config.yaml`, `overrides.yaml` or `sweep.yaml`: plain dicts, lists and values.
+
+    Args:
+        largest: bytes.
 
     Raises:
         ConfigError: it is no regular file, or too large, or no YAML, or has what we never write: anchors, aliases, tags.
@@ -33,9 +36,9 @@ def read_yaml(path: Path) -> Any:
     """
     try:
         with open_regular(path) as file:
-            data = file.read(LARGEST + 1)
-        if len(data) > LARGEST:
-            raise ConfigError("damaged (larger than a megabyte).")
+            data = file.read(largest + 1)
+        if len(data) > largest:
+            raise ConfigError(f"damaged (larger than {largest >> 20} MB).")
         text = data.decode()
         # An alias is a few bytes that may stand for gigabytes. The events of the parser have nothing expanded yet.
         depth = 0

@@ -181,6 +181,32 @@ class Trainer:
     deterministic: bool
 
 
+@dataclass
+class Sweep:
+    name: str | None
+    resume: bool
+    retry: Annotated[str | None, Limits(words=("failed", "pruned"))]
+    join: bool
+    fail_fast: bool
+    dry_run: bool
+    limit: Count
+    zip: list[str]
+    objective: str | list[str]
+    common_data: bool
+
+
+@dataclass
+class Sweeper:
+    """The keys of hydra/sweeper=optuna."""
+
+    n_trials: Count
+    direction: Annotated[str | list[str], Limits(words=("auto", "minimize", "maximize"))]
+    sampler: Annotated[str, Limits(words=("tpe", "random", "nsga2"))]
+    seed: Annotated[int | None, Limits(ge=0, lt=2**32)]
+    prune: bool
+    warmup: Annotated[int, Limits(ge=0)]
+
+
 # In the order of a run's story: what is learnt, by what, how. The terminal lists the choices in this order.
 GROUPS: dict[str, type] = {
     "data": Data,

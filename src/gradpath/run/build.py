@@ -195,7 +195,12 @@ def _hyperparameters(config: Node, choices: Mapping[str, str]) -> dict[str, str 
 
 
 def build_trainer(
-    config: Node, folder: Path, metric: str, resume_step: int | None = None, start: Start | None = None
+    config: Node,
+    folder: Path,
+    metric: str,
+    resume_step: int | None = None,
+    start: Start | None = None,
+    varied: Mapping[str, str] | None = None,
 ) -> pl.Trainer:
     """Builds the trainer with its loggers and callbacks. Writes nothing.
 
@@ -203,13 +208,16 @@ def build_trainer(
         metric: the metric beside the loss, "accuracy" or "mae".
         resume_step: the optimiser steps that a continued run has already made; None for a fresh run.
         start: what is known about the run before its first step, for the probe's record.
+        varied: as for `RunLogger`.
 
     Raises:
         ConfigError: a device is missing, or a setting is impossible.
     """
     evaluated = [f"{stage}/{name}" for stage in ("val", "test") for name in ("loss", metric)]
     trained = [f"train/{name}{suffix}" for suffix in ("", "_epoch") for name in ("loss", metric)]
-    board = RunLogger(folder, evaluated, resume_step)
+    # The HParams tab shows columns in this order; the first of them are in view.
+    shown = [f"{stage}/{name}" for name in (metric, "loss") for stage in ("test", "val")]
+    board = RunLogger(folder, shown, start.verdict if start else None, varied, resume_step)
     scalars = MetricsFile(folder, ["lr", *trained, *evaluated], resume_step)
     devices, kind = config["trainer"]["devices"], config["trainer"]["accelerator"]
     on_cpu = kind == "cpu" or (kind == "auto" and not torch.cuda.is_available() and not torch.backends.mps.is_available())

@@ -1,7 +1,5 @@
 """`result.json`, which every other tool reads to learn about a run."""
 
-import json
-import math
 import os
 import platform
 import subprocess
@@ -15,12 +13,12 @@ import torch
 
 from gradpath import __version__
 from gradpath.config.checks import PROJECT
-from gradpath.files import RESULT, write_text
+from gradpath.files import RESULT, write_json
 
 
 def write_result(folder: Path, result: Mapping[str, Any]) -> None:
-    """Writes `result.json` atomically. NaN and infinities become strings: JSON has no such numbers."""
-    write_text(folder / RESULT, json.dumps(_json(result), indent=2, allow_nan=False) + "\n")
+    """Writes `result.json` atomically."""
+    write_json(folder / RESULT, result)
 
 
 def new_result(
@@ -75,13 +73,3 @@ def _git(*arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
-
-
-def _json(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value

@@ -30,6 +30,8 @@ LAYOUT = {
 
 # torch.utils.tensorboard has no bins beyond 1e20, and fails if all values lie there.
 LAST_BIN = 9e19
+# |delta| at the first hidden layer over that at the last, before training.
+RATIO = "gradient/ratio"
 
 
 class RunLogger(TensorBoardLogger):
@@ -40,13 +42,23 @@ class RunLogger(TensorBoardLogger):
     Args:
         folder: the run's folder.
         metrics: the HParams tab shows these metrics beside the choices.
+        verdict: on the gradient at the start; the tab shows its class and its ratio.
+        varied: what differs between the jobs of a sweep. The tab then shows no other choice.
         resume_step: TensorBoard hides what an interrupted run wrote past this step. None for a fresh run.
     """
 
-    def __init__(self, folder: Path, metrics: list[str], resume_step: int | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        metrics: list[str],
+        verdict: Mapping[str, Any] | None = None,
+        varied: Mapping[str, str] | None = None,
+        resume_step: int | None = None,
+    ) -> None:
         purge = None if resume_step is None else resume_step + 1
         super().__init__(save_dir=folder, name="", version="", default_hp_metric=False, purge_step=purge)
         self.metrics: list[str] | None = metrics
+        self.verdict, self.varied = verdict or {}, varied
 
     @rank_zero_only
     def log_hyperparams(self, params: Any, *args: Any, **kwargs: Any) -> None:
@@ -54,8 +66,18 @@ class RunLogger(TensorBoardLogger):
         if self.metrics is None:
             return
         self.experiment.add_custom_scalars(LAYOUT)
+        shown = dict(params) if self.varied is None else {key: _as_number(text) for key, text in self.varied.items()}
+        ratio = self.verdict.get("ratio")
+        if self.verdict:
+            # One column for both: a window of 1280 pixels has room for five, of which the metrics come last.
+            shown["gradient"] = (
+                f"{self.verdict['class']} {ratio:.2g}" if isinstance(ratio, float) else str(self.verdict["class"])
+            )
+        if isinstance(ratio, float):
+            self.metrics.insert(1, RATIO)
+            self.log_metrics({RATIO: ratio}, 0)
         # Only the metrics' names count here; their values are the scalars logged under the same tags.
-        for summary in hparams(dict(params), dict.fromkeys(self.metrics, 0.0)):  # type: ignore[no-untyped-call]
+        for summary in hparams(shown, dict.fromkeys(self.metrics, 0.0)):  # type: ignore[no-untyped-call]
             self.experiment._get_file_writer().add_summary(summary)
         self.metrics = None
 
@@ -98,3 +120,11 @@ class RunLogger(TensorBoardLogger):
     def close(self) -> None:
         if self._experiment is not None:
             self._experiment.close()
+
+
+def _as_number(text: str) -> str | float:
+    """A number as one, so that the HParams tab sorts and scales it."""
+    try:
+        return float(text)
+    except ValueError:
+        return text

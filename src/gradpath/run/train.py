@@ -41,10 +41,12 @@ from gradpath.run.tensorboard import RunLogger
 from gradpath.run.trial import FORWARD, blamed, try_step
 
 Config = Mapping[str, Any]
-Recipe = Callable[[Config, Mapping[str, str], Path, list[str]], dict[str, Any]]
+Choices = Mapping[str, str]
+Result = dict[str, Any]
+Recipe = Callable[[Config, Choices, Path, list[str]], Result]
 
 
-def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: list[str]) -> dict[str, Any]:
+def run(config: Config, choices: Choices, folder: Path, overrides: list[str], varied: Choices | None = None) -> Result:
     """Trains and tests one run, and writes its folder. Returns the content of `result.json`.
 
     Args:
@@ -52,6 +54,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
         choices: the option of every group.
         folder: everything is written here.
         overrides: what was typed; `resume` needs it.
+        varied: what differs between the jobs of a sweep, as typed; None for a single run.
 
     Raises:
         ConfigError: an input is wrong. Nothing has been written.
@@ -74,7 +77,7 @@ def run(config: Config, choices: Mapping[str, str], folder: Path, overrides: lis
             held.enter_context(hold(folder, "resume"))
             done = read_folder(folder, config, module, planned_steps(config["trainer"], data))
         step = done.steps if done else None
-        trainer = build_trainer(config, folder, objective.metric_name, step, start)
+        trainer = build_trainer(config, folder, objective.metric_name, step, start, varied)
         if not config["resume"]:
             held.enter_context(hold(folder, "hydra.run.dir"))
         rate_changes = changed_rate(done, config, choices, module) if done else None

@@ -1,19 +1,15 @@
 """Runs as function calls. Each has a folder of its own, and no run is trained twice."""
 
-import ast
 import contextlib
-import hashlib
 import io
 import json
 import shutil
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from gradpath.config.checks import PROJECT
 from gradpath.config.composition import compose
@@ -25,15 +21,10 @@ from gradpath.run.checkpoint import LAST
 from gradpath.run.saved import load_curves
 from gradpath.run.train import run
 from gradpath.studies.parallel import in_parallel
+from gradpath.sweep.code import made_by
 
 # Every study has a folder here.
 STUDIES = PROJECT / "logs/studies"
-# A result is made by the package's folders, without the code in DO_NOT_TRAIN, and by the files in TRAINS.
-TRAINS = ("activations.py", "config/targets.py")
-DO_NOT_TRAIN = (
-    *("config/", "studies/", "dashboard/", "byhand/"),
-    *("run/terminal.py", "run/summary.py", "run/tensorboard.py", "run/heatmap.py"),
-)
 # This file lies beside each run's result. It is written last, so a run that has it is complete.
 MADE_BY = "made_by"
 # One epoch of 214 steps on MNIST, with no more than is needed for the accuracy.
@@ -94,30 +85,6 @@ def losses(folder: Path) -> Curve:
     found = np.array([row["train/loss"] for row in load_curves(folder) if "train/loss" in row], dtype=np.float64)
     finite = np.isfinite(found)
     return found if finite.all() else found[: int(finite.argmin())]
-
-
-@cache
-def made_by() -> str:
-    """A digest of torch's version and of the code that trains, as both were when this file was imported.
-
-    Changes to comments, docstrings, the command line, studies and displays leave it as it is.
-    """
-    code = hashlib.sha256(torch.__version__.encode())
-    package = PROJECT / "src/gradpath"
-    for path in sorted(package.rglob("*.py")):
-        name = path.relative_to(package).as_posix()
-        if name in TRAINS or (not name.startswith(DO_NOT_TRAIN) and "/" in name):
-            code.update(f"{name}\0{without_words(path.read_text())}".encode())
-    return code.hexdigest()
-
-
-def without_words(source: str) -> str:
-    """The syntax tree of a file as text, without comments and docstrings."""
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    return ast.dump(tree)
 
 
 def _made(folder: Path, overrides: Sequence[str], keep: bool) -> dict[str, Any] | None:

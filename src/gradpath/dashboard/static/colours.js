@@ -30,16 +30,34 @@ const channels = (hex) => [1, 3, 5].map((start) => parseInt(hex.slice(start, sta
 const packed = (hex) => channels(hex).reduce((sum, channel, index) => sum | (channel << (8 * index)), 0xff << 24) >>> 0;
 
 /**
+ * Red, green and blue at a fraction of a scale.
+ * @param {readonly string[]} colours
+ * @param {number} fraction
+ */
+export function tone(colours, fraction) {
+  const at = fraction * (colours.length - 1);
+  const left = Math.min(Math.floor(at), colours.length - 2);
+  const [from, to] = [channels(colours[left]), channels(colours[left + 1])];
+  return from.map((channel, c) => Math.round(channel + (at - left) * (to[c] - channel)));
+}
+
+/**
+ * Whether white is easier to read on a colour than black, by the contrast of WCAG 2.
+ * @param {number[]} rgb
+ */
+export function isDark(rgb) {
+  const [red, green, blue] = rgb.map((channel) => (channel / 255 <= 0.04045 ? channel / 255 / 12.92 : ((channel / 255 + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.179;
+}
+
+/**
  * The SHADES + 1 colours of a scale, as the pixels of an image.
  * @param {readonly string[]} colours
  */
 export function palette(colours) {
-  const stops = colours.map(channels);
   return Uint32Array.from({ length: SHADES + 1 }, (_, index) => {
-    const at = (index / SHADES) * (stops.length - 1);
-    const left = Math.min(Math.floor(at), stops.length - 2);
-    const mixed = stops[left].map((channel, c) => Math.round(channel + (at - left) * (stops[left + 1][c] - channel)));
-    return ((255 << 24) | (mixed[2] << 16) | (mixed[1] << 8) | mixed[0]) >>> 0;
+    const [red, green, blue] = tone(colours, index / SHADES);
+    return ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0;
   });
 }
 

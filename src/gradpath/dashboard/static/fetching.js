@@ -1,13 +1,14 @@
 // @ts-check
 // What the plugin's routes answer, decoded.
 
+import { number } from "./numbers.js";
 import { QUANTITIES } from "./quantities.js";
 import { state } from "./state.js";
 
 /** @typedef {import("./state.js").FlowRecord} FlowRecord */
 /** @typedef {import("./state.js").Judgement} Judgement */
 /** @typedef {import("./state.js").Run} Run */
-/** @typedef {number | string | null} Sent a number, "inf" or "-inf", or null for NaN */
+/** @typedef {import("./numbers.js").Sent} Sent */
 
 /** The plugin's answer is an error, and says why. */
 class Refusal extends Error {}
@@ -31,9 +32,6 @@ async function ask(path) {
 
 /** @returns {Promise<{runs: Run[], folders: string[]}>} */
 export const askRuns = () => ask("runs");
-
-/** @param {Sent} value */
-const number = (value) => (value === null ? NaN : Number(String(value).replace("inf", "Infinity")));
 
 /** @param {Sent[] | null} row */
 const line = (row) => row?.map(number) ?? null;

@@ -3,17 +3,16 @@
 
 import { PATTERNS, paint, palette, SHADES } from "./colours.js";
 import { html, svg, textWidth } from "./elements.js";
+import { arrow } from "./keyboard.js";
 import { clamp, last, shortened, thinned, ticks, whole } from "./numbers.js";
 import { spare } from "./page.js";
 import { goTo } from "./steps.js";
-import { cellTip, hideTip, showTip } from "./tooltip.js";
+import { hideTip, showTip } from "./tip.js";
+import { cellTip } from "./tooltip.js";
 import { columnOf, drawn } from "./views.js";
 
 /** @typedef {import("./colours.js").ColourAt} ColourAt */
 /** @typedef {import("./views.js").View} View */
-
-/** @type {Record<string, [sideways: number, upwards: number]>} */
-const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
 
 /**
  * Where the columns of the steps begin and end: one edge more than there are steps.
@@ -99,9 +98,9 @@ export function drawHeatMap(view, plot, rows) {
     if (at) goTo(view.steps[at.column]);
   });
   overlay.addEventListener("keydown", (event) => {
-    const [sideways, upwards] = ARROWS[event.key] ?? [0, 0];
-    if (!sideways && !upwards) return;
-    event.preventDefault();
+    const move = arrow(event);
+    if (!move) return;
+    const [sideways, upwards] = move;
     view.layer = clamp(view.layer + upwards, 0, count - 1);
     const column = clamp(columnOf(view) + sideways, 0, view.steps.length - 1);
     if (sideways) goTo(view.steps[column]);

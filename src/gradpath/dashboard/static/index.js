@@ -3,28 +3,18 @@
 
 import { html } from "./elements.js";
 import { build } from "./page.js";
+import { followTheme } from "./theme.js";
 import { listen, poll } from "./updating.js";
-
-/** TensorBoard tells its frames nothing of its dark mode, but they can see its class. */
-function followTheme() {
-  const host = window.parent === window ? null : window.parent.document.body;
-  const apply = () => {
-    const dark = host ? host.classList.contains("dark-mode") : matchMedia("(prefers-color-scheme: dark)").matches;
-    document.documentElement.dataset.theme = dark ? "dark" : "light";
-  };
-  apply();
-  if (host) new MutationObserver(apply).observe(host, { attributes: true, attributeFilter: ["class"] });
-}
 
 export async function render() {
   document.documentElement.lang = "en";
-  const style = html("link", { rel: "stylesheet", href: new URL("style.css", import.meta.url).href });
-  await new Promise((resolve) => {
+  await Promise.all(["base.css", "style.css"].map((name) => new Promise((resolve) => {
+    const style = html("link", { rel: "stylesheet", href: new URL(name, import.meta.url).href });
     style.addEventListener("load", resolve);
     style.addEventListener("error", resolve);
     document.head.append(style);
-  });
-  followTheme();
+  })));
+  followTheme(window.parent === window ? null : window.parent.document.body);
   build();
   listen();
   poll();

@@ -1,5 +1,10 @@
 // @ts-check
-// Numbers as people read them.
+// Numbers as people read them, and as they are sent.
+
+/** @typedef {number | string | null} Sent a number, "inf" or "-inf", or null for NaN: JSON has no such numbers */
+
+/** @param {Sent | undefined} value */
+export const number = (value) => (value == null ? NaN : Number(String(value).replace("inf", "Infinity")));
 
 /**
  * @param {number} value

@@ -2,6 +2,7 @@
 // The elements that stay.
 
 import { html } from "./elements.js";
+import { tip } from "./tip.js";
 
 /**
  * @param {string} value
@@ -24,7 +25,6 @@ const kept = {
   legend: html("div", { class: "legend" }),
   chart: html("div", { id: "profile" }),
   findings: html("div", { id: "findings" }),
-  tip: html("div", { id: "tip", role: "tooltip", hidden: true }),
 };
 const chooser = html("label", { class: "field" }, html("span", {}, "Quantity"), kept.quantity);
 const controls = html("div", { class: "controls", hidden: true }, chooser, kept.modes, kept.colours);
@@ -46,5 +46,5 @@ export const spare = () => window.innerHeight - 376;
 /** Puts the elements into the document. */
 export function build() {
   const side = html("aside", {}, html("h2", {}, "Runs"), page.filter, page.runs, page.status);
-  document.body.replaceChildren(side, page.main, page.tip);
+  document.body.replaceChildren(side, page.main, tip);
 }

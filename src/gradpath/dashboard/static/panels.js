@@ -3,10 +3,10 @@
 
 import { RUN_COLOURS, swatch } from "./colours.js";
 import { html } from "./elements.js";
-import { drawVerdict } from "./findings.js";
 import { drawHeatMap } from "./heatmap.js";
 import { isWide, page } from "./page.js";
 import { brief, loaded, state } from "./state.js";
+import { drawVerdict } from "./verdict.js";
 import { drawn } from "./views.js";
 
 /** @typedef {import("./state.js").Entry} Entry */

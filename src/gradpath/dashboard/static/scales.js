@@ -2,9 +2,9 @@
 // A scale places values on a line (`place`), names what cannot be placed (`special`), and colours the rest.
 
 import { DIVERGING, SEQUENTIAL } from "./colours.js";
-import { decimal, power, ticks } from "./numbers.js";
+import { decimal, last, power, ticks } from "./numbers.js";
 
-/** @typedef {"ratio" | "log" | "signed" | "fraction" | "correlation" | "linear"} ScaleKind */
+/** @typedef {"ratio" | "log" | "signed" | "fraction" | "correlation" | "linear" | "interval"} ScaleKind */
 /** @typedef {import("./colours.js").Special} Special */
 
 /**
@@ -47,9 +47,19 @@ export function makeScale(kind, values) {
   if (kind === "fraction") [low, high] = [0, 1];
   if (kind === "correlation") [low, high] = [-1, 1];
   if (kind === "linear" && low >= 0) low = 0;
-  const least = log ? 1 : 1e-9; // No scale is shorter than a decade: noise is not a story.
+  // No scale is shorter than a decade: noise is not a story. An interval does not begin at 0, and is not shorter than a percent.
+  const least = log ? 1 : kind === "interval" ? 0.01 * Math.max(Math.abs(low), Math.abs(high)) || 1 : 1e-9;
   if (high - low < least) [low, high] = [(low + high - least) / 2, (low + high + least) / 2];
   return { kind, log, low, high, special, place, colours: SEQUENTIAL };
+}
+
+/**
+ * Whether values are for a logarithm: they are nowhere negative, and span decades.
+ * @param {number[]} values
+ */
+export function spanDecades(values) {
+  const positive = values.filter((value) => value > 0 && value < Infinity).sort((a, b) => a - b);
+  return positive.length > 0 && !values.some((value) => value < 0) && last(positive) > 100 * positive[0];
 }
 
 /**
@@ -71,7 +81,13 @@ export function centred(scale) {
  */
 export function scaleTicks(scale, count) {
   const { low, high } = scale;
-  if (!scale.log) return ticks(low, high, count).map((at) => [at, decimal(Number(at.toPrecision(6)))]);
+  if (!scale.log) {
+    const places = ticks(low, high, count).map((at) => Number(at.toPrecision(6)));
+    const labels = places.map(decimal);
+    // Places that are closer than a label's digits have more digits.
+    const apart = new Set(labels).size === labels.length;
+    return places.map((at, index) => [at, apart ? labels[index] : String(at).replace("-", "−")]);
+  }
   const decades = ticks(low, high, count, 1);
   if (decades.length > 2) return decades.map((at) => [at, Math.abs(at) < 3 ? decimal(10 ** at) : power(at)]);
   const between = Array.from({ length: Math.ceil(high) - Math.floor(low) + 1 }, (_, index) => Math.floor(low) + index);

@@ -1,31 +1,12 @@
 // @ts-check
-// The tooltip of the heat maps and of the profile.
+// What the tooltip says of the heat maps and of the profile.
 
 import { swatch } from "./colours.js";
 import { html } from "./elements.js";
-import { clamp, decimal, whole } from "./numbers.js";
-import { page } from "./page.js";
+import { decimal, whole } from "./numbers.js";
 import { columnOf, drawn } from "./views.js";
 
 /** @typedef {import("./views.js").View} View */
-
-/**
- * Shows lines beside a point of the window.
- * @param {number} x
- * @param {number} y
- * @param {Node[]} lines
- */
-export function showTip(x, y, lines) {
-  page.tip.replaceChildren(...lines);
-  page.tip.hidden = false;
-  const { width, height } = page.tip.getBoundingClientRect();
-  page.tip.style.left = `${x + 16 + width > window.innerWidth ? x - 16 - width : x + 16}px`;
-  page.tip.style.top = `${clamp(y + 16, 0, window.innerHeight - height)}px`;
-}
-
-export function hideTip() {
-  page.tip.hidden = true;
-}
 
 /**
  * @param {View} view

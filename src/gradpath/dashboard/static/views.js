@@ -2,9 +2,9 @@
 // What is drawn of the selected runs: their values as chosen, and the scales that they share.
 
 import { RUN_COLOURS } from "./colours.js";
-import { last, shortened } from "./numbers.js";
+import { shortened } from "./numbers.js";
 import { QUANTITIES } from "./quantities.js";
-import { centred, makeScale } from "./scales.js";
+import { centred, makeScale, spanDecades } from "./scales.js";
 import { loaded, state } from "./state.js";
 
 /** @typedef {import("./scales.js").ScaleKind} ScaleKind */
@@ -84,8 +84,7 @@ function makeView(name, slot, record, measured) {
 function isLog(values) {
   const known = QUANTITIES.get(state.quantity);
   if (known) return known.scale === "log";
-  const positive = values.flat().filter((value) => value > 0 && value < Infinity).sort((a, b) => a - b);
-  return positive.length > 0 && !values.flat().some((value) => value < 0) && last(positive) > 100 * positive[0];
+  return spanDecades(values.flat());
 }
 
 /** @returns {Description} */

@@ -1,0 +1,97 @@
+"""What was typed: a job or a sweep."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.types import Override
+from omegaconf import DictConfig
+
+from gradpath.config.checks import check_settings
+from gradpath.config.grammar import check_sweep, line, parse
+from gradpath.config.hydras_part import check_hydra
+from gradpath.config.overrides import Composition, check_job, choosing_options, is_hydras, is_sweep, load, mapping, set_key
+from gradpath.config.target_names import check_environment
+from gradpath.errors import ConfigError, nearest
+
+SEARCH = "hydra_plugins.gradpath.sweeper.Optuna"
+
+
+@dataclass(frozen=True)
+class Typed:
+    """A sweep as it was typed. Its jobs are not checked yet.
+
+    overrides: of its jobs; what an experiment varies comes first.
+    with_hydras: what was typed, with Hydra's own keys.
+    hydra: Hydra's part of the configuration.
+    settings: the keys of `sweep`: how the sweep itself is made.
+    """
+
+    overrides: list[Override]
+    with_hydras: list[Override]
+    hydra: DictConfig
+    settings: dict[str, Any]
+
+
+def check_typed(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Composition | Typed:
+    """The job that was typed, checked, or the sweep.
+
+    Raises:
+        ConfigError: for the first mistake.
+    """
+    for override in overrides:
+        if multirun and override.key_or_group == "hydra.run.dir":
+            raise ConfigError(f"{override.input_line}: a sweep has many runs; its folder is hydra.sweep.dir.")
+        if is_hydras(override) and override.is_sweep_override():
+            raise ConfigError(f"{override.input_line}: one value for the whole sweep.")
+    settings = [override for override in overrides if override.key_or_group.split(".")[0] == "sweep"]
+    jobs = [override for override in overrides if override not in settings]
+    own = [override for override in jobs if not is_hydras(override)]
+    swept = [override for override in jobs if override.is_sweep_override()]
+    if not swept and not multirun:
+        job = check_job(loader, jobs)
+        if not is_sweep(job.node.hydra):
+            if settings:
+                raise ConfigError(f"{line(settings[0])}: belongs to a sweep: add -m.")
+            return job
+        node = job.node
+    else:
+        choosing = choosing_options(jobs, loader)
+        node = load(loader, [override for override in choosing if not override.is_sweep_override()])
+        check_hydra(node)
+        check_environment(node.hydra.job.env_set)
+    varied = [*_params(node.hydra.sweeper, loader), *own]
+    for override in varied:
+        if override.is_interval_sweep() and not searches(node.hydra):
+            raise ConfigError(f"{override.input_line}: write the values out, as in key=1,2,3 or key=range(1,4).")
+    if swept and not multirun and not is_sweep(node.hydra):
+        raise ConfigError(f"{swept[0].input_line}: several values are a sweep: add -m. A list is written [a,b].")
+    return Typed(varied, jobs, node.hydra, _settings(node, settings))
+
+
+def searches(hydra: DictConfig) -> bool:
+    """Whether the jobs are proposed by our own search, hydra/sweeper=optuna."""
+    return str(hydra.sweeper.get("_target_")) == SEARCH
+
+
+def _settings(node: DictConfig, typed: list[Override]) -> dict[str, Any]:
+    """How the sweep itself is made: the keys of `sweep`, checked."""
+    known = {f"sweep.{name}": value for name, value in node.sweep.items()}
+    for override in typed:
+        if override.is_sweep_override():
+            raise ConfigError(f"{line(override)}: one value for the whole sweep; a list is written [a,b].")
+        if override.key_or_group not in known:
+            near = nearest(override.key_or_group, known)
+            raise ConfigError(f"{line(override)}: sweep has no such key.{near} Its keys: {', '.join(known)}.")
+        set_key(node, override)
+    settings = mapping(node.sweep)
+    check_settings(settings)
+    return settings
+
+
+def _params(sweeper: Any, loader: ConfigLoader) -> list[Override]:
+    """What an experiment varies in a sweep."""
+    params = parse((f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()), loader)
+    for param in params:
+        check_sweep(param)
+    return params

@@ -1,0 +1,100 @@
+"""From the sweeps and runs that were typed to what came out of them."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from gradpath.config.checks import PROJECT
+from gradpath.errors import ConfigError, nearest
+from gradpath.files import RESULT, SWEEP, relative
+from gradpath.sweep.given import Run
+from gradpath.sweep.loading import single_run, sweep_runs
+from gradpath.sweep.plan import read_plan
+
+SWEEPS = PROJECT / "logs/sweeps"
+# So many names stand in an error message.
+NAMED = 8
+
+
+def collect(typed: Sequence[str], partial: bool) -> list[Run]:
+    """All runs of the sweeps and folders that were typed, each once.
+
+    Args:
+        partial: whether a sweep may be incomplete.
+
+    Raises:
+        ConfigError: there is no such sweep or run; a file is damaged; or a job is missing or failed, and `partial` is false.
+    """
+    if not typed:
+        raise ConfigError(f"no sweep given.{_known()}")
+    runs: dict[Path, Run] = {}
+    for folder in dict.fromkeys(find(text) for text in typed):
+        plan = read_plan(folder)
+        found = [single_run(folder)] if plan is None else sweep_runs(folder, plan)
+        if not partial:
+            _check_complete(found, folder, None if plan is None else plan.command)
+        for run in found:
+            runs.setdefault(run.folder.resolve(), run)
+    return [*runs.values()]
+
+
+def find(text: str) -> Path:
+    """The folder of a sweep or of a run, by its path or by the sweep's name.
+
+    Raises:
+        ConfigError: there is none.
+    """
+    try:
+        places = [Path(text).expanduser(), SWEEPS / text] if text.strip() else []
+        for place in places:
+            if (place / SWEEP).is_file() or (place / RESULT).is_file():
+                return Path(os.path.abspath(place))  # noqa: PTH100 - without the .. that absolute() leaves
+        holds = next((place for place in places if any(place.glob(f"*/{RESULT}"))), None)
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ConfigError(f"{text}: {getattr(error, 'strerror', None) or error}.") from None
+    if holds:
+        raise ConfigError(f"{text}: holds runs but no {SWEEP}; name the runs, as {relative(holds)}/* does.")
+    raise ConfigError(f"{text}: no sweep and no run (neither {SWEEP} nor {RESULT} is there).{_meant(text)}")
+
+
+def _names() -> list[str]:
+    """The sweeps, the newest first."""
+    found = sorted(SWEEPS.glob(f"*/{SWEEP}"), key=lambda path: path.stat().st_mtime, reverse=True)
+    return [path.parent.name for path in found]
+
+
+def _known() -> str:
+    names = _names()
+    more = ", ..." * (len(names) > NAMED)
+    return f" The newest are {', '.join(names[:NAMED])}{more}." if names else f" There is none in {relative(SWEEPS)} yet."
+
+
+def _meant(text: str) -> str:
+    return nearest(Path(text).name, _names()) or _known()
+
+
+def _check_complete(runs: Sequence[Run], folder: Path, command: str | None) -> None:
+    """Raises ConfigError if a job has no result, or failed. A diverged one has a result."""
+    counts = Counter(str(run.row["status"]) for run in runs)
+    incomplete = [f"{counts[status]} {status}" for status in ("missing", "failed") if counts[status]]
+    if not incomplete:
+        return
+    if command is None:
+        what = "the run failed" if counts["failed"] else "its result.json is damaged"
+        how = f"python train.py resume={relative(folder)}"
+    else:
+        what = f"of {len(runs)} jobs {' and '.join(incomplete)}"
+        how = " ".join([command, *_to_go_on(command, folder, counts)])
+    raise ConfigError(f"{relative(folder)}: {what}; go on with {how}, or add --partial to compare what there is.")
+
+
+def _to_go_on(command: str, folder: Path, counts: Counter[str]) -> Iterator[str]:
+    """What a sweep's command lacks to complete the sweep."""
+    typed = command.split()
+    if not any(text.startswith(("sweep.name=", "hydra.sweep.dir=")) for text in typed):
+        yield f"sweep.name={folder.name}"
+    if "sweep.resume=true" not in typed:
+        yield "sweep.resume=true"
+    if counts["failed"] and "sweep.retry=failed" not in typed:
+        yield "sweep.retry=failed"

@@ -1,0 +1,115 @@
+"""A comparison as it was asked for: groups, differences, and what a reader has to know of them."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gradpath.files import relative
+from gradpath.sweep.against import Arm, compare, matched_keys, read_base, split, too_few
+from gradpath.sweep.comparison import Cell, Group, cells, chosen_keys, chosen_metric, groups, label, ordered
+from gradpath.sweep.given import SEED, Run, Values, given
+from gradpath.sweep.paired import ALPHA, EXACT, FLIPS, LEVEL, RESAMPLES
+from gradpath.sweep.summary import said
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Runs in groups.
+
+    sources: the folders that were compared.
+    over: the keys in which runs of one group differ.
+    along: keys that make no groups but change from group to group.
+    cells: all runs, in their order.
+    base: what was typed after --against; empty if nothing was.
+    arms: the groups against their bases.
+    """
+
+    sources: Sequence[Path]
+    metric: str
+    by: Sequence[str]
+    over: Sequence[str]
+    along: Sequence[str]
+    cells: Sequence[Cell]
+    groups: Sequence[Group]
+    base: Values
+    arms: Sequence[Arm]
+
+    @property
+    def seconds(self) -> float:
+        return sum(group.seconds for group in self.groups)
+
+    @property
+    def head(self) -> str:
+        """What was compared, in a sentence."""
+        counts = Counter(cell.status for cell in self.cells)
+        many = len(self.sources)
+        where = relative(self.sources[0]) if many == 1 else f"{many} folders"
+        over = f", averaged over {' and '.join(self.over)}" if self.over else ""
+        return f"{where}: {len(self.cells)} runs, {said(counts)}; {duration(self.seconds)} in all. {self.metric}{over}:"
+
+    @property
+    def method(self) -> str:
+        """How the differences were tested, in a sentence."""
+        most = max(arm.n for arm in self.arms)
+        flips = (
+            "all flips of signs" if most <= EXACT else f"flips of signs, {FLIPS:,} random ones for more than {EXACT} pairs"
+        )
+        family = f"{len(self.arms)} comparison{'s' * (len(self.arms) > 1)}"
+        return (
+            f"Against {label(self.base)}: {self.metric} of the group minus that of its base, by seed; n counts seeds. "
+            f"Interval: {LEVEL:.0%}, percentile bootstrap, {RESAMPLES:,} resamples. "
+            f"p: {flips}; corrected by Holm for {family}. "
+            f"Not shown: the interval covers 0, or the corrected p is above {ALPHA}."
+        )
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader has to know of the tables."""
+        found = []
+        if self.along:
+            found.append(f"{' and '.join(self.along)} changes from group to group, too: what is compared is both.")
+        out = [f"{cell.name} ({cell.why})" for cell in self.cells if cell.value is None]
+        if out:
+            found.append(f"Not averaged: {', '.join(out)}.")
+        if self.arms:
+            found += too_few(self.arms)
+            matched = [key for key in self.over if key != SEED]
+            if matched:
+                found.append(
+                    f"Pairs are equal in seed and {' and '.join(matched)}; a seed counts once, with its mean difference."
+                )
+            found += [f"No pair: {arm.group.label}: {'; '.join(arm.unpaired)}." for arm in self.arms if arm.unpaired]
+        return found
+
+
+def compared(runs: Sequence[Run], metric: str | None, by: str | None, sort: str | None, against: str | None) -> Comparison:
+    """The comparison that was asked for. Arguments are as typed.
+
+    Raises:
+        ConfigError: an argument is wrong.
+    """
+    keys, values = given(runs)
+    name = chosen_metric(runs, metric)
+    there = [*dict.fromkeys([*keys, SEED, *values[0]])]
+    chosen = chosen_keys(None if by is None else split(by), keys, there)
+    measured = cells(runs, values, name)
+    found = ordered(groups(measured, chosen), chosen, name, sort)
+    matched = matched_keys(found, keys, chosen)
+    base: Values = {}
+    arms: Sequence[Arm] = ()
+    if against is not None:
+        base = read_base(against, found, chosen)
+        arms = compare(found, base, matched)
+    seeded = SEED in keys and SEED not in chosen
+    along = [key for key in keys if key not in (*chosen, *matched, SEED)] if chosen else []
+    sources = [*dict.fromkeys(run.source for run in runs)]
+    return Comparison(sources, name, chosen, [*[SEED] * seeded, *matched], along, measured, found, base, arms)
+
+
+def duration(seconds: float) -> str:
+    """`31.2 s`, `4 min 10 s`, `3 h 20 min`."""
+    if seconds < 60:
+        return f"{seconds:.3g} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

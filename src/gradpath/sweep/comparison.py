@@ -1,0 +1,194 @@
+"""Runs in groups: those that differ in nothing but the seed, or in nothing that was asked for, with mean and deviation."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from math import isfinite
+from typing import Any, TypeGuard
+
+import numpy as np
+
+from gradpath.errors import ConfigError, alternatives, nearest
+from gradpath.sweep.given import SEED, Run, Values, in_order
+
+# The metric that is compared unless another is asked for: the first that a run has.
+USUAL = ("test/accuracy", "test/loss", "val/accuracy", "val/loss", "train/accuracy", "train/loss")
+# These columns of a row are numbers and no results.
+NO_METRICS = ("number", SEED)
+STD, N, SECONDS = "std", "n", "seconds"
+LOST = ("diverged", "pruned", "failed", "missing")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A run, the values that it was given, and its metric.
+
+    value: of the metric; None where it does not count.
+    why: why it does not.
+    """
+
+    run: Run
+    given: Values
+    value: float | None
+    why: str = ""
+
+    @property
+    def name(self) -> str:
+        return str(self.run.row["job"])
+
+    @property
+    def status(self) -> str:
+        return str(self.run.row["status"])
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that agree in `values`."""
+
+    values: Values
+    cells: Sequence[Cell]
+
+    @cached_property
+    def numbers(self) -> list[float]:
+        """The metric of those runs that have one."""
+        return [cell.value for cell in self.cells if cell.value is not None]
+
+    @property
+    def n(self) -> int:
+        return len(self.numbers)
+
+    @cached_property
+    def mean(self) -> float | None:
+        return float(np.mean(self.numbers)) if self.numbers else None
+
+    @cached_property
+    def std(self) -> float | None:
+        """The standard deviation, with n - 1; None for a single run."""
+        return float(np.std(self.numbers, ddof=1)) if self.n > 1 else None
+
+    def count(self, status: str) -> int:
+        return sum(cell.status == status for cell in self.cells)
+
+    @cached_property
+    def verdicts(self) -> Counter[str]:
+        """How often each class of the verdict was found."""
+        classes = (cell.run.row.get("class") for cell in self.cells)
+        return Counter(str(name) for name in classes if name is not None)
+
+    @cached_property
+    def seconds(self) -> float:
+        """What all its runs took together."""
+        return float(sum(cell.run.row.get(SECONDS) or 0 for cell in self.cells))
+
+    @property
+    def label(self) -> str:
+        return label(self.values)
+
+
+def label(values: Mapping[str, str | None]) -> str:
+    """`activation=relu, init=he_normal`."""
+    return ", ".join(f"{key}={shown(value)}" for key, value in values.items()) or "all runs"
+
+
+def shown(value: str | None) -> str:
+    return "-" if value is None else value
+
+
+def metrics(runs: Sequence[Run]) -> list[str]:
+    """The columns that hold numbers, each once."""
+    names = dict.fromkeys(name for run in runs for name, value in run.row.items() if is_number(value))
+    return [name for name in names if name not in NO_METRICS]
+
+
+def is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def chosen_metric(runs: Sequence[Run], asked: str | None) -> str:
+    """The metric to compare. Raises ConfigError if no run has it."""
+    there = metrics(runs)
+    if asked is None:
+        found = next((name for name in USUAL if name in there), None)
+        if found is None:
+            raise ConfigError(f"no run has a metric; there are {alternatives(there)}.")
+        return found
+    if asked not in there:
+        raise ConfigError(f"--metric {asked}: must be {alternatives(there)}.{nearest(asked, there)}")
+    return asked
+
+
+def cells(runs: Sequence[Run], values: Sequence[Values], metric: str) -> list[Cell]:
+    """The runs with their metric, which counts for a run that has come to its end without NaN."""
+    return [Cell(run, value, *_measured(run, metric)) for run, value in zip(runs, values, strict=True)]
+
+
+def _measured(run: Run, metric: str) -> tuple[float | None, str]:
+    if run.row["status"] != "ok":
+        return None, str(run.row["status"])
+    value = run.row.get(metric)
+    if not is_number(value):
+        return None, f"no {metric}"
+    return (float(value), "") if isfinite(value) else (None, f"{metric} is {value}")
+
+
+def chosen_keys(asked: Sequence[str] | None, keys: Sequence[str], there: Sequence[str]) -> list[str]:
+    """The keys that make the groups: those that were asked for, else all that differ but the seed.
+
+    Args:
+        keys: in which the runs differ.
+        there: all keys that have values.
+
+    Raises:
+        ConfigError: the runs do not differ in a key.
+    """
+    if asked is None:
+        return [key for key in keys if key != SEED]
+    for key in asked:
+        if key not in there:
+            differ = f"must be keys in which the runs differ: {', '.join(keys)}" if keys else "the runs differ in no key"
+            raise ConfigError(f"--by {','.join(asked)}: {differ}.{nearest(key, there)}")
+    return [*dict.fromkeys(asked)]
+
+
+def groups(found: Sequence[Cell], by: Sequence[str]) -> list[Group]:
+    """The groups, in the order of their first runs."""
+    collected: dict[tuple[str | None, ...], list[Cell]] = {}
+    for cell in found:
+        collected.setdefault(tuple(cell.given[key] for key in by), []).append(cell)
+    return [Group(dict(zip(by, place, strict=True)), inside) for place, inside in collected.items()]
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether the smallest value of a metric comes first: of losses, errors and times."""
+    return metric.rpartition("/")[2] in ("loss", "mae", SECONDS) or metric.endswith("epoch")
+
+
+def ordered(found: Sequence[Group], by: Sequence[str], metric: str, key: str | None) -> list[Group]:
+    """The groups, sorted.
+
+    Args:
+        key: a key of the groups (by size if its values are all numbers), or a column of the table; None is the metric, the
+            best first.
+
+    Raises:
+        ConfigError: there is no such column.
+    """
+    places = {name: in_order(group.values[name] for group in found) for name in by}
+    # Where the rest is equal, the keys decide.
+    by_keys = sorted(found, key=lambda group: [places[name][group.values[name]] for name in by])
+    if key is not None and key in by:
+        return sorted(by_keys, key=lambda group: places[key][group.values[key]])
+    sign = 1 if lower_is_better(metric) else -1
+    columns: dict[str, Callable[[Group], float | None]] = {
+        metric: lambda group: None if group.mean is None else sign * group.mean,
+        STD: lambda group: group.std,
+        N: lambda group: -group.n,
+        **{status: lambda group, status=status: -group.count(status) for status in LOST},  # type: ignore[misc]
+        SECONDS: lambda group: group.seconds,
+    }
+    if key is not None and key not in columns:
+        allowed = [*by, *columns]
+        raise ConfigError(f"--sort {key}: must be {alternatives(allowed)}.{nearest(key, allowed)}")
+    column = columns[key or metric]
+    return sorted(by_keys, key=lambda group: ((value := column(group)) is None, value or 0))

@@ -1,0 +1,72 @@
+"""What every launcher is to a sweep: jobs are handed in, and how their processes ended comes back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+# Exit codes of a job's process: it has written its outcome; another process has the job; its folder cannot be written to,
+# for the reason whose number in `errno` is added.
+DONE, ELSEWHERE, UNWRITABLE = 0, 75, 192
+
+
+@dataclass(frozen=True)
+class Lost:
+    """Nothing is known of how a job's process ended but this sentence: its worker, or its machine, is gone."""
+
+    why: str
+
+
+# How a job's process ended: its exit code, the negative number of a signal, or with its worker.
+End = int | Lost
+
+
+@dataclass(frozen=True)
+class Call:
+    """What a job's process is given.
+
+    sweep, name: the sweep's folder, and the name of the job's folder in it.
+    config, choices, overrides: as for a run.
+    varied: what differs between the jobs of the sweep, as typed.
+    command: of the sweep, as typed.
+    threads: for torch.
+    variables: environment variables to set.
+    again: whether to run a job that failed before.
+    """
+
+    sweep: Path
+    name: str
+    config: Mapping[str, Any]
+    choices: Mapping[str, str]
+    overrides: list[str]
+    varied: Mapping[str, str]
+    command: str
+    threads: int
+    variables: Mapping[str, str]
+    again: bool
+
+    @property
+    def folder(self) -> Path:
+        return self.sweep / self.name
+
+
+class Engine(Protocol):
+    """Runs jobs, each in a process of its own. What came out of a job stands in its folder, not here."""
+
+    # Jobs at a time; a free place is filled at once.
+    places: int
+
+    def submit(self, call: Call) -> None:
+        """Starts a job. There is a free place."""
+
+    def ended(self, seconds: float) -> list[tuple[str, End]]:
+        """Waits until a job ends, but at most this long. Returns the names of those that did, and how they ended."""
+
+    def stop(self, now: bool) -> None:
+        """Asks all jobs to stop between two batches, or ends them now."""
+
+    def stop_one(self, name: str) -> None:
+        """Asks one job to stop, between two batches if the engine can. Nothing happens if it has ended."""
+
+    def close(self) -> None:
+        """Ends what is left."""

@@ -1,0 +1,184 @@
+"""What each of many runs was given, and the keys in which they differ."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from gradpath.config.saved_yaml import read_yaml
+from gradpath.errors import ConfigError
+from gradpath.files import CONFIG
+from gradpath.sweep.rows import Row
+
+Values = dict[str, str | None]
+SEED, FOLDER = "seed", "folder"
+# These say where a run is made and how it goes on, not what it is.
+NOT_GIVEN = ("hydra", "sweep", "resume")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run, as far as it is compared with others.
+
+    source: the folder by which it was asked for: a sweep's or its own.
+    folder: its own folder.
+    typed: key -> value, as typed.
+    choices: group -> option; empty if the run has not come to its end.
+    row: what came out, without what was given.
+    """
+
+    source: Path
+    folder: Path
+    typed: Mapping[str, str]
+    choices: Mapping[str, str]
+    row: Row
+
+
+def typed_values(overrides: Iterable[Any]) -> dict[str, str]:
+    """Key -> value of `key=value`. A key that is removed has none."""
+    pairs = (str(text).lstrip("+").partition("=") for text in overrides)
+    return {key: value for key, sign, value in pairs if sign and key.split(".")[0] not in NOT_GIVEN}
+
+
+def given(runs: Sequence[Run]) -> tuple[list[str], list[Values]]:
+    """The keys in which the runs differ, in the order in which they were typed, and the values of each run.
+
+    A key that some run was not given counts with the option that the run had, or with the value in its `config.yaml`. Texts
+    that mean the same, such as 0.1 and 1e-1, are one value. Runs from several folders that differ in nothing else differ
+    in `folder`.
+    """
+    keys = _candidates(runs)
+    values = [_values(run, keys) for run in runs]
+    _infer(runs, values)
+    for key in keys:
+        _unify(key, values)
+    differing = [key for key in keys if len({value[key] for value in values}) > 1]
+    found = [{key: value[key] for key in dict.fromkeys([*differing, SEED])} for value in values]
+    if len({run.source for run in runs}) > 1:
+        names = _names(run.source for run in runs)
+        # A run is told apart from one of another folder, so that no run counts twice as if it were two seeds.
+        if max(Counter(tuple(value.values()) for value in found).values()) > 1:
+            differing.append(FOLDER)
+        found = [value | {FOLDER: names[run.source]} for run, value in zip(runs, found, strict=True)]
+    return differing, found
+
+
+def _candidates(runs: Sequence[Run]) -> list[str]:
+    keys = dict.fromkeys(key for run in runs for key in run.typed)
+    # An experiment stands for the options that it chooses.
+    if len({run.source for run in runs}) > 1 and "experiment" not in keys:
+        keys |= dict.fromkeys(key for run in runs for key in run.choices)
+    return [*dict.fromkeys([*keys, SEED])]
+
+
+def _values(run: Run, keys: Iterable[str]) -> Values:
+    config: Mapping[str, Any] | None = None
+    found: Values = {}
+    for key in keys:
+        if key in run.typed:
+            found[key] = run.typed[key]
+        elif key == SEED:
+            seed = run.row.get(SEED)
+            found[key] = None if seed is None else str(seed)
+        elif key in run.choices:
+            found[key] = run.choices[key]
+        else:
+            if config is None:
+                config = _config(run.folder)
+            found[key] = _below(config, key.split("."))
+    return found
+
+
+def _config(folder: Path) -> Mapping[str, Any]:
+    try:
+        content = read_yaml(folder / CONFIG)
+    # Of a damaged file nothing is known that was not typed.
+    except ConfigError:
+        return {}
+    return content if isinstance(content, Mapping) else {}
+
+
+def _below(config: Any, path: Sequence[str]) -> str | None:
+    for name in path:
+        if not isinstance(config, Mapping) or name not in config:
+            return None
+        config = config[name]
+    if isinstance(config, Mapping):
+        return None
+    return config if isinstance(config, str) else json.dumps(config, separators=(",", ":"))
+
+
+def _infer(runs: Sequence[Run], values: Sequence[Values]) -> None:
+    """A run that left nothing was given what all others of its folder were, where it was given nothing of its own."""
+    known: dict[tuple[Path, str], set[str | None]] = {}
+    for run, value in zip(runs, values, strict=True):
+        for key, text in value.items():
+            known.setdefault((run.source, key), set()).add(text)
+    for run, value in zip(runs, values, strict=True):
+        if run.row["status"] not in ("ok", "diverged"):
+            for key, text in value.items():
+                others = known[run.source, key] - {None}
+                if text is None and len(others) == 1:
+                    value[key] = next(iter(others))
+
+
+def _unify(key: str, values: Sequence[Values]) -> None:
+    """Writes values that mean the same as the first of them."""
+    first: dict[str, str] = {}
+    for value in values:
+        text = value[key]
+        if text is not None:
+            value[key] = first.setdefault(meaning(text), text)
+
+
+@lru_cache(maxsize=100_000)
+def meaning(text: str) -> str:
+    """Equal for texts that mean the same value: 0.1 and 1e-1, [8,8] and [8, 8]."""
+    try:
+        content = yaml.safe_load(text) if "*" not in text else text
+    except yaml.YAMLError:
+        content = text
+    return json.dumps(_plain(content), default=str)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    try:
+        # YAML takes 1e-3 for a text.
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return value
+
+
+def _names(folders: Iterable[Path]) -> dict[Path, str]:
+    """A name for each folder: its own, unless another has the same."""
+    different = [*dict.fromkeys(folders)]
+    counts = Counter(folder.name for folder in different)
+    return {folder: folder.name if counts[folder.name] == 1 else str(folder) for folder in different}
+
+
+def as_number(text: str | None) -> float | None:
+    """The number that a value is; None if it is none."""
+    try:
+        return None if text is None else float(text)
+    except ValueError:
+        return None
+
+
+def in_order(texts: Iterable[str | None]) -> dict[str | None, int]:
+    """Each value's place: by size if all are numbers, else by the alphabet; what has no value comes last."""
+    different = {*texts} - {None}
+    numbers = {text: as_number(text) for text in different}
+    if None in numbers.values():
+        ordered: list[str | None] = sorted(different, key=str)
+    else:
+        ordered = sorted(different, key=lambda text: (numbers[text], str(text)))
+    return {text: place for place, text in enumerate([*ordered, None])}

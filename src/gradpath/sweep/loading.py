@@ -1,0 +1,114 @@
+"""Reads finished sweeps and runs back. This needs neither torch nor Lightning nor Hydra."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from gradpath.config.saved_yaml import read_yaml
+from gradpath.errors import ConfigError
+from gradpath.files import OVERRIDES, RESULT, SWEEP, relative
+from gradpath.sweep.given import FOLDER, SEED, Run, Values, as_number, given, typed_values
+from gradpath.sweep.outcome import read_outcome
+from gradpath.sweep.plan import Plan, Planned, read_plan
+from gradpath.sweep.rows import row
+
+
+def load_sweep(folder: str | Path) -> Any:
+    """Reads the folder of a sweep, finished or not: one row per job, with the job's name as index.
+
+    The columns are `status` (ok, diverged, pruned, failed or missing) and `error`; the keys that differ between the jobs;
+    `seed`; the metrics; `class`, `ratio`, `rate_per_layer` and `findings` of the verdict; `seconds`. A key whose values are
+    all numbers is a column of numbers, another one of texts as typed.
+
+    Returns:
+        A pandas data frame if pandas is installed, else a list of dictionaries that have `job`, too.
+
+    Raises:
+        FileNotFoundError: the folder holds no sweep.
+        ValueError: a file is damaged. The message says which.
+    """
+    place = Path(folder).expanduser()
+    if not (place / SWEEP).is_file():
+        raise FileNotFoundError(f"load_sweep: {folder}: no sweep ({SWEEP} is not there)")
+    try:
+        plan = read_plan(place)
+    except ConfigError as error:
+        raise ValueError(f"load_sweep: {str(error).rstrip('.')}") from None
+    assert plan is not None
+    runs = sweep_runs(place, plan)
+    for run in runs:
+        if run.row["status"] == "missing" and run.row["error"]:
+            raise ValueError(f"load_sweep: {run.row['error']}")
+    keys, values = given(runs)
+    found = _with_numbers([table_row(run, value, keys) for run, value in zip(runs, values, strict=True)], keys)
+    try:
+        pandas = import_module("pandas")
+    except ImportError:
+        return found
+    names = dict.fromkeys(name for one in found for name in one if name != "job")
+    return pandas.DataFrame(found, columns=[*names], index=pandas.Index([one["job"] for one in found], name="job"))
+
+
+def table_row(run: Run, values: Values, keys: Iterable[str]) -> dict[str, Any]:
+    """A run's job, status, keys that differ, seed and results."""
+    what = {name: run.row[name] for name in ("job", "status", "error")}
+    rest = {name: value for name, value in run.row.items() if name not in (*what, "number", SEED)}
+    return what | {key: values[key] for key in keys} | {SEED: values[SEED]} | rest
+
+
+def sweep_runs(folder: Path, plan: Plan) -> list[Run]:
+    """All jobs of a sweep."""
+    return [_run(folder, folder, job) for job in plan.jobs]
+
+
+def single_run(folder: Path) -> Run:
+    """A run in a folder of its own, which holds a `result.json`.
+
+    Raises:
+        ConfigError: a file is damaged.
+    """
+    path = folder / OVERRIDES
+    try:
+        overrides = read_yaml(path) if path.exists() else []
+    except ConfigError as error:
+        raise ConfigError(f"{relative(path)}: {error}") from None
+    if not isinstance(overrides, list):
+        raise ConfigError(f"{relative(path)}: damaged (no list).")
+    return _run(folder, folder.parent, Planned(0, folder.name, [str(text) for text in overrides], {}, "", ""))
+
+
+def _run(source: Path, parent: Path, job: Planned) -> Run:
+    outcome = read_outcome(parent, job.name)
+    found = row(job, outcome, [])
+    if outcome is None:
+        found["error"] = _damage(parent / job.name / RESULT)
+    choices = outcome.result.get("choices") if outcome else None
+    known = {str(key): str(value) for key, value in choices.items()} if isinstance(choices, Mapping) else {}
+    return Run(source, parent / job.name, typed_values(job.overrides) | job.varied, known, found)
+
+
+def _damage(path: Path) -> str | None:
+    """What is wrong with a result that says nothing; None if there is none."""
+    if not path.is_file():
+        return None
+    try:
+        json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        return f"{relative(path)}: damaged ({type(error).__name__})"
+    return f"{relative(path)}: damaged (no status)"
+
+
+def _with_numbers(found: Sequence[dict[str, Any]], keys: Iterable[str]) -> list[dict[str, Any]]:
+    """The rows, with numbers for texts in those keys whose values are all numbers."""
+    for key in dict.fromkeys([*keys, SEED]):
+        texts = [one[key] for one in found if one[key] is not None]
+        numbers = [as_number(text) for text in texts]
+        if key == FOLDER or None in numbers:
+            continue
+        whole = all(text.removeprefix("-").isdigit() for text in texts)
+        for one in found:
+            if one[key] is not None:
+                one[key] = int(one[key]) if whole else float(one[key])
+    return [*found]

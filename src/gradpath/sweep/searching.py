@@ -1,0 +1,139 @@
+"""A search, from what was typed to the best of its trials."""
+
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gradpath.config.job import Sweep
+from gradpath.config.search import Search
+from gradpath.errors import ConfigError, RunFailed
+from gradpath.files import relative, remove_leftovers
+from gradpath.locks import hold
+from gradpath.sweep.conduct import call_for, command, conclude
+from gradpath.sweep.course import Course, done
+from gradpath.sweep.engine import Call
+from gradpath.sweep.in_process import InProcess
+from gradpath.sweep.launchers import engine_for, threads_per_job
+from gradpath.sweep.outcome import read_outcome
+from gradpath.sweep.place import sweep_folder
+from gradpath.sweep.plan import Plan, Planned, read_plan, write_plan
+from gradpath.sweep.progress import Progress
+from gradpath.sweep.summary import Summary
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
+
+def run_search(sweep: Sweep) -> None:
+    """Proposes and runs what is missing of a search: none of its jobs is lost, none is run twice.
+
+    Raises:
+        ConfigError, RunFailed, SystemExit: as `run_sweep`.
+    """
+    search = sweep.search
+    assert search is not None
+    if find_spec("optuna") is None:
+        raise ConfigError("hydra/sweeper=optuna: needs optuna: python -m pip install 'gradpath[search]'.")
+    if sweep.settings["dry_run"]:
+        show_space(search)
+        return
+    folder = sweep_folder(sweep, lambda plan: plan.search is not None and {*plan.search} == {*search.typed})
+    with hold(folder, "sweep.name"):
+        remove_leftovers(folder)
+        _search(sweep, search, folder)
+
+
+def _search(sweep: Sweep, search: Search, folder: Path) -> None:
+    from gradpath.sweep.optuna_study import LOG, best, open_study
+    from gradpath.sweep.trials import Trials
+
+    old = read_plan(folder)
+    _check_same(old, search, folder)
+    if old and old.jobs and not (folder / LOG).is_file():
+        raise ConfigError(f"{relative(folder / LOG)}: missing; without it the search cannot go on.")
+    most = search.keys["n_trials"]
+    on_gpus = sweep.composition.first.config["trainer"]["accelerator"] != "cpu"
+    threads = old.threads if old else threads_per_job(sweep.launcher, most, on_gpus)
+    plan = Plan(command(), threads, old.jobs if old else (), tuple(search.typed))
+    write_plan(folder, plan)
+    study = open_study(folder, search)
+    summary = Summary(folder, plan)
+
+    def grown(jobs: Sequence[Planned]) -> None:
+        summary.plan = Plan(plan.command, threads, tuple(sorted(jobs, key=lambda job: job.number)), plan.search)
+        write_plan(folder, summary.plan)
+
+    trials = Trials(study, sweep, folder, plan.jobs, grown, lambda line: progress.say(line))
+
+    def call(job: Planned) -> Call:
+        progress.total = trials.total()
+        return call_for(sweep, folder, summary.plan, job.name, trials.given[job.name], job.varied)
+
+    known = study.get_trials(deepcopy=False)
+    told = sum(trial.state.is_finished() for trial in known)
+    missing = max(most, len(known)) - told
+    print(
+        f"{relative(folder)}: {told + missing} trials, {missing} to run",
+        f"{told} done before" * bool(told),
+        sep=", " * bool(told),
+        flush=True,
+    )
+    ended = [read_outcome(folder, job.name) for job in trials.jobs.values()]
+    before = Counter(outcome.status for outcome in ended if done(outcome, None) and outcome)
+    data = sweep.composition.first.config["data"] if sweep.settings["common_data"] else None
+    engine = engine_for(folder, sweep.launcher, missing, threads, on_gpus, data) if missing else InProcess()
+    with closing(engine), closing(Progress(folder, trials.total(), before, engine.places)) as progress:
+        course = Course(folder, engine, call, progress, summary, joins=False)
+        course.run(trials, sweep.settings["fail_fast"])
+    found = best(study)
+    conclude(folder, summary.plan, [*summary.plan.jobs], course, said_of(found, search, summary.plan))
+    if not found:
+        raise RunFailed(f"no trial came to an end with {' and '.join(search.objectives)}")
+
+
+def _check_same(old: Plan | None, search: Search, folder: Path) -> None:
+    """Raises ConfigError if the folder holds a grid, or a search for something else."""
+    if old is None:
+        return
+    if old.search is None:
+        raise ConfigError(f"{relative(folder)}: holds a grid; choose another name for a search.")
+    different = [text for text in search.typed if text not in old.search] or [
+        f"without {t}" for t in old.search if t not in search.typed
+    ]
+    if different:
+        raise ConfigError(f"{different[0]}: the search in {relative(folder)} was begun otherwise; choose another name.")
+
+
+def show_space(search: Search) -> None:
+    for one in search.space.dimensions:
+        ends = f"{one.text(one.low)} to {one.text(one.high)}" if one.low is not None else " ".join(one.texts)
+        print(f"{one.key}: {ends}{', logarithmic' if one.log else ''}")
+    print(f"{search.keys['n_trials']} trials", flush=True)
+
+
+def said_of(best: Sequence["FrozenTrial"], search: Search, plan: Plan) -> Iterator[str]:
+    """A line for the best trial, or for each that no other one beats in all objectives, with the command to run it alone."""
+    from gradpath.sweep.optuna_study import JOB
+
+    jobs = {job.name: job for job in plan.jobs}
+    # Trials of the same values have one job.
+    for name, trial in {trial.user_attrs.get(JOB): trial for trial in reversed(best)}.items():
+        values = ", ".join(f"{key} {value:.4g}" for key, value in zip(search.objectives, trial.values, strict=True))
+        alone = shlex.join(["train.py", *_option_folder(), *jobs[name].overrides]) if name in jobs else ""
+        yield f"best: trial {trial.number}, {values}: python {alone}"
+
+
+def _option_folder() -> list[str]:
+    """The --config-dir that was typed, as one word."""
+    typed = sys.argv[1:]
+    for k, text in enumerate(typed):
+        if text in ("--config-dir", "-cd") and k + 1 < len(typed):
+            return [f"--config-dir={typed[k + 1]}"]
+        if text.startswith("--config-dir="):
+            return [text]
+    return []

@@ -1,0 +1,89 @@
+"""The launcher `slurm`: jobs of a cluster, by submitit; each starts the job's process and waits for it."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gradpath.errors import ConfigError
+from gradpath.sweep.apart import ask_to_stop, forget_stop, run_apart
+from gradpath.sweep.engine import Call, End, Lost
+
+# Where submitit keeps its scripts, pickles and logs, in the sweep's folder.
+FOLDER = ".submitit"
+
+
+class Slurm:
+    """Submits jobs as arrays: all that have been handed in between two looks.
+
+    Args:
+        folder: the sweep's.
+        places: jobs at a time.
+        threads: of each job.
+        cluster: `slurm`, or `local` to try a sweep without a cluster.
+        parameters: submitit's, such as `timeout_min`, `slurm_partition` or `gpus_per_node`.
+
+    Raises:
+        ConfigError: submitit refuses a parameter.
+    """
+
+    def __init__(self, folder: Path, places: int, threads: int, cluster: str, parameters: Mapping[str, Any]) -> None:
+        from submitit import AutoExecutor
+
+        self.places = places
+        try:
+            self._executor = AutoExecutor(folder / FOLDER, cluster=cluster)
+            shared = {"cpus_per_task": threads, "tasks_per_node": 1, "nodes": 1}
+            arrays = {} if cluster == "local" else {"slurm_array_parallelism": places}
+            self._executor.update_parameters(**shared | arrays | dict(parameters))
+        except (RuntimeError, NameError, ValueError, TypeError) as error:
+            raise ConfigError(f"hydra/launcher=slurm: {error}") from None
+        self._folder = folder
+        self._waiting: list[Call] = []
+        self._running: dict[str, Any] = {}
+
+    def submit(self, call: Call) -> None:
+        forget_stop(call.folder)
+        self._waiting.append(call)
+
+    def ended(self, seconds: float) -> list[tuple[str, End]]:
+        self._submit_all()
+        found = [(name, _end(job)) for name, job in self._running.items() if job.done()]
+        if not found:
+            time.sleep(seconds)
+        for name, _ in found:
+            forget_stop(self._folder / name)
+            del self._running[name]
+        return found
+
+    def stop(self, now: bool) -> None:
+        for name, job in self._running.items():
+            self.stop_one(name)
+            # A job that waits in the queue has nothing to finish.
+            if now or job.state == "PENDING":
+                job.cancel()
+
+    def stop_one(self, name: str) -> None:
+        if name in self._running:
+            ask_to_stop(self._folder / name)
+
+    def close(self) -> None:
+        self.stop(now=True)
+
+    def _submit_all(self) -> None:
+        if not self._waiting:
+            return
+        with self._executor.batch():
+            jobs = [(call.name, self._executor.submit(run_apart, call)) for call in self._waiting]
+        self._running |= dict(jobs)
+        self._waiting = []
+
+
+def _end(job: Any) -> End:
+    """How a job of the cluster ended."""
+    from submitit.core.utils import FailedJobError, UncompletedJobError
+
+    try:
+        return int(job.result())
+    except (UncompletedJobError, FailedJobError):
+        return Lost(f"the cluster's job ended without a result ({job.state})")

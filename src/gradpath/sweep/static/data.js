@@ -1,0 +1,101 @@
+// @ts-check
+// What the page shows: the JSON that stands in it.
+
+import { number } from "../../dashboard/static/numbers.js";
+
+/** @typedef {import("../../dashboard/static/numbers.js").Sent} Sent */
+/** @typedef {import("../../dashboard/static/state.js").Finding} Finding */
+/** @typedef {import("../../dashboard/static/state.js").Verdict} Verdict */
+/** @typedef {"ok" | "diverged" | "failed" | "missing"} Status */
+/** @typedef {[place: number, name: string]} Layer its place counts from 1, at the input; of a deep network not all are sent */
+/** @typedef {"profile" | "theory" | "profile_end"} Part */
+/** @typedef {"val/loss" | "train/loss_epoch"} Loss */
+/** @typedef {{epochs: number[], values: number[]}} Curve */
+
+/**
+ * One job.
+ * @typedef {object} Run
+ * @property {number} number
+ * @property {string} job the name of its folder
+ * @property {Status} status
+ * @property {string | null} error
+ * @property {string | null} traceback
+ * @property {(string | null)[]} choices one per key
+ * @property {string[]} overrides
+ * @property {Map<string, number>} values by column
+ * @property {Verdict | null} verdict
+ * @property {Map<Loss, Curve>} curves
+ * @property {Layer[]} layers of which there is a profile
+ * @property {Record<Part, number[] | null>} parts relative to the last hidden layer
+ */
+
+const found = document.getElementById("content");
+const sent = JSON.parse(found?.textContent ?? "{}");
+
+/** @param {any} judged */
+const judgement = (judged) => ({ ...judged, ratio: number(judged.ratio), rate_per_layer: number(judged.rate_per_layer) });
+
+/** @param {Sent[] | null | undefined} row */
+const numbers = (row) => row?.map(number) ?? null;
+
+/** @returns {Verdict | null} */
+const verdict = (/** @type {any} */ given) => given && {
+  ...judgement(given), end: given.end && judgement(given.end),
+  findings: given.findings.map((/** @type {number} */ place) => sent.findings[place]),
+};
+
+/**
+ * @param {any} run
+ * @returns {Run}
+ */
+const decoded = (run) => ({
+  ...run,
+  values: new Map(sent.columns.map((/** @type {string} */ name, /** @type {number} */ at) => [name, number(run.values[at])])),
+  verdict: verdict(run.verdict),
+  curves: new Map(Object.entries(run.curves).map(([name, [grid, values]]) =>
+    [name, { epochs: sent.grids[grid], values: values.map(number) }])),
+  layers: run.layers === null ? [] : sent.layers[run.layers],
+  parts: { profile: numbers(run.profile), theory: numbers(run.theory), profile_end: numbers(run.profile_end) },
+});
+
+/**
+ * @type {{
+ *   kind: "sweep" | "run", name: string, command: string, common: string[], keys: string[], columns: string[],
+ *   environment: Record<string, (string | number | boolean)[]>, runs: Run[],
+ * }}
+ */
+export const report = { ...sent, runs: sent.runs.map(decoded) };
+
+/**
+ * The value of a key, as typed.
+ * @param {Run} run
+ * @param {string} key
+ */
+export const choice = (run, key) => run.choices[report.keys.indexOf(key)] ?? "as it is";
+
+/**
+ * The values of a key in order: numbers by size, words as they were typed.
+ * @param {string} key
+ */
+export function choicesOf(key) {
+  const values = [...new Set(report.runs.map((run) => choice(run, key)))];
+  return values.every((value) => Number.isFinite(Number(value))) ? values.sort((a, b) => Number(a) - Number(b)) : values;
+}
+
+/**
+ * Items by what they have in common, in the order in which that is first met.
+ * @template T
+ * @param {T[]} items
+ * @param {(item: T) => string} keyOf
+ */
+export function grouped(items, keyOf) {
+  /** @type {Map<string, T[]>} */
+  const found = new Map();
+  for (const item of items) {
+    const key = keyOf(item);
+    const others = found.get(key);
+    if (others) others.push(item);
+    else found.set(key, [item]);
+  }
+  return found;
+}

@@ -1,0 +1,124 @@
+"""A job of a sweep, in a process of its own. It writes all that it prints to its `job.log`, and leaves a `result.json`."""
+
+import faulthandler
+import os
+import signal
+import sys
+import traceback
+from contextlib import suppress
+from errno import EIO
+from multiprocessing.connection import Connection
+from pathlib import Path
+from threading import Thread
+from typing import NoReturn
+
+import torch
+
+from gradpath.errors import ConfigError, RunFailed, first_line
+from gradpath.files import LOG, OVERRIDES, RESULT, write_json
+from gradpath.locks import CLAIM, hold
+from gradpath.run.train import run
+from gradpath.sweep.engine import DONE, ELSEWHERE, UNWRITABLE, Call
+from gradpath.sweep.outcome import read_outcome
+
+
+def work(call: Call, watched: Connection | None = None) -> NoReturn:
+    """Runs a job and ends this process.
+
+    Args:
+        watched: a pipe whose other end only the sweep's process holds. When that ends, so does this one.
+    """
+    with suppress(OSError):
+        # A terminal's Ctrl-C reaches the sweep's process alone, which passes it on once.
+        os.setsid()
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    if watched:
+        Thread(target=_end_with, args=(watched,), daemon=True).start()
+    code = UNWRITABLE + EIO
+    try:
+        code = claimed(call, call.folder / LOG)
+    finally:
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        # Threads of torch's or TensorBoard's must not keep a job that has come to its end.
+        os._exit(code)
+
+
+def claimed(call: Call, log: Path | None = None) -> int:
+    """Runs a job unless another process has it. Returns the exit code; the outcome is in the job's folder.
+
+    Args:
+        log: the file to which all is printed from here on; None leaves the output as it is.
+    """
+    try:
+        with hold(call.folder, name=CLAIM):
+            if log:
+                _print_to(log)
+            return job(call)
+    except ConfigError:
+        return ELSEWHERE
+    except OSError as error:
+        return unwritable(error)
+
+
+def _print_to(log: Path) -> None:
+    with log.open("ab", buffering=0) as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
+    sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
+    # A crash of the interpreter leaves its traceback, too.
+    faulthandler.enable()
+
+
+def job(call: Call) -> int:
+    """Runs a job that this process has claimed. Returns the exit code. Its outcome is in its folder."""
+    known = read_outcome(call.folder.parent, call.name)
+    if known and not known.interrupted and not (call.again and known.status == "failed"):
+        # Another process has run it since this one was asked to.
+        return DONE
+    os.environ.update(call.variables)
+    torch.set_num_threads(call.threads)
+    goes_on = {"resume": str(call.folder)} if (call.folder / OVERRIDES).exists() else {}
+    try:
+        run({**call.config, **goes_on}, call.choices, call.folder, call.overrides, call.varied)
+    except RunFailed as error:
+        print(f"error: {error}", file=sys.stderr)
+        # The run has written down why, unless the disk is full.
+        if not (call.folder / RESULT).exists():
+            return unwritable(error)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except SystemExit as ended:
+        if ended.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+            return int(ended.code)
+        _fail(call, f"a user's code called sys.exit({ended.code!r})")
+    except ConfigError as error:
+        _fail(call, str(error))
+    except BaseException as error:
+        _fail(call, f"{type(error).__name__}: {first_line(error)}")
+    return DONE
+
+
+def unwritable(error: BaseException | None) -> int:
+    """The exit code that tells why a folder cannot be written to."""
+    while error is not None and not isinstance(error, OSError):
+        error = error.__cause__
+    number = error.errno if error else None
+    # An exit code has one byte.
+    return UNWRITABLE + (number if number is not None and number < 256 - UNWRITABLE else EIO)
+
+
+def _fail(call: Call, error: str) -> None:
+    """Writes down what failed before or beside the run, inside an `except` block."""
+    traceback.print_exc()
+    content = {"status": "failed", "error": error, "traceback": traceback.format_exc(), "choices": call.choices}
+    write_json(call.folder / RESULT, content | {"command": call.command})
+
+
+def _end_with(watched: Connection) -> None:
+    with suppress(EOFError, OSError):
+        watched.recv()
+    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,274 @@
+"""A sweep, typed as a user types it: its folder, its jobs, what it prints and how it goes on."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from board import wait_until
+from conftest import Command, Start
+from lab import make_lab
+from sweeping import ENGINES, LAUNCHERS, TINY, lasting, results
+
+
+def test_a_sweep_is_a_folder(sweep: Command, tmp_path: Path) -> None:
+    done = sweep("activation=relu,tanh", "seed=range(2)")
+    folder = tmp_path / "sweep"
+    assert (done.returncode, done.stderr) == (0, "")
+    names = ["0-relu-s0", "1-relu-s1", "2-tanh-s0", "3-tanh-s1"]
+    plan = yaml.safe_load((folder / "sweep.yaml").read_text())
+    assert [job["name"] for job in plan["jobs"]] == names
+    assert plan["jobs"][2]["overrides"][-2:] == ["activation=tanh", "seed=0"]
+    found = results(folder)
+    assert [(found[name]["choices"]["activation"], found[name]["seed"]) for name in names] == [
+        ("relu", 0), ("relu", 1), ("tanh", 0), ("tanh", 1),
+    ]  # fmt: skip
+    assert {result["environment"]["threads"] for result in found.values()} == {plan["threads"]} == {1}
+    for name in names:
+        assert "epoch 3/3" in (folder / name / "job.log").read_text()
+        assert (
+            yaml.safe_load((folder / name / "overrides.yaml").read_text())[-2:]
+            == plan["jobs"][names.index(name)]["overrides"][-2:]
+        )
+    with (folder / "summary.csv").open() as file:
+        rows = {row["job"]: row for row in csv.DictReader(file)}
+    assert {name: float(row["test/loss"]) for name, row in rows.items()} == {
+        name: result["metrics"]["test/loss"] for name, result in found.items()
+    }
+    # A line for each job that ended, between one that says what is begun and one that says what came out.
+    lines = done.stdout.splitlines()
+    assert len(lines) == 6
+    assert [line.split()[0] for line in lines[1:5]] == ["1/4", "2/4", "3/4", "4/4"]
+    assert {line.split()[1] for line in lines[1:5]} == {*names}
+    assert lines[-1].endswith(": 4 ok")
+
+
+def test_a_job_is_what_the_same_command_without_m_gives(sweep: Command, tmp_path: Path, command) -> None:
+    sweep("activation=relu,gelu", "optimizer.lr=0.1,0.01")
+    alone = tmp_path / "alone"
+    assert command("train.py", *TINY, "activation=gelu", "optimizer.lr=0.1", f"hydra.run.dir={alone}").returncode == 0
+    name = "2-gelu-lr0.1"
+    one = json.loads((alone / "result.json").read_text())
+    assert results(tmp_path / "sweep")[name]["metrics"] == one["metrics"]
+    assert (alone / "config.yaml").read_text() == (tmp_path / "sweep" / name / "config.yaml").read_text()
+
+
+def test_the_same_command_again_runs_nothing(sweep: Command, tmp_path: Path) -> None:
+    sweep("seed=0,1")
+    before = {path: path.read_bytes() for path in (tmp_path / "sweep").glob("*/*") if path.is_file()}
+    done = sweep("seed=0,1")
+    assert done.returncode == 0
+    assert "2 jobs, 0 to run, 2 done before" in done.stdout
+    assert {path: path.read_bytes() for path in (tmp_path / "sweep").glob("*/*") if path.is_file()} == before
+
+
+def test_a_longer_command_adds_jobs(sweep: Command, tmp_path: Path) -> None:
+    sweep("seed=0,1")
+    before = lasting(tmp_path / "sweep")
+    done = sweep("seed=0,2,1")
+    assert "3 jobs, 1 to run, 2 done before" in done.stdout
+    after = lasting(tmp_path / "sweep")
+    assert {name: after[name] for name in before} == before
+    assert [*after] == ["0-s0", "1-s1", "2-s2"]
+
+
+def test_other_settings_are_another_job(sweep: Command, tmp_path: Path) -> None:
+    """A changed option file changes the configuration behind the same words."""
+    option = tmp_path / "options/activation/own.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text("_target_: torch.nn.LeakyReLU\nnegative_slope: 0.1\n")
+    typed = ("activation=own", "seed=0,1", "--config-dir", str(tmp_path / "options"))
+    sweep(*typed)
+    before = lasting(tmp_path / "sweep")
+    option.write_text("_target_: torch.nn.LeakyReLU\nnegative_slope: 0.4\n")
+    done = sweep(*typed)
+    assert "2 jobs, 2 to run" in done.stdout
+    after = lasting(tmp_path / "sweep")
+    assert {name: after[name] for name in before} == before
+    assert sorted(after) == ["0-s0", "1-s1", "2-s0", "3-s1"]
+    assert after["2-s0"] != after["0-s0"]
+
+
+def test_other_code_is_another_job(project: Path, tmp_path: Path, command) -> None:
+    """A line of the code that trains was changed; a comment was not."""
+    copy = tmp_path / "copy"
+    subprocess.run(["cp", "-r", str(project), str(copy)], check=True)
+    typed = [str(copy / "train.py"), "-m", *TINY, "seed=0,1", "sweep.name=coded"]
+    env = {"PYTHONPATH": str(copy / "src")}
+    assert command(*typed, fresh=True, **env).returncode == 0
+    network = copy / "src/gradpath/model/network.py"
+    network.write_text("# A comment.\n" + network.read_text())
+    assert "2 jobs, 0 to run" in command(*typed, fresh=True, **env).stdout
+    network.write_text(network.read_text() + "\nANOTHER = 1\n")
+    assert "2 jobs, 2 to run" in command(*typed, fresh=True, **env).stdout
+    assert sorted(results(copy / "logs/sweeps/coded")) == ["0-s0", "1-s1", "2-s0", "3-s1"]
+
+
+def test_what_a_mistake_in_any_job_writes(sweep: Command, tmp_path: Path) -> None:
+    """Nothing: the last of six jobs is wrong, and only with both its values."""
+    done = sweep("norm=none,batch_before", "data.batch_size=4,2,1")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert "BatchNorm needs at least 2 samples" in done.stderr
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_dry_run(sweep: Command, tmp_path: Path) -> None:
+    done = sweep(
+        "sweep.zip=[seed,model.hidden]",
+        "seed=0,1,2",
+        "model.hidden=[3],[4,4],[5]",
+        "activation=relu,elu",
+        "sweep.dry_run=true",
+    )
+    lines = done.stdout.splitlines()
+    assert lines[-1] == "6 jobs"
+    assert lines[0].split()[0] == "0-hidden3-relu-s0"
+    assert {"seed=1", "model.hidden=[4,4]", "activation=elu"} <= {*lines[3].split()}
+    assert not (tmp_path / "sweep").exists()
+
+
+def test_one_job_is_a_run(command, project: Path) -> None:
+    done = command("train.py", "-m", *TINY, "seed=7", "activation=silu")
+    assert done.returncode == 0
+    assert "gradient at the end" in done.stdout
+    (folder,) = (project / "logs/runs").glob("*silu*s7/*")
+    assert json.loads((folder / "result.json").read_text())["status"] == "ok"
+
+
+def test_a_name_and_its_jobs_are_found_again(command, project: Path) -> None:
+    typed = ("train.py", "-m", *TINY, "seed=11,12", "hydra.launcher.jobs=2")
+    assert command(*typed, "sweep.name=found-again").returncode == 0
+    for more in (("sweep.resume=true",), ("sweep.name=found-again",)):
+        assert "logs/sweeps/found-again: 2 jobs, 0 to run, 2 done before" in command(*typed, *more).stdout
+    refused = command("train.py", "-m", *TINY, "seed=21,22", "sweep.resume=true")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+    assert "no sweep in" in refused.stderr
+
+
+def test_two_sweeps_of_the_same_second(start, project: Path) -> None:
+    before = {*(project / "logs/sweeps").glob("*")}
+    both = [start("train.py", "-m", *TINY, f"seed={k},{k + 1}") for k in (31, 41)]
+    assert [(process.communicate()[1], process.returncode) for process in both] == [("", 0)] * 2
+    made = {*(project / "logs/sweeps").glob("*")} - before
+    assert sorted(sorted(results(folder)) for folder in made) == [["0-s31", "1-s32"], ["0-s41", "1-s42"]]
+
+
+def test_a_second_process_is_told_who_is_at_work(begin: Start, sweep: Command, tmp_path: Path) -> None:
+    first = begin("seed=range(4)", "trainer.max_epochs=60")
+    folder = tmp_path / "sweep"
+    wait_until(lambda: (folder / "sweep.yaml").exists())
+    second = sweep("seed=range(4)", "trainer.max_epochs=60")
+    assert (second.returncode, second.stdout, second.stderr.count("\n")) == (2, "", 1)
+    said = rf"process {first.pid} on \S+ is at work in it; wait for its end, or help it: sweep.join=true\."
+    assert re.search(said, second.stderr)
+    first.kill()
+    first.communicate()
+    # The lock went with its owner.
+    third = sweep("seed=range(4)", "trainer.max_epochs=60")
+    assert third.returncode == 0
+    assert len(results(folder)) == 4
+
+
+def test_two_processes_share_a_sweep(begin: Start, tmp_path: Path) -> None:
+    typed = ("seed=range(8)", "trainer.max_epochs=20")
+    first = begin(*typed)
+    folder = tmp_path / "sweep"
+    wait_until(lambda: (folder / "sweep.yaml").exists())
+    second = begin(*typed, "sweep.join=true")
+    texts = [process.communicate()[0] for process in (first, second)]
+    assert [first.returncode, second.returncode] == [0, 0]
+    assert {result["status"] for result in results(folder).values()} == {"ok"}
+    # Each job was trained once: its log has one beginning.
+    logs = [(folder / f"{k}-s{k}" / "job.log").read_text() for k in range(8)]
+    assert [log.count("gradpath, seed") for log in logs] == [1] * 8
+    assert texts[0].splitlines()[-1].endswith(": 8 ok")
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(
+    launcher: str, begin: Start, sweep: Command, tmp_path: Path
+) -> None:
+    folder = tmp_path / "sweep"
+    whole = tmp_path / "whole"
+    typed = ("seed=range(3)", "trainer.max_epochs=40", *ENGINES[launcher])
+    assert sweep(*typed[:2], folder=whole).returncode == 0
+    process = begin(*typed)
+    wait_until(lambda: len([*folder.glob("*/checkpoints/last.ckpt")]) == 2)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130
+    assert re.search(r"stopped; to continue: python.* train\.py -m .* sweep\.name=sweep$", err.strip())
+    assert results(folder) == {}
+    assert "3 missing" in out
+    # The jobs came to the end of a batch, and said so themselves.
+    assert all("stopped; to continue" in (folder / f"{k}-s{k}/job.log").read_text() for k in range(2))
+    assert not [*folder.glob("*/.stop")]
+    assert sweep(*typed).returncode == 0
+    assert lasting(folder) == lasting(whole)
+
+
+def test_fail_fast_begins_no_further_job(sweep: Command, tmp_path: Path) -> None:
+    done = sweep("loss=cross_entropy,auto", "seed=range(4)", "sweep.fail_fast=true", "hydra.launcher.jobs=1")
+    assert done.returncode == 1
+    found = results(tmp_path / "sweep")
+    assert [result["status"] for result in found.values()] == ["failed"]
+    again = sweep("loss=cross_entropy,auto", "seed=range(4)")
+    assert "1 done before" in again.stdout
+    assert len(results(tmp_path / "sweep")) == 8
+
+
+def test_what_the_parent_leaves_when_it_is_killed(begin: Start, tmp_path: Path) -> None:
+    """Its jobs end with it, and so does the process that they were forked from."""
+    process = begin("seed=range(4)", "trainer.max_epochs=400")
+    folder = tmp_path / "sweep"
+    wait_until(lambda: [*folder.glob("*/metrics.csv")])
+    children = descendants(process.pid)
+    assert len(children) >= 3
+    process.kill()
+    process.communicate()
+    wait_until(lambda: not any(alive(pid) for pid in children))
+
+
+def descendants(pid: int) -> list[int]:
+    found = []
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found += [int(child), *descendants(int(child))]
+    return found
+
+
+def alive(pid: int) -> bool:
+    try:
+        return "State:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("common", ["true", "false"])
+def test_images_are_read_once(common: str, command, project: Path, tmp_path: Path) -> None:
+    """An activation of the user's tells how often the job's process has read a file of images itself."""
+    variables = make_lab(tmp_path, {})
+    variables["PYTHONPATH"] = os.pathsep.join([str(project / "src"), str(tmp_path)])
+    (tmp_path / "mylab/telling.py").write_text(
+        "import torch\nfrom gradpath.data.images import _unpacked\n"
+        "def telling(x):\n    print('read', *_unpacked.cache_info()[:2])\n    return torch.relu(x)\n"
+    )
+    (tmp_path / "options/activation/telling.yaml").write_text("_target_: mylab.telling.telling\n")
+    folder = tmp_path / "images"
+    # The archives are unpacked: files that change are read again.
+    assert command("scripts/probe.py", "data.limit=64", f"hydra.run.dir={tmp_path / 'look'}").returncode == 0
+    done = command(
+        "train.py", "-m", "--config-dir", str(tmp_path / "options"), "activation=telling", "data.limit=128", "seed=0,1",
+        "trainer.max_epochs=1", "trainer.accelerator=cpu", f"sweep.common_data={common}", f"hydra.sweep.dir={folder}",
+        fresh=True, **variables,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    # (hits, misses) of two files: missed by the process that the jobs are forked from and then found, or missed by each job.
+    expected = "read 2 2" if common == "true" else "read 0 2"
+    for name in ("0-s0", "1-s1"):
+        assert expected in (folder / name / "job.log").read_text()
