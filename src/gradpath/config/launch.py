@@ -272,7 +272,8 @@ def one_line_errors() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except (ConfigError, HydraException, OmegaConfBaseException) as error:
-        fail(f"{first_line(error)}.".replace("?.", "?"))
+        said = first_line(error)
+        fail(said if said.endswith("?") else f"{said}.")
     except OSError as error:
         fail(f"{error.filename or 'output'}: {error.strerror or error}; choose another place with hydra.run.dir=FOLDER.")
     except RunFailed as error:

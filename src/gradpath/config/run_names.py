@@ -57,7 +57,8 @@ def job_name(number: int, digits: int, varied: Iterable[str], longest: int = 30)
 
 
 def _shortened(name: str, longest: int) -> str:
-    # Letters and what stands between them, in turn.
+    # The start of a very long name is enough. Letters and what stands between them, in turn.
+    name = name[: 10 * longest]
     words = re.split(r"([A-Za-z]+)", name)
     for _ in range(len(name) - longest):
         # Of words as long as each other, the last is the least telling.

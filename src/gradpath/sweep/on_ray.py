@@ -1,5 +1,6 @@
 """The launcher `ray`: tasks of a Ray cluster; each starts the job's process and waits for it."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ class OnRay:
     """
 
     def __init__(self, folder: Path, jobs: int | None, threads: int, gpus: float, cores: int, address: str | None) -> None:
+        # Ray prints a lost node's own log into the sweep's table; the job's error says that it was lost. Read at the import.
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
         import ray
 
         try:
