@@ -26,7 +26,7 @@ test: $(READY) ## the tests, in about six minutes on two cores (ARGS="-k xor" fo
 test-all: $(READY) ## these and the slow ones, every command typed in a fresh process
 	$(BIN)/python -m pytest --fresh -m "not planted" $(ARGS)
 
-faults: $(READY) ## plant 35 faults in a copy of the project, and see a test fail for each
+faults: $(READY) ## plant 42 faults in a copy of the project, and see a test fail for each
 	$(BIN)/python -m pytest -n 0 -m planted $(ARGS)
 
 check: $(READY) ## format, lint and types

@@ -30,6 +30,9 @@ NORMS = sorted(path.stem for path in (CONF / "norm").glob("*.yaml"))
 LONGEST = ("test_promises", "test_two_processes", "test_two_real_runs", "test_c16")
 WITHOUT_TORCH = Path(__file__).parent / "cli/without_torch"
 
+# Whether commands are started as fresh interpreters.
+FRESH = pytest.StashKey[bool]()
+
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 Start = Callable[..., "Forked | subprocess.Popen[str]"]
 Run = Callable[..., tuple[dict[str, Any], Path]]
@@ -37,6 +40,11 @@ Run = Callable[..., tuple[dict[str, Any], Path]]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--fresh", action="store_true", help="start every command as a fresh interpreter, as a user does")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Decides how the test's commands are started, before its fixtures start any."""
+    item.config.stash[FRESH] = item.config.getoption("--fresh") and item.get_closest_marker("forked") is None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -75,15 +83,16 @@ def start(project: Path, pytestconfig: pytest.Config) -> Iterator[Start]:
     """`start("train.py", "seed=1")` starts a script of the copy as a user would.
 
     It returns a process with pid, poll, wait, send_signal and communicate. The process is forked from one that has imported
-    torch; with `fresh=True`, or `pytest --fresh` unless `fresh=False`, it is a new interpreter. `stdout` and `stderr` are
-    descriptors to write to instead of the files that `communicate` reads. `variables` are added to the environment.
+    torch; with `fresh=True`, or `pytest --fresh` unless `fresh=False` or the test is marked as forked, it is a new
+    interpreter. `stdout` and `stderr` are descriptors to write to instead of the files that `communicate` reads.
+    `variables` are added to the environment.
     """
     server = ForkServer(environment(project), HEAVY)
 
     def call(
         *arguments: str, fresh: bool | None = None, stdout: int | None = None, stderr: int | None = None, **variables: str
     ) -> "Forked | subprocess.Popen[str]":
-        if pytestconfig.getoption("--fresh") if fresh is None else fresh:
+        if pytestconfig.stash[FRESH] if fresh is None else fresh:
             options = {name: to for name, to in (("stdout", stdout), ("stderr", stderr)) if to is not None}
             return fresh_process(*arguments, folder=project, environment=environment(project) | variables, **options)
         return server.start(arguments, project, stdout, variables, stderr)
@@ -129,7 +138,7 @@ def before_torch(project: Path, pytestconfig: pytest.Config) -> Iterator[Command
     server = ForkServer(environment(project, WITHOUT_TORCH), LIGHT)
 
     def call(*arguments: str, fresh: bool = False) -> "subprocess.CompletedProcess[str]":
-        if fresh or pytestconfig.getoption("--fresh"):
+        if fresh or pytestconfig.stash[FRESH]:
             return ended(fresh_process(*arguments, folder=project, environment=server.environment))
         return ended(server.start(arguments, project))
 

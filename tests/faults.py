@@ -243,6 +243,56 @@ FAULTS = [
         "lambda z, y: (z - y) / z.numel()",
         "byhand/test_by_hand.py",
     ),
+    # sweep
+    Fault(
+        "a job's old result is taken although its code has changed",
+        "sweep/plan.py",
+        "same = known.get((job.config, job.code))",
+        "same = next((old for (config, _), old in known.items() if config == job.config), None)",
+        "sweep/test_sweep.py -k other_code",
+    ),
+    Fault(
+        "a job that another process has run is run again",
+        "sweep/worker.py",
+        "if known and not known.interrupted and not (call.again",
+        "if False and not (call.again",
+        "sweep/test_sweep.py -k two_processes_share",
+    ),
+    Fault(
+        "a failed job is run again unasked",
+        "sweep/course.py",
+        "return outcome is not None and not outcome.interrupted",
+        'return outcome is not None and outcome.status != "failed"',
+        "sweep/test_nothing_lost.py -k asked_to",
+    ),
+    Fault(
+        "a job whose process is killed has no outcome",
+        "sweep/course.py",
+        'self._record(job, "failed", *in_words(end))',
+        "pass",
+        "sweep/test_nothing_lost.py -k costs_that_job_only",
+    ),
+    Fault(
+        "pairs are made by place, not by seed",
+        "sweep/against.py",
+        "found.setdefault((cell.given[SEED], *(",
+        "found.setdefault((str(len(found)), *(",
+        "sweep/test_comparison.py",
+    ),
+    Fault(
+        "Holm's correction does not count the comparisons",
+        "sweep/paired.py",
+        "factors = np.arange(len(p), 0, -1)",
+        "factors = np.ones(len(p))",
+        "sweep/test_paired.py",
+    ),
+    Fault(
+        "the report's deviation divides by n",
+        "sweep/static/statistics.js",
+        "** 2, 0) / (n - 1))",
+        "** 2, 0) / n)",
+        "sweep/test_report_page.py -k has_the_means",
+    ),
     # studies
     Fault(
         "a run of another configuration is taken for this one",

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 
 # A run of a third of a second.
@@ -15,6 +16,10 @@ TINY = (
     "trainer.accelerator=cpu",
     "probe=none",
 )
+
+# What is typed for each engine. All but the default take seconds to start.
+ENGINES = {"local": [], "slurm": ["hydra/launcher=slurm", "hydra.launcher.cluster=local"], "ray": ["hydra/launcher=ray"]}
+LAUNCHERS = [name if name == "local" else pytest.param(name, marks=pytest.mark.slow) for name in ENGINES]
 
 
 def results(folder: Path) -> dict[str, dict[str, Any]]:

@@ -12,13 +12,13 @@ from typing import IO, Any
 
 # What a run and a sweep leave in their folders. The rooms that read these need not import the rooms that write them.
 CONFIG, OVERRIDES, RESULT, CURVES = "config.yaml", "overrides.yaml", "result.json", "metrics.csv"
-SWEEP, LOG, SUMMARY, FAILURES = "sweep.yaml", "job.log", "summary", "failures.json"
+SWEEP, LOG, SUMMARY, FAILURES = "sweep.yaml", "job.log", "summary", "failures"
 REPORT = "report.html"
 # The names that `temporary` and `aside` give to a run's files (these, its record, divergence, checkpoints, a study's mark),
-# and to a report.
+# to a report, and to a sweep's.
 TEMPORARY = re.compile(
     r"\.(config\.yaml|overrides\.yaml|result\.json|metrics\.csv|flow\.npz|divergence\.json|(last|best)\.ckpt|made_by"
-    r"|report\.html)\.(\d+|before)"
+    r"|report\.html|sweep\.yaml|summary\.(csv|md))\.(\d+|before)"
 )
 
 

@@ -184,12 +184,16 @@ COVERED = {
         ("test_from_the_command_to_the_conclusion", "scripts/compare.py depth_20 --by init --against init=critical"),
         ("test_from_the_command_to_the_conclusion",
          "train.py -m experiment=depth_20 sweep.name=depth_20 seed=0,1,2,3,4,5,6"),
+        ("test_a_search",
+         "train.py -m hydra/sweeper=optuna activation=relu,tanh 'optimizer.lr=tag(log,interval(1e-4,0.1))' sweep.name=rate"),
         ("test_the_list_of_jobs", "train.py -m activation=sigmoid,relu init=xavier_normal,he_normal sweep.dry_run=true"),
         ("test_three_pairs", "train.py -m model=deep model.depth=5,10,20 optimizer.lr=0.1,0.03,0.01 "
          "sweep.zip=[model.depth,optimizer.lr]"),
     )},
     "python scripts/benchmark.py neighbours": (
         "test_threads.py", "test_the_table_of_neighbours", "benchmark.neighbours(pairs=1)"),
+    "python scripts/benchmark_sweeps.py": (
+        "sweep/test_costs.py", "test_the_table", '"scripts/benchmark_sweeps.py", "largest=10"'),
     # Each at full size takes minutes; here it is the quick one.
     **{f"python scripts/study.py {name}": ("studies/test_chapter.py", "test_study", "study(name, quick=True)")
        for name in STUDIES if name != "learning_rate"},

@@ -2,6 +2,8 @@
 
 import pytest
 
+pytestmark = pytest.mark.forked
+
 
 def test_two_two_one_at_the_chapters_point(command) -> None:
     """By hand: z1 = .5, a1 = .5, z = .3, dL/dz = -.7, dL/dw11 = -.7 * .6."""

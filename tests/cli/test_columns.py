@@ -8,6 +8,8 @@ import pytest
 from gradpath.config.checks import PROJECT
 from screen import Screen, on_terminal
 
+pytestmark = pytest.mark.forked
+
 WIDTHS = (60, 80, 132)
 SCRIPTS = sorted(path.name for path in (Path(__file__).parents[2] / "scripts").glob("*.py"))
 NUMBER = re.compile(r"[-+x(]*\d[\d.,]*(e[-+]?\d+)?%?[),;:]*")

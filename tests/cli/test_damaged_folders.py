@@ -21,6 +21,8 @@ from gradpath.run.saved import load_run
 from gradpath.run.train import run, run_job
 from in_process import by_command, contents
 
+pytestmark = pytest.mark.forked
+
 TINY = ("data=xor", "data.steps_per_epoch=3", "trainer.log_every_n_steps=1", "model.hidden=[4]", "trainer.max_epochs=2",
         "trainer.accelerator=cpu", "probe=standard", "norm=batch_before")  # fmt: skip
 LAST = "checkpoints/last.ckpt"

@@ -14,6 +14,8 @@ import pytest
 from board import wait_until
 from conftest import Command, Start
 
+pytestmark = pytest.mark.forked
+
 TINY = ("data=xor_noisy", "data.limit=200", "data.epochs=2", "model.hidden=[6]", "trainer.accelerator=cpu", "probe=standard")
 LONG = ("data=xor_noisy", "data.epochs=100000", "model.hidden=[6]", "trainer.accelerator=cpu", "probe=none")
 

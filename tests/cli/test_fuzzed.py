@@ -81,8 +81,9 @@ def one_argument(rng: random.Random) -> list[str]:
         key = misspelt(key, rng)
     value = rng.choice(VALUES)
     group = CONF / key
-    if group.is_dir() and rng.random() < 0.5:
-        value = misspelt(rng.choice(sorted(path.stem for path in group.glob("*.yaml"))), rng)
+    options = sorted(path.stem for path in group.glob("*.yaml"))
+    if options and rng.random() < 0.5:
+        value = misspelt(rng.choice(options), rng)
     if rng.random() < 0.1:
         value += rng.choice(VALUES)
     prefix = rng.choice(["", "", "", "", "+", "++", "~", "~"])

@@ -2,6 +2,7 @@
 
 import csv
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -62,6 +63,7 @@ def test_phase_diagram(command, project: Path) -> None:
 
 def test_a_stopped_map(start, project: Path) -> None:
     """Ctrl-C, as a terminal sends it: one line, and no process is left."""
+    shutil.rmtree(project / "logs/studies/trainability", ignore_errors=True)
     stopped = start(MAP, "--quick")
     # Itself, its tracker of resources, and the process from which others will be forked: before there is any.
     wait_for(lambda: bool(alive(stopped.pid)[2:]), stopped)
@@ -77,6 +79,7 @@ def test_a_stopped_map(start, project: Path) -> None:
 @pytest.mark.slow
 def test_an_ended_map_goes_on(command, start, project: Path) -> None:
     """SIGKILL of the script alone: nothing that was trained is trained again, no process is left."""
+    shutil.rmtree(project / "logs/studies/trainability", ignore_errors=True)
     killed = start(MAP, "--quick")
     wait_for(lambda: len(cells(project)) >= 2, killed)
     # Its child processes are not killed; they notice by themselves that it is gone.

@@ -43,9 +43,10 @@ def test_evaluate_prints_what_training_printed(command, project: Path) -> None:
 
 
 def test_a_sweep_as_typed(command, project: Path) -> None:
+    before = {*(project / "logs/sweeps").glob("2*")}
     done = command("train.py", "-m", "activation=sigmoid,relu", "init=xavier_normal,he_normal", *QUICK)
     assert done.returncode == 0, done.stderr
-    (sweep,) = (project / "logs/sweeps").glob("2*")
+    (sweep,) = {*(project / "logs/sweeps").glob("2*")} - before
     chosen = {
         (result["choices"]["activation"], result["choices"]["init"])
         for result in (json.loads(path.read_text()) for path in sweep.glob("*/result.json"))

@@ -306,6 +306,7 @@ def test_a_mistake_in_one_job_of_a_sweep_does_not_stop_the_others(command, proje
         ("benchmark.py", "pairs=0", "pairs=0: must be a whole number, at least 1."),
         ("benchmark.py", "steps=100", "steps=100: must be a whole number from 200 to 400."),
         ("benchmark.py", "speed=1", "speed=1: benchmark.py has no such key. It takes pairs, steps."),
+        ("benchmark_sweeps.py", "largest=5", "largest=5: must be a whole number, at least 10."),
         ("check_outlook.py", "adm", "adm: must be sgd or adam. Did you mean adam?"),
         ("compare_init.py", "--quick", "--quick: not understood. Allowed: [-h]."),
         ("compare_theory.py", "width=3", "width=3: compare_theory.py has no such key. It takes none."),

@@ -158,6 +158,21 @@ def test_names_are_safe_short_and_in_order() -> None:
     assert job_name(7, 2, ["seed=3", "activation=gelu", "optimizer.lr=0.1"]) == "07-gelu-lr0.1-s3"
 
 
+def test_a_long_name_keeps_what_tells_it_apart() -> None:
+    """Every part is still there, and no number has lost a digit."""
+    names = [
+        job_name(
+            7, 2,
+            ["activation=leaky_relu", f"init={init}", f"norm=batch_{place}", f"optimizer.weight_decay={decay}", "seed=12"],
+        )
+        for init in ("xavier_normal", "xavier_uniform") for place in ("before", "after") for decay in ("0.0001", "0.00001")
+    ]  # fmt: skip
+    assert len(set(names)) == 8
+    assert {len(name) for name in names} == {30}
+    assert [name.endswith(end) for name in names for end in ("0.0001-s12", "0.00001-s12")] == [True, False, False, True] * 4
+    assert job_name(7, 2, ["data.path=" + "x" * 300]) == "07-path" + 23 * "x"
+
+
 def test_a_thousand_jobs_need_few_compositions(monkeypatch: pytest.MonkeyPatch) -> None:
     with config_loader() as loader:
         calls: list[object] = []

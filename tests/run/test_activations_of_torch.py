@@ -15,6 +15,8 @@ from gradpath.theory.mean_field import critical_sigma_w2
 from gradpath.theory.moments import D, V
 from gradpath.theory.quadrature import in_float64, slope
 
+pytestmark = pytest.mark.forked
+
 # These mix the units of a layer; RReLU is random. All others that torch has, also those of a later version, have to work.
 MIXING = {"GLU", "MultiheadAttention", "RReLU", "Softmax", "Softmax2d", "Softmin", "LogSoftmax"}
 ELEMENTWISE = [name for name in activations.__all__ if name not in MIXING]

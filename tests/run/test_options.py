@@ -11,6 +11,8 @@ from gradpath.config.composition import CONF
 from gradpath.errors import ConfigError
 from gradpath.run.saved import load_curves
 
+pytestmark = pytest.mark.forked
+
 SMALL = (
     "data=mnist",
     "data.limit=640",

@@ -236,8 +236,8 @@ def ratio_of(colour: list[int]) -> float:
     return float(100 ** (nearest.argmin() / 200 - 1))
 
 
-def test_hparams(board: Board) -> None:
-    """One row for each run: what was chosen differently, and what came of it."""
+def open_hparams(board: Board) -> list[list[str]]:
+    """The rows of the table, its heading first, once all runs are in it."""
     board.open("HParams")
     cells = board.page.locator("tf-hparams-table-view").locator("vaadin-grid-cell-content:visible")
 
@@ -247,18 +247,39 @@ def test_hparams(board: Board) -> None:
         return [texts[start : start + width] for start in range(0, len(texts), width)]
 
     wait_until(lambda: sum(row[0] in board.runs for row in table()) == len(board.runs), 60)
-    heading, *rows = table()
+    return table()
+
+
+def test_hparams(board: Board) -> None:
+    """One row for each run: what was chosen differently, and what came of it."""
+    heading, *rows = open_hparams(board)
     found = {row[0]: dict(zip(heading, row, strict=True)) for row in rows if row[0] in board.runs}
     assert set(found) == set(board.runs)
     for name, run in board.runs.items():
         for group in ("activation", "init"):
             assert found[name][group] == run.result["choices"][group]
-        assert found[name]["gradient"] == run.result["verdict"]["class"]
+        judged, ratio = found[name]["gradient"].split()
+        assert judged == run.result["verdict"]["class"]
+        assert number(ratio) == pytest.approx(run.result["verdict"]["ratio"], rel=0.05)
         assert number(found[name][RATIO]) == pytest.approx(run.result["verdict"]["ratio"], rel=1e-3)
         for metric in METRICS:
             assert number(found[name][metric]) == pytest.approx(run.result["metrics"][metric], rel=1e-4), (name, metric)
     sweep = [found[name]["test/accuracy"] for name in board.runs if name != board.default]
     assert len(set(sweep)) > 1
+
+
+def test_hparams_in_a_small_window(board: Board) -> None:
+    """What was chosen, what the gradient did and a metric are seen without scrolling; a third key would have room."""
+    board.page.set_viewport_size({"width": 1280, "height": 800})
+    try:
+        heading, *_ = open_hparams(board)
+        cells = board.page.locator("tf-hparams-table-view").locator("vaadin-grid-cell-content:visible")
+        for name in ("activation", "init", "gradient", "test/accuracy"):
+            cell = cells.nth(heading.index(name))
+            # The table is laid out again after the window. A column takes 160 pixels, its text 100.
+            wait_until(lambda cell=cell: 0 < cell.bounding_box()["x"] <= 1280 - 160 - 100, 30)
+    finally:
+        board.page.set_viewport_size({"width": 1920, "height": 1080})
 
 
 def test_gradient_flow(board: Board) -> None:

@@ -15,6 +15,8 @@ from gradpath.studies.chapter.entries import CHAPTER, STUDIES
 from gradpath.studies.chapter.page import contents, page, terminal
 from gradpath.studies.chapter.study import Conclusion, Study, Table
 
+pytestmark = pytest.mark.forked
+
 
 def test_every_claim_is_in_the_contents(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Each once at least, in the chapter's order, with its page or its command; the pages are in docs/studies."""

@@ -18,6 +18,8 @@ from conftest import tree
 from finished_sweeps import COMMAND, Given, result, write_run, write_sweep
 from screen import on_terminal
 
+pytestmark = pytest.mark.forked
+
 SCRIPT = "scripts/compare.py"
 SEEDS = [str(k) for k in range(6)]
 
@@ -159,7 +161,8 @@ WRONG = [
     ("made --metric class", "--metric class: must be"),
     (
         "made --sort sedonds",
-        "--sort sedonds: must be activation, test/accuracy, std, n, diverged, failed, missing or seconds.",
+        "--sort sedonds: must be activation, test/accuracy, std, n, diverged, pruned, failed, missing or seconds."
+        " Did you mean seconds?\n",
     ),
     ("made --format cvs", "--format cvs: must be plain, markdown, csv or json. Did you mean csv?"),
     ("made --against relu", "--against relu: must be key=value, such as activation=tanh."),

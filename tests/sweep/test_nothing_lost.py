@@ -15,9 +15,8 @@ import yaml
 from conftest import Command, Start
 from killing import killed_and_resumed
 from lab import make_lab
-from sweeping import lasting, results
+from sweeping import ENGINES, LAUNCHERS, lasting, results
 
-ENGINES = {"local": [], "slurm": ["hydra/launcher=slurm", "hydra.launcher.cluster=local"], "ray": ["hydra/launcher=ray"]}
 MODES = ("exception", "nan", "memory", "exit", "kill", "crash")
 SAID = {
     "exception": "ValueError: the user's own mistake",
@@ -49,9 +48,7 @@ def check_failures(folder: Path, modes: dict[str, str], jobs: int, code: int, pr
     assert code == 1
 
 
-@pytest.mark.parametrize(
-    "launcher", [name if name == "local" else pytest.param(name, marks=pytest.mark.slow) for name in ENGINES]
-)
+@pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_a_job_that_fails_costs_that_job_only(launcher: str, sweep: Command, project: Path, tmp_path: Path) -> None:
     modes = {f"{k}-s{k}": how for k, how in enumerate([*MODES, "leave"], 1)}
     typed, variables = failing(modes, tmp_path, project)
@@ -62,7 +59,7 @@ def test_a_job_that_fails_costs_that_job_only(launcher: str, sweep: Command, pro
     (folder / "sweep.yaml").write_text(yaml.safe_dump({"command": "", "threads": 1, "jobs": []}))
     done = sweep(*typed, "activation=fragile", "seed=range(10)", *ENGINES[launcher], fresh=True, **variables)
     check_failures(folder, modes, 9, done.returncode, done.stdout)
-    unwritten = json.loads((folder / "failures.json").read_text())["9-s9"]
+    unwritten = json.loads((folder / "failures/9-s9.json").read_text())
     assert unwritten["status"] == "failed"
     assert f"failed: 9-s9: {unwritten['error']}" in done.stdout
     with (folder / "summary.csv").open() as file:
@@ -132,7 +129,7 @@ def test_killed_at_random_moments(times: int, victim: str, begin: Start, sweep: 
     assert sweep(*typed, folder=whole).returncode == 0
     reader = Reader(folder)
     reader.start()
-    killed_and_resumed(times, random.Random(times), begin, folder, typed, victim)
+    assert killed_and_resumed(times, random.Random(times), begin, folder, typed, victim) == times
     last = sweep(*typed, folder=folder)
     reader.stopped.set()
     reader.join()

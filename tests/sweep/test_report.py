@@ -18,6 +18,8 @@ from gradpath.sweep.rows import rows
 from gradpath.sweep.summary import Summary, write_summary
 from synthetic_sweep import GRID, loss, write_curves, write_sweep
 
+pytestmark = pytest.mark.forked
+
 MOST_BYTES = 500_000
 
 
@@ -217,7 +219,6 @@ def test_the_script_writes_the_page_of_a_sweep_and_of_a_run(before_torch: Comman
         (["logs/nothing"], "not the folder of a sweep or of a run"),
         (["logs/damaged"], "sweep.yaml: damaged"),
         (["logs", "more"], "more: not understood"),
-        (["logs\0"], "embedded null"),
     ],
 )
 def test_a_wrong_folder_is_answered_in_a_line(before_torch: Command, project: Path, typed: list[str], said: str) -> None:

@@ -20,6 +20,8 @@ from conftest import Command, Start
 from killing import killed_and_resumed
 from sweeping import TINY, results
 
+pytestmark = pytest.mark.forked
+
 OPTUNA = "hydra/sweeper=optuna"
 RATE = "optimizer.lr=tag(log,interval(1e-3,1e-1))"
 # A run of a few steps.
@@ -119,16 +121,18 @@ def test_a_search_killed_at_random_moments(times: int, victim: str, begin: Start
     typed = [OPTUNA, RATE, "activation=relu,tanh", "trainer.max_epochs=12"]
     folder = tmp_path / "sweep"
     dice = random.Random(times)
+    killed = 0
     for trials in range(2, 2 + 2 * times, 2):
         # So each time there is something left to kill.
-        killed_and_resumed(1, dice, begin, folder, [*typed, f"hydra.sweeper.n_trials={trials}"], victim)
+        killed += killed_and_resumed(1, dice, begin, folder, [*typed, f"hydra.sweeper.n_trials={trials}"], victim)
+    assert killed > times / 2
     trials = 2 + 2 * times
     last = sweep(*typed, f"hydra.sweeper.n_trials={trials}")
     assert last.returncode == 0, last.stdout + last.stderr
     check_told(folder, trials)
 
 
-@pytest.mark.parametrize("every", [25, pytest.param(1, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("every", [25, pytest.param(4, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
 def test_a_search_killed_before_any_change(every: int, command: Command, sweep: Command, tmp_path: Path) -> None:
     """Between a proposal, the plan, the job, its result and what the study is told, wherever the process ends."""
     changes = tmp_path / "changes"
@@ -140,7 +144,7 @@ def test_a_search_killed_before_any_change(every: int, command: Command, sweep: 
     assert kill(0, tmp_path / "whole", *alone).returncode == 0
     count = len(changes.read_text().splitlines())
     assert count > 50
-    for number in range(1, count, every):
+    for number in range(1 + every // 2, count, every):
         folder = tmp_path / f"killed_{number}"
         assert kill(number, folder, "hydra.launcher.jobs=1", f"hydra.sweep.dir={folder}").returncode != 0
         last = sweep(*typed, folder=folder)
@@ -289,7 +293,7 @@ def test_a_trial_whose_option_file_changed_is_proposed_again(begin: Start, sweep
     process = begin(*typed)
     wait_until(lambda: [*folder.glob("0-*/checkpoints/last.ckpt")])
     process.kill()
-    process.wait()
+    process.communicate()
     option.write_text("_target_: torch.nn.LeakyReLU\nnegative_slope: 0.4\n")
     done = sweep(*typed)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -298,6 +302,20 @@ def test_a_trial_whose_option_file_changed_is_proposed_again(begin: Start, sweep
     assert first.params == second.params
     assert [*jobs_of(folder)] == [1]
     assert f"--config-dir={tmp_path / 'options'}" in done.stdout.splitlines()[-1]
+
+
+def test_a_trial_that_diverges_is_not_called_hopeless(sweep: Command, tmp_path: Path) -> None:
+    """Its validation is NaN from the first epoch on, while others are compared epoch by epoch."""
+    typed = ("optimizer.lr=choice(0.1,0.2,1e29,1e30)", "seed=int(interval(0,9))")
+    prune = ("hydra.sweeper.prune=true", "hydra.sweeper.warmup=0", "hydra.sweeper.n_trials=8", "trainer.max_epochs=6")
+    done = sweep(OPTUNA, *typed, *prune)
+    assert (done.returncode, done.stderr) == (0, "")
+    found = results(tmp_path / "sweep")
+    status: dict[bool, set[str]] = {True: set(), False: set()}
+    for job in jobs_of(tmp_path / "sweep").values():
+        status[float(job["varied"]["optimizer.lr"]) > 1].add(found[job["name"]]["status"])
+    assert status[True] == {"diverged"}
+    assert status[False] <= {"ok", "pruned"}
 
 
 def test_no_number_to_look_at(sweep: Command, tmp_path: Path) -> None:

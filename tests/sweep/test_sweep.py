@@ -14,7 +14,7 @@ import yaml
 from board import wait_until
 from conftest import Command, Start
 from lab import make_lab
-from sweeping import TINY, lasting, results
+from sweeping import ENGINES, LAUNCHERS, TINY, lasting, results
 
 
 def test_a_sweep_is_a_folder(sweep: Command, tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_name_and_its_jobs_are_found_again(command, project: Path) -> None:
 def test_two_sweeps_of_the_same_second(start, project: Path) -> None:
     before = {*(project / "logs/sweeps").glob("*")}
     both = [start("train.py", "-m", *TINY, f"seed={k},{k + 1}") for k in (31, 41)]
-    assert [process.wait() for process in both] == [0, 0]
+    assert [(process.communicate()[1], process.returncode) for process in both] == [("", 0)] * 2
     made = {*(project / "logs/sweeps").glob("*")} - before
     assert sorted(sorted(results(folder)) for folder in made) == [["0-s31", "1-s32"], ["0-s41", "1-s42"]]
 
@@ -168,7 +168,7 @@ def test_a_second_process_is_told_who_is_at_work(begin: Start, sweep: Command, t
     said = rf"process {first.pid} on \S+ is at work in it; wait for its end, or help it: sweep.join=true\."
     assert re.search(said, second.stderr)
     first.kill()
-    first.wait()
+    first.communicate()
     # The lock went with its owner.
     third = sweep("seed=range(4)", "trainer.max_epochs=60")
     assert third.returncode == 0
@@ -190,11 +190,15 @@ def test_two_processes_share_a_sweep(begin: Start, tmp_path: Path) -> None:
     assert texts[0].splitlines()[-1].endswith(": 8 ok")
 
 
-def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(begin: Start, sweep: Command, tmp_path: Path) -> None:
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(
+    launcher: str, begin: Start, sweep: Command, tmp_path: Path
+) -> None:
     folder = tmp_path / "sweep"
     whole = tmp_path / "whole"
-    assert sweep("seed=range(3)", "trainer.max_epochs=40", folder=whole).returncode == 0
-    process = begin("seed=range(3)", "trainer.max_epochs=40")
+    typed = ("seed=range(3)", "trainer.max_epochs=40", *ENGINES[launcher])
+    assert sweep(*typed[:2], folder=whole).returncode == 0
+    process = begin(*typed)
     wait_until(lambda: len([*folder.glob("*/checkpoints/last.ckpt")]) == 2)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
@@ -202,7 +206,10 @@ def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(begin: Start, sweep:
     assert re.search(r"stopped; to continue: python.* train\.py -m .* sweep\.name=sweep$", err.strip())
     assert results(folder) == {}
     assert "3 missing" in out
-    assert "2 to run" in sweep("seed=range(3)", "trainer.max_epochs=40").stdout or results(folder)
+    # The jobs came to the end of a batch, and said so themselves.
+    assert all("stopped; to continue" in (folder / f"{k}-s{k}/job.log").read_text() for k in range(2))
+    assert not [*folder.glob("*/.stop")]
+    assert sweep(*typed).returncode == 0
     assert lasting(folder) == lasting(whole)
 
 
@@ -224,7 +231,7 @@ def test_what_the_parent_leaves_when_it_is_killed(begin: Start, tmp_path: Path) 
     children = descendants(process.pid)
     assert len(children) >= 3
     process.kill()
-    process.wait()
+    process.communicate()
     wait_until(lambda: not any(alive(pid) for pid in children))
 
 

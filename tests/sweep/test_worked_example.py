@@ -1,6 +1,7 @@
 """docs/sweeps.md, from the command to the conclusion, on small runs."""
 
 import re
+import shlex
 from pathlib import Path
 
 from conftest import Command
@@ -47,3 +48,22 @@ def test_three_pairs(command: Command) -> None:
     typed = "train.py -m model=deep model.depth=5,10,20 optimizer.lr=0.1,0.03,0.01 sweep.zip=[model.depth,optimizer.lr]"
     lines = command(*typed.split(), "sweep.dry_run=true").stdout.splitlines()
     assert [re.findall(r"(?:depth|lr)=(\S+)", line) for line in lines[:-1]] == [["5", "0.1"], ["10", "0.03"], ["20", "0.01"]]
+
+
+def test_a_search(command: Command, project: Path) -> None:
+    typed = (
+        "train.py -m hydra/sweeper=optuna activation=relu,tanh 'optimizer.lr=tag(log,interval(1e-4,0.1))' sweep.name=rate"
+    )
+    small = ("model.hidden=[4]", *SMALL[2:], "hydra.sweeper.n_trials=3")
+    done = command(*shlex.split(typed), *small)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = results(project / "logs/sweeps/rate")
+    assert len(found) == 3
+    # The best trial's command, alone, comes to the same loss.
+    told, _, alone = done.stdout.splitlines()[-1].rpartition(": python ")
+    again = command(*shlex.split(alone), "hydra.run.dir=logs/runs/best_of_search")
+    assert again.returncode == 0, again.stderr
+    losses = [result["metrics"]["val/loss"] for result in found.values()]
+    one = results(project / "logs/runs")["best_of_search"]["metrics"]["val/loss"]
+    assert one == min(loss for loss in losses if isinstance(loss, float))
+    assert f"metrics.val/loss {one:.4g}" in told

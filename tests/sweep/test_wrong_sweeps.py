@@ -10,7 +10,7 @@ ROWS = [
     ("sweep.nam=x", "sweep.nam=x: sweep has no such key. Did you mean sweep.name?"),
     ("sweep.name=../x", "sweep.name=../x: must be a folder's name of letters, digits, - _ . + = and spaces."),
     ("sweep.name=a,b", "sweep.name=a,b: one value for the whole sweep"),
-    ("sweep.retry=all", "sweep.retry=all: must be failed."),
+    ("sweep.retry=all", "sweep.retry=all: must be failed or pruned."),
     ("sweep.zip=seed", "sweep.zip=seed: must be a list of words, such as [a,b]."),
     ("sweep.zip=[seed,activation]", "sweep.zip: activation has no several values in this sweep."),
     ("sweep.limit=1", "sweep.limit=1: the sweep has 2 jobs, each a run; write sweep.limit=2."),

@@ -1,11 +1,10 @@
 """Hydra's command line. Every mistake is answered in one line, before anything is loaded or written."""
 
-import io
 import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import contextmanager, suppress
 from errno import ENOTDIR
 from pathlib import Path
 from typing import Any, NoReturn
@@ -19,11 +18,12 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, read_write
 from omegaconf.errors import OmegaConfBaseException
 
-from gradpath.columns import fitted, width, wrapped
+from gradpath.columns import wrapped
 from gradpath.config.composition import CONF, config_loader
 from gradpath.config.grammar import parse
 from gradpath.config.grid import grid
 from gradpath.config.grid_composition import GridComposition
+from gradpath.config.hydras_output import fitted_help, hydras_errors
 from gradpath.config.job import Job, Sweep
 from gradpath.config.overrides import Composition, check_job, mapping, plain, refuse_plus, without_null, without_plus
 from gradpath.config.resume import resume_arguments
@@ -248,39 +248,6 @@ def by_hydra(task: Callable[[Job], Any]) -> list[ConfigError | RunFailed]:
 
 
 @contextmanager
-def hydras_errors(cfg: str | None) -> Iterator[None]:
-    """Words what Hydra says of --cfg as other mistakes: it prints a line of its own, and exits with code 1."""
-    if cfg is None:
-        yield
-        return
-    said = io.StringIO()
-    try:
-        with redirect_stderr(said):
-            yield
-    except SystemExit as ended:
-        if ended.code == 1:
-            raise ConfigError(f"--cfg {cfg}: {said.getvalue().strip()}.") from None
-        raise
-    except OmegaConfBaseException as error:
-        raise ConfigError(f"--cfg {cfg}: {first_line(error)}; --cfg all --resolve shows both parts.") from None
-    sys.stderr.write(said.getvalue())
-
-
-@contextmanager
-def fitted_help(shows: bool) -> Iterator[None]:
-    """Fits what Hydra prints for --help into the terminal."""
-    if not shows or width() is None:
-        yield
-        return
-    text = io.StringIO()
-    try:
-        with redirect_stdout(text):
-            yield
-    finally:
-        print(fitted(text.getvalue()), end="")
-
-
-@contextmanager
 def undisturbed() -> Iterator[None]:
     """Delays Ctrl-C until the end of the block. A half-imported library would answer it with errors of its own."""
     asked: list[int] = []
@@ -305,7 +272,8 @@ def one_line_errors() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(128 + signal.SIGPIPE)
     except (ConfigError, HydraException, OmegaConfBaseException) as error:
-        fail(f"{first_line(error)}.")
+        said = first_line(error)
+        fail(said if said.endswith("?") else f"{said}.")
     except OSError as error:
         fail(f"{error.filename or 'output'}: {error.strerror or error}; choose another place with hydra.run.dir=FOLDER.")
     except RunFailed as error:

@@ -1,5 +1,6 @@
 """Names the folders of runs."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -36,6 +37,8 @@ def sweep_name(*, _root_: DictConfig) -> str:
 def job_name(number: int, digits: int, varied: Iterable[str], longest: int = 30) -> str:
     """Names a job of a sweep by its number and what differs between the jobs: `07-gelu-lr0.01-s0`.
 
+    Where that is too long, the longest words lose their last letters, and numbers stay whole.
+
     Args:
         digits: of the number, so that names sort in the order of the jobs.
         varied: `key=value` of each key that the sweep varies.
@@ -49,7 +52,21 @@ def job_name(number: int, digits: int, varied: Iterable[str], longest: int = 30)
             seeds.append(f"s{value}")
         else:
             parts.append(name + value if "." in key else value)
-    return _safe("-".join([f"{number:0{digits}}", *parts, *seeds]))[:longest].rstrip("-.")
+    name = _safe("-".join([f"{number:0{digits}}", *parts, *seeds]))
+    return _shortened(name, longest).rstrip("-.")
+
+
+def _shortened(name: str, longest: int) -> str:
+    # The start of a very long name is enough. Letters and what stands between them, in turn.
+    name = name[: 10 * longest]
+    words = re.split(r"([A-Za-z]+)", name)
+    for _ in range(len(name) - longest):
+        # Of words as long as each other, the last is the least telling.
+        at = max(range(len(words)), key=lambda k: (words[k].isalpha() * len(words[k]), k))
+        if len(words[at]) < 2 or not words[at].isalpha():
+            break
+        words[at] = words[at][:-1]
+    return "".join(words)[:longest]
 
 
 def _safe(name: str) -> str:

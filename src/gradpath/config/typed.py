@@ -65,7 +65,7 @@ def check_typed(overrides: list[Override], loader: ConfigLoader, multirun: bool)
         if override.is_interval_sweep() and not searches(node.hydra):
             raise ConfigError(f"{override.input_line}: write the values out, as in key=1,2,3 or key=range(1,4).")
     if swept and not multirun and not is_sweep(node.hydra):
-        raise ConfigError(f"{swept[0].input_line}: several values are a sweep: add -m. (A list is written [a,b].)")
+        raise ConfigError(f"{swept[0].input_line}: several values are a sweep: add -m. A list is written [a,b].")
     return Typed(varied, jobs, node.hydra, _settings(node, settings))
 
 

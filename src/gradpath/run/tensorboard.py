@@ -69,7 +69,10 @@ class RunLogger(TensorBoardLogger):
         shown = dict(params) if self.varied is None else {key: _as_number(text) for key, text in self.varied.items()}
         ratio = self.verdict.get("ratio")
         if self.verdict:
-            shown["gradient"] = str(self.verdict["class"])
+            # One column for both: a window of 1280 pixels has room for five, of which the metrics come last.
+            shown["gradient"] = (
+                f"{self.verdict['class']} {ratio:.2g}" if isinstance(ratio, float) else str(self.verdict["class"])
+            )
         if isinstance(ratio, float):
             self.metrics.insert(1, RATIO)
             self.log_metrics({RATIO: ratio}, 0)

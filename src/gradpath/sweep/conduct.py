@@ -9,7 +9,7 @@ from typing import Any
 
 from gradpath.config.job import Job, Sweep
 from gradpath.errors import ConfigError, RunFailed
-from gradpath.files import relative
+from gradpath.files import relative, remove_leftovers
 from gradpath.locks import hold
 from gradpath.sweep.course import Course, done
 from gradpath.sweep.engine import Call
@@ -115,6 +115,7 @@ def conducted(folder: Path) -> Iterator[None]:
             held.enter_context(hold(folder, "sweep.name"))
         except ConfigError as error:
             raise ConfigError(f"{str(error).rstrip('.')}, or help it: sweep.join=true.") from None
+        remove_leftovers(folder)
         yield
 
 

@@ -44,7 +44,9 @@ class Course:
         self.pruned: dict[str, str] = {}
         # Jobs whose end could not be written down, and why.
         self.unwritten: dict[str, str] = {}
+        # The signals that asked to stop, and how many of them the engine has been told of.
         self.asked: list[int] = []
+        self._told = 0
 
     def run(self, jobs: Source, until_failure: bool) -> None:
         """Runs jobs until none is left, or Ctrl-C or a failure stops it.
@@ -64,6 +66,7 @@ class Course:
                     failed = self._ended(self.running.pop(name), end, jobs)
                     stopped = stopped or (failed and until_failure)
                 self._look_elsewhere(jobs)
+                self._pass_on()
                 if (self.asked or stopped) and not self.running:
                     break
                 for name, why in jobs.hopeless().items():
@@ -72,6 +75,12 @@ class Course:
                         self.engine.stop_one(name)
                 self.progress.refresh()
                 self._summarise()
+
+    def _pass_on(self) -> None:
+        """Tells the engine to stop. Not where the signal arrives, which may be in the middle of handing in a job."""
+        if self._told < len(self.asked):
+            self._told = len(self.asked)
+            self.engine.stop(now=self._told > 1)
 
     def _begin(self, job: Planned, jobs: Source) -> None:
         try:
@@ -135,7 +144,6 @@ class Course:
 
         def ask(number: int, _: FrameType | None) -> None:
             self.asked.append(number)
-            self.engine.stop(now=len(self.asked) > 1)
 
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:

@@ -42,7 +42,7 @@ def engine_for(
         from gradpath.sweep.on_ray import OnRay
 
         at_a_time = None if launcher["jobs"] == "auto" else launcher["jobs"]
-        return OnRay(at_a_time, threads, launcher["gpus"], cores(), launcher["address"])
+        return OnRay(folder, at_a_time, threads, launcher["gpus"], cores(), launcher["address"])
     from gradpath.sweep.local import Local
 
     devices = gpus() if on_gpus else []

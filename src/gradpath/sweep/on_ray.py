@@ -1,9 +1,11 @@
 """The launcher `ray`: tasks of a Ray cluster; each starts the job's process and waits for it."""
 
+import os
+from pathlib import Path
 from typing import Any
 
 from gradpath.errors import ConfigError
-from gradpath.sweep.apart import run_apart
+from gradpath.sweep.apart import ask_to_stop, forget_stop, run_apart
 from gradpath.sweep.engine import Call, End, Lost
 
 
@@ -11,6 +13,7 @@ class OnRay:
     """Hands jobs to Ray, which places them where there is room.
 
     Args:
+        folder: the sweep's.
         jobs: jobs at a time; None: as many as the cluster has room for.
         threads, gpus: of each job.
         address: of a cluster, or `auto`; None starts one on this machine.
@@ -19,7 +22,9 @@ class OnRay:
         ConfigError: there is no cluster at the address.
     """
 
-    def __init__(self, jobs: int | None, threads: int, gpus: float, cores: int, address: str | None) -> None:
+    def __init__(self, folder: Path, jobs: int | None, threads: int, gpus: float, cores: int, address: str | None) -> None:
+        # Ray prints a lost node's own log into the sweep's table; the job's error says that it was lost. Read at the import.
+        os.environ.setdefault("RAY_DEDUP_LOGS_SKIP_REGEX", ".")
         import ray
 
         try:
@@ -31,9 +36,12 @@ class OnRay:
         self._task = ray.remote(run_apart).options(num_cpus=threads, num_gpus=gpus, max_retries=0)
         room = int(ray.cluster_resources().get("CPU", 1) // threads)  # type: ignore[no-untyped-call]
         self.places = max(1, jobs or room)
+        self._folder = folder
+        # Ray's task -> the name of its job.
         self._running: dict[Any, str] = {}
 
     def submit(self, call: Call) -> None:
+        forget_stop(call.folder)
         self._running[self._task.remote(call)] = call.name
 
     def ended(self, seconds: float) -> list[tuple[str, End]]:
@@ -44,20 +52,22 @@ class OnRay:
         ready, others = ray.wait([*self._running], num_returns=1, timeout=seconds)
         if others:
             ready += ray.wait(others, num_returns=len(others), timeout=0)[0]
-        return [(self._running.pop(task), _end(task)) for task in ready]
+        found = [(self._running.pop(task), _end(task)) for task in ready]
+        for name, _ in found:
+            forget_stop(self._folder / name)
+        return found
 
     def stop(self, now: bool) -> None:
         import ray
 
-        for task in self._running:
-            ray.cancel(task, force=True)
+        for task, name in self._running.items():
+            self.stop_one(name)
+            if now:
+                ray.cancel(task, force=True)
 
     def stop_one(self, name: str) -> None:
-        import ray
-
-        for task, running in self._running.items():
-            if running == name:
-                ray.cancel(task, force=True)
+        if name in self._running.values():
+            ask_to_stop(self._folder / name)
 
     def close(self) -> None:
         import ray

@@ -42,7 +42,7 @@ def read_outcome(sweep: Path, name: str) -> Outcome | None:
         sweep: the sweep's folder.
         name: of the job's folder.
     """
-    content = _read(sweep / name / RESULT) or _read(sweep / FAILURES).get(name)
+    content = _read(sweep / name / RESULT) or _read(sweep / FAILURES / f"{name}.json")
     if not isinstance(content, Mapping) or content.get("status") not in STATUSES:
         return None
     error = content.get("error")
@@ -78,7 +78,8 @@ def record_outcome(
             write_json(sweep / name / RESULT, content)
         return
     # There is no such folder, and none can be made.
-    write_json(sweep / FAILURES, _read(sweep / FAILURES) | {name: content})
+    (sweep / FAILURES).mkdir(exist_ok=True)
+    write_json(sweep / FAILURES / f"{name}.json", content)
 
 
 def in_words(ended: End) -> tuple[str, bool]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from gradpath.config.job import Sweep
 from gradpath.config.search import Search
 from gradpath.errors import ConfigError, RunFailed
-from gradpath.files import relative
+from gradpath.files import relative, remove_leftovers
 from gradpath.locks import hold
 from gradpath.sweep.conduct import call_for, command, conclude
 from gradpath.sweep.course import Course, done
@@ -44,6 +44,7 @@ def run_search(sweep: Sweep) -> None:
         return
     folder = sweep_folder(sweep, lambda plan: plan.search is not None and {*plan.search} == {*search.typed})
     with hold(folder, "sweep.name"):
+        remove_leftovers(folder)
         _search(sweep, search, folder)
 
 

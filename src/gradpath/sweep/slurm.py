@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gradpath.errors import ConfigError
-from gradpath.sweep.apart import run_apart
+from gradpath.sweep.apart import ask_to_stop, forget_stop, run_apart
 from gradpath.sweep.engine import Call, End, Lost
 
 # Where submitit keeps its scripts, pickles and logs, in the sweep's folder.
@@ -38,10 +38,12 @@ class Slurm:
             self._executor.update_parameters(**shared | arrays | dict(parameters))
         except (RuntimeError, NameError, ValueError, TypeError) as error:
             raise ConfigError(f"hydra/launcher=slurm: {error}") from None
+        self._folder = folder
         self._waiting: list[Call] = []
         self._running: dict[str, Any] = {}
 
     def submit(self, call: Call) -> None:
+        forget_stop(call.folder)
         self._waiting.append(call)
 
     def ended(self, seconds: float) -> list[tuple[str, End]]:
@@ -50,16 +52,20 @@ class Slurm:
         if not found:
             time.sleep(seconds)
         for name, _ in found:
+            forget_stop(self._folder / name)
             del self._running[name]
         return found
 
     def stop(self, now: bool) -> None:
-        for job in self._running.values():
-            job.cancel()
+        for name, job in self._running.items():
+            self.stop_one(name)
+            # A job that waits in the queue has nothing to finish.
+            if now or job.state == "PENDING":
+                job.cancel()
 
     def stop_one(self, name: str) -> None:
         if name in self._running:
-            self._running[name].cancel()
+            ask_to_stop(self._folder / name)
 
     def close(self) -> None:
         self.stop(now=True)

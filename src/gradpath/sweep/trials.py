@@ -143,7 +143,8 @@ class Trials:
         """Reports the epochs that a job has done since the last look. Returns why it is to be stopped, if it is."""
         known = self.study.get_trials(deepcopy=False)[trial.number].intermediate_values
         for epoch, value in curve.new():
-            if epoch not in known:
+            # A run that diverges says so itself, and Optuna warns of numbers that are none.
+            if epoch not in known and math.isfinite(value):
                 trial.report(value, epoch)
                 if trial.should_prune():
                     return f"stopped after epoch {epoch}: {self.search.objectives[0]} {value:.4g}, worse than most others"

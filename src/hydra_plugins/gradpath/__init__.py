@@ -1,0 +1,1 @@
+"""Plugins of Hydra: it looks into packages of this namespace that have such a file."""
