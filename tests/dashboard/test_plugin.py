@@ -254,7 +254,9 @@ def test_the_jobs_of_a_sweep(tmp_path: Path) -> None:
     }.items():
         (tmp_path / "sweep" / name).mkdir()
         (tmp_path / "sweep" / name / "result.json").write_text(text)
-    (tmp_path / "sweep/failures.json").write_text('{"4-elsewhere": {"status": "diverged"}, "1-nothing": 1}')
+    (tmp_path / "sweep/failures").mkdir()
+    (tmp_path / "sweep/failures/4-elsewhere.json").write_text('{"status": "diverged"}')
+    (tmp_path / "sweep/failures/1-nothing.json").write_text("1")
     with serving("--logdir", tmp_path) as url:
         route = f"{url}/data/plugin/gradient_flow"
         assert [sweep["name"] for sweep in get(f"{route}/runs")["sweeps"]] == ["sweep"]

@@ -149,16 +149,15 @@ def _until(end: type, events: Iterator[Any]) -> Iterator[Any]:
 
 
 def _statuses(folder: Path, names: list[str]) -> dict[str, str]:
-    """How jobs have ended, as far as they say it within limits. What has no folder stands in a file of the sweep."""
+    """How jobs have ended, as far as they say it within limits: in their own folder, or in the sweep's if they wrote none."""
     left, found = RESULTS, {}
-    without, _ = _json(folder / FAILURES)
     for name in names:
-        content, size = _json(folder / name / RESULT) if left > 0 else ({}, 0)
-        told = content or without.get(name)
-        status = told.get("status") if isinstance(told, dict) else None
-        if status in STATUSES:
-            found[name] = status
-        left -= size
+        for path in (folder / name / RESULT, folder / FAILURES / f"{name}.json"):
+            content, size = _json(path) if left > 0 else ({}, 0)
+            left -= size
+            if content.get("status") in STATUSES:
+                found[name] = content["status"]
+                break
     return found
 
 
