@@ -149,7 +149,7 @@ def _until(end: type, events: Iterator[Any]) -> Iterator[Any]:
 
 
 def _statuses(folder: Path, names: list[str]) -> dict[str, str]:
-    """How jobs have ended, as far as they say it within limits: in their own folder, or in the sweep's if they wrote none."""
+    """How jobs have ended, as far as they say it within limits. What wrote no result stands in a file of the sweep."""
     left, found = RESULTS, {}
     for name in names:
         for path in (folder / name / RESULT, folder / FAILURES / f"{name}.json"):
