@@ -4,10 +4,10 @@ BIN := .venv/bin
 READY := .venv/.ready
 
 .DEFAULT_GOAL := help
-.PHONY: help setup train test test-all faults check bench dashboard science studies
+.PHONY: help setup train test test-all exhaustive faults check bench dashboard science studies
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml requirements.lock
 	$(PYTHON) -m venv .venv
@@ -24,7 +24,10 @@ test: $(READY) ## the tests, in about six minutes on two cores (ARGS="-k xor" fo
 	$(BIN)/python -m pytest $(ARGS)
 
 test-all: $(READY) ## these and the slow ones, every command typed in a fresh process
-	$(BIN)/python -m pytest --fresh -m "not planted" $(ARGS)
+	$(BIN)/python -m pytest --fresh -m "not planted and not exhaustive" $(ARGS)
+
+exhaustive: $(READY) ## the trials of which test-all has a part: every kill, 2,000 wrong lines, long trainings
+	$(BIN)/python -m pytest -m exhaustive $(ARGS)
 
 faults: $(READY) ## plant 42 faults in a copy of the project, and see a test fail for each
 	$(BIN)/python -m pytest -n 0 -m planted $(ARGS)

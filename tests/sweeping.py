@@ -19,6 +19,12 @@ TINY = (
 
 # What is typed for each engine. All but the default take seconds to start.
 ENGINES = {"local": [], "slurm": ["hydra/launcher=slurm", "hydra.launcher.cluster=local"], "ray": ["hydra/launcher=ray"]}
+# How often a sweep is killed and resumed.
+KILLS = [
+    2,
+    pytest.param(5, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
+    pytest.param(20, marks=[pytest.mark.exhaustive, pytest.mark.timeout(1800)]),
+]
 LAUNCHERS = [name if name == "local" else pytest.param(name, marks=pytest.mark.slow) for name in ENGINES]
 
 

@@ -162,7 +162,8 @@ BEGUN = [
 PRINTED = {
     "make check": "mypy",
     "make test": "-m pytest",
-    "make test-all": '-m pytest --fresh -m "not planted"',
+    "make test-all": '-m pytest --fresh -m "not planted and not exhaustive"',
+    "make exhaustive": "-m pytest -m exhaustive",
     "make faults": "-m pytest -n 0 -m planted",
     "make science": "scripts/verify_science.py",
     "make studies": "scripts/study.py --all --pages docs/studies",
@@ -366,7 +367,7 @@ def test_at_size(copy: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-@pytest.mark.parametrize("typed", BEGUN)
+@pytest.mark.parametrize("typed", [*BEGUN[:2], *(pytest.param(typed, marks=pytest.mark.exhaustive) for typed in BEGUN[2:])])
 def test_begun(copy: Path, typed: str) -> None:
     shutil.rmtree(copy / "logs/studies", ignore_errors=True)
     last = stop(shell(typed, copy), lambda: any((copy / "logs/studies").rglob("made_by")))

@@ -153,7 +153,13 @@ def test_no_progress_in_a_pipe(command, project: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "typed",
-    ["scripts/phase_diagram.py relu", "scripts/trainability.py --quick", "scripts/study.py learning_rate --quick"],
+    [
+        "scripts/phase_diagram.py relu",
+        *(
+            pytest.param(typed, marks=pytest.mark.exhaustive)
+            for typed in ("scripts/trainability.py --quick", "scripts/study.py learning_rate --quick")
+        ),
+    ],
 )
 def test_progress_in_a_terminal(start, command, project: Path, typed: str) -> None:
     screen, code = on_terminal(start, 80, *typed.split())

@@ -18,9 +18,15 @@ from gradpath.run.saved import load_run
 from gradpath.run.train import run_job
 from in_process import by_command, contents
 
-# 2,000 lines and 200 damaged files, of which `make test` takes a twentieth.
+# 2,000 lines and 200 damaged files, of which `make test` takes a twentieth and `make test-all` a fifth.
 PARTS, LINES, FILES = 20, 100, 10
-EVERY_PART = [0, *(pytest.param(part, marks=pytest.mark.slow) for part in range(1, PARTS))]
+EVERY_PART = [
+    0,
+    *(
+        pytest.param(part, marks=pytest.mark.slow if part < PARTS // 5 else pytest.mark.exhaustive)
+        for part in range(1, PARTS)
+    ),
+]
 
 TINY = ("data=xor_noisy", "data.limit=100", "data.epochs=2", "model.hidden=[4]", "trainer.accelerator=cpu", "probe=standard")
 VALUES = [

@@ -59,9 +59,9 @@ def never_killed(place: Path, kill: Kill) -> tuple[Path, Path, int, int]:
     return run, longer, len(begun), len(gone_on)
 
 
-def places(number: int, seed: int) -> list[int]:
-    """Every place where a run can be killed in `make test-all`; three of them, another three each time, in `make test`."""
-    return sorted(random.Random(seed).sample(range(1, number + 1), min(number, 3)))
+def places(number: int, some: int, seed: int) -> list[int]:
+    """Some of the places where a run can be killed."""
+    return sorted(random.Random(seed).sample(range(1, number + 1), min(number, some)))
 
 
 def content(folder: Path) -> dict[str, Any]:
@@ -109,19 +109,13 @@ def check_gone_on(n: int, place: Path, kill: Kill, command: Command, run: Path, 
     shutil.rmtree(folder)
 
 
-def test_killed_at_some_changes(place: Path, kill: Kill, command: Command, never_killed) -> None:
-    run, longer, begun, gone_on = never_killed
-    for n in places(begun, 0):
-        check_begun(n, place, kill, command, run)
-    for n in places(gone_on, 1):
-        check_gone_on(n, place, kill, command, run, longer)
-
-
-@pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_killed_at_every_change(place: Path, kill: Kill, command: Command, never_killed) -> None:
+@pytest.mark.parametrize(
+    "some", [3, pytest.param(12, marks=pytest.mark.slow), pytest.param(1000, id="every", marks=pytest.mark.exhaustive)]
+)
+def test_killed_before_changes(some: int, place: Path, kill: Kill, command: Command, never_killed) -> None:
     run, longer, begun, gone_on = never_killed
-    for n in range(1, begun + 1):
+    for n in places(begun, some, 0):
         check_begun(n, place, kill, command, run)
-    for n in range(1, gone_on + 1):
+    for n in places(gone_on, some, 1):
         check_gone_on(n, place, kill, command, run, longer)

@@ -9,6 +9,8 @@ import pytest
 
 from conftest import tree
 
+pytestmark = pytest.mark.forked
+
 
 def test_a_look_at_one_network(command, project: Path) -> None:
     done = command("scripts/probe.py", "activation=sigmoid", "init=xavier_normal", "model=deep", "model.depth=12",

@@ -13,6 +13,8 @@ from gradpath.studies.trainings import ONE_EPOCH
 from gradpath.theory.layers import Scale
 from gradpath.theory.outlook import outlook
 
+pytestmark = pytest.mark.forked
+
 # (activation, sigma_w^2, sigma_b^2, depth, a learning rate that trains it, epochs that it takes at size). Each is 1.05 to
 # 1.4 times as deep as its limit.
 NEAR = [
@@ -29,7 +31,7 @@ BEYOND = (2.15, 3.0)
 # As in docs/outlook.md: an epoch of 214 steps. Small: 300 steps of 32.
 AT_SIZE = (f"model.width={WIDTH}", *ONE_EPOCH)
 SMALL = ("model.width=100", *ONE_EPOCH, "data.batch_size=32", "data.limit=9600")
-SIZES = [pytest.param(SMALL, id="small"), pytest.param(AT_SIZE, id="at_size", marks=pytest.mark.slow)]
+SIZES = [pytest.param(SMALL, id="small"), pytest.param(AT_SIZE, id="at_size", marks=pytest.mark.exhaustive)]
 
 
 def drawn(seed: int) -> list[tuple[str, float, int]]:

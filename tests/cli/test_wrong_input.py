@@ -9,6 +9,9 @@ import pytest
 from commands import ended, environment, fresh_process
 from conftest import tree
 
+# A mistake that is found before torch is loaded has a test below that starts an interpreter.
+pytestmark = pytest.mark.forked
+
 # Each command line, and what its error line must say.
 KNOWN_BEFORE_TORCH = [
     # Groups and options

@@ -92,7 +92,7 @@ def followed(line: list[str], message: str) -> list[str] | None:
     return None
 
 
-@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 12))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in range(1, 12))])
 def test_a_hint_leads_to_no_other_mistake(loader: ConfigLoader, seed: int) -> None:
     dice, hints = random.Random(seed), 0
     for _ in range(DRAWN):

@@ -296,7 +296,7 @@ FAULTS = {
 }
 
 
-@pytest.mark.slow
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_fails_its_conclusion(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     where, what, fault, number = FAULTS[name]

@@ -15,7 +15,9 @@ import yaml
 from conftest import Command, Start
 from killing import killed_and_resumed
 from lab import make_lab
-from sweeping import ENGINES, LAUNCHERS, lasting, results
+from sweeping import ENGINES, KILLS, LAUNCHERS, lasting, results
+
+pytestmark = pytest.mark.forked
 
 MODES = ("exception", "nan", "memory", "exit", "kill", "crash")
 SAID = {
@@ -122,7 +124,7 @@ def whole_page(text: str) -> None:
 
 
 @pytest.mark.parametrize("victim", ["sweep", "worker"])
-@pytest.mark.parametrize("times", [2, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("times", KILLS)
 def test_killed_at_random_moments(times: int, victim: str, begin: Start, sweep: Command, tmp_path: Path) -> None:
     typed = [f"seed=range({3 * times})", "trainer.max_epochs=12", "probe=light"]
     folder, whole = tmp_path / "sweep", tmp_path / "whole"

@@ -18,7 +18,7 @@ from optuna.trial import FrozenTrial, TrialState
 from board import wait_until
 from conftest import Command, Start
 from killing import killed_and_resumed
-from sweeping import TINY, results
+from sweeping import KILLS, TINY, results
 
 pytestmark = pytest.mark.forked
 
@@ -116,7 +116,7 @@ def test_the_proposals_are_those_of_a_plain_loop(sweep: Command, tmp_path: Path)
 
 
 @pytest.mark.parametrize("victim", ["sweep", "worker"])
-@pytest.mark.parametrize("times", [2, pytest.param(20, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("times", KILLS)
 def test_a_search_killed_at_random_moments(times: int, victim: str, begin: Start, sweep: Command, tmp_path: Path) -> None:
     typed = [OPTUNA, RATE, "activation=relu,tanh", "trainer.max_epochs=12"]
     folder = tmp_path / "sweep"
@@ -132,7 +132,7 @@ def test_a_search_killed_at_random_moments(times: int, victim: str, begin: Start
     check_told(folder, trials)
 
 
-@pytest.mark.parametrize("every", [25, pytest.param(4, marks=[pytest.mark.slow, pytest.mark.timeout(1800)])])
+@pytest.mark.parametrize("every", [25, pytest.param(4, marks=[pytest.mark.exhaustive, pytest.mark.timeout(1800)])])
 def test_a_search_killed_before_any_change(every: int, command: Command, sweep: Command, tmp_path: Path) -> None:
     """Between a proposal, the plan, the job, its result and what the study is told, wherever the process ends."""
     changes = tmp_path / "changes"

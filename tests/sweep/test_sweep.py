@@ -16,6 +16,8 @@ from conftest import Command, Start
 from lab import make_lab
 from sweeping import ENGINES, LAUNCHERS, TINY, lasting, results
 
+pytestmark = pytest.mark.forked
+
 
 def test_a_sweep_is_a_folder(sweep: Command, tmp_path: Path) -> None:
     done = sweep("activation=relu,tanh", "seed=range(2)")
