@@ -112,6 +112,21 @@ def test_other_code_is_another_job(project: Path, tmp_path: Path, command) -> No
     assert sorted(results(copy / "logs/sweeps/coded")) == ["0-s0", "1-s1", "2-s0", "3-s1"]
 
 
+def test_a_number_is_never_given_twice(sweep: Command, tmp_path: Path) -> None:
+    """An option's file changes from tanh to relu, which the sweep has already, and then to sigmoid."""
+    option = tmp_path / "options/activation/foo.yaml"
+    option.parent.mkdir(parents=True)
+    typed = ["--config-dir", str(tmp_path / "options"), "activation=relu,foo"]
+    for kind, said in (("Tanh", "2 jobs, 2 to run"), ("ReLU", "1 jobs, 0 to run"), ("Sigmoid", "2 jobs, 1 to run")):
+        option.write_text(f"_target_: torch.nn.{kind}\n")
+        done = sweep(*typed)
+        assert (done.returncode, said in done.stdout) == (0, True), done.stdout + done.stderr
+    plan = yaml.safe_load((tmp_path / "sweep/sweep.yaml").read_text())
+    assert [job["name"] for job in plan["jobs"]] == ["0-relu", "2-foo"]
+    made = {name: (tmp_path / "sweep" / name / "config.yaml").read_text() for name in ("1-foo", "2-foo")}
+    assert ["Tanh" in made["1-foo"], "Sigmoid" in made["2-foo"]] == [True, True]
+
+
 def test_what_a_mistake_in_any_job_writes(sweep: Command, tmp_path: Path) -> None:
     """Nothing: the last of six jobs is wrong, and only with both its values."""
     done = sweep("norm=none,batch_before", "data.batch_size=4,2,1")

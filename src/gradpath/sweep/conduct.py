@@ -17,7 +17,7 @@ from gradpath.sweep.in_process import InProcess
 from gradpath.sweep.launchers import check_launcher, engine_for, threads_per_job
 from gradpath.sweep.outcome import objective, read_outcome
 from gradpath.sweep.place import for_grid, sweep_folder
-from gradpath.sweep.plan import Plan, Planned, extended, planned, read_plan, write_plan
+from gradpath.sweep.plan import Plan, Planned, extended, last_number, planned, read_plan, write_plan
 from gradpath.sweep.progress import Progress
 from gradpath.sweep.rows import varied_keys
 from gradpath.sweep.source import Listed
@@ -81,7 +81,7 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
             raise ConfigError(f"{relative(folder)}: holds a search (hydra/sweeper=optuna); choose another name.")
         on_gpus = sweep.composition.first.config["trainer"]["accelerator"] != "cpu"
         threads = old.threads if old else threads_per_job(sweep.launcher, len(typed), on_gpus)
-        kept, numbers = extended(old.jobs if old else (), typed)
+        kept, numbers = extended(old.jobs if old else (), typed, last_number(folder))
         plan = Plan(command(), threads, tuple(kept))
         if sweep.settings["join"]:
             check_joined(old, plan, folder)

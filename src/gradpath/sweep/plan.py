@@ -12,7 +12,7 @@ import yaml
 
 from gradpath.config.saved_yaml import read_yaml
 from gradpath.errors import ConfigError
-from gradpath.files import SWEEP, relative, write_text
+from gradpath.files import FAILURES, SWEEP, relative, write_text
 from gradpath.sweep.code import made_by_with, named_packages
 
 if TYPE_CHECKING:
@@ -84,18 +84,29 @@ def planned(job: "Job", varied: Iterable[str], codes: dict[frozenset[str], str])
     )  # fmt: skip
 
 
-def extended(old: Sequence[Planned], new: Sequence[Planned]) -> tuple[list[Planned], dict[int, int]]:
+def last_number(folder: Path) -> int:
+    """The largest number of a job that has left a folder or a failure in the sweep's folder; -1 if none has."""
+    left = [*(path for path in folder.glob("[0-9]*") if path.is_dir()), *folder.glob(f"{FAILURES}/[0-9]*.json")]
+    found = [re.match(r"\d+(?=-|$)", path.stem) for path in left]
+    return max((int(match[0]) for match in found if match), default=-1)
+
+
+def extended(old: Sequence[Planned], new: Sequence[Planned], last: int) -> tuple[list[Planned], dict[int, int]]:
     """The jobs of a sweep that goes on with a command, and the number there of each job of the command.
 
     A job is the same if its configuration and its code are. One whose code or configuration changed gets a number of its
     own, and takes the place of the job of the same overrides.
+
+    Args:
+        last: as `last_number` returns it. A job whose place was taken is in the plan no more, but its folder and its result
+            stay: no other job is given its number.
     """
     known = {(job.config, job.code): job for job in old}
     # Jobs of the same configuration are one job.
     typed = {tuple(job.overrides) for job in new}
     numbers: dict[int, int] = {}
     kept = {job.number: job for job in old if tuple(job.overrides) not in typed}
-    following = max((job.number for job in old), default=-1) + 1
+    following = max([last, *(job.number for job in old)]) + 1
     for job in new:
         same = known.get((job.config, job.code))
         if same is None:
