@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -134,3 +135,15 @@ def chromium() -> Iterator[Any]:
         )
         yield browser
         browser.close()
+
+
+def refusal(url: str) -> tuple[int, str]:
+    """The status and the sentence of an answer that is an error."""
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        get(url)
+    with refused.value as answer:
+        assert answer.headers["Content-Type"] == "application/json"
+        content = json.load(answer)
+    assert set(content) == {"error"}
+    assert "Traceback" not in content["error"]
+    return answer.status, content["error"]
