@@ -45,5 +45,5 @@ def write_sweep(
         write_run(folder / name, content)
         overrides = [*(f"{key}={value}" for key, value in given.items()), *fixed]
         jobs.append(Planned(number, name, overrides, dict(given), f"config {number}", "code"))
-    write_plan(folder, Plan(command, 1, tuple(jobs)))
+    write_plan(folder, Plan((command,), 1, tuple(jobs)))
     return grid

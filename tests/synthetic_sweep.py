@@ -46,7 +46,7 @@ def write_sweep(
             write_curves(folder / jobs[-1].name, number, epochs)
     folder.mkdir(exist_ok=True)
     typed = " ".join(f"{key}={','.join(values)}" for key, values in grid.items())
-    plan = Plan(f"python train.py -m {typed} data=mnist", 1, tuple(jobs))
+    plan = Plan((f"python train.py -m {typed} data=mnist",), 1, tuple(jobs))
     write_plan(folder, plan)
     return plan
 

@@ -33,7 +33,7 @@ def plan(folder: Path, grid: Mapping[str, Sequence[str]]) -> list[Planned]:
     folder.mkdir(parents=True)
     values = [dict(zip(grid, chosen, strict=True)) for chosen in itertools.product(*grid.values())]
     jobs = [Planned(n, f"{n:03d}-job", [f"{k}={v}" for k, v in c.items()], c, str(n), "code") for n, c in enumerate(values)]
-    write_plan(folder, Plan("python train.py -m", 1, tuple(jobs)))
+    write_plan(folder, Plan(("python train.py -m",), 1, tuple(jobs)))
     return jobs
 
 

@@ -118,7 +118,7 @@ def test_an_incomplete_sweep(before_torch, sweeps: Path) -> None:
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
         "error: logs/sweeps/half: of 18 jobs 2 missing and 1 failed; go on with "
-        f"{COMMAND} sweep.name=half sweep.resume=true sweep.retry=failed, or add --partial to compare what there is.\n"
+        f"{COMMAND} sweep.name=half sweep.retry=failed, or add --partial to compare what there is.\n"
     )
     partial = before_torch(SCRIPT, "half", "--partial", "--against", "activation=relu")
     assert partial.returncode == 0
@@ -193,7 +193,7 @@ def test_damaged_files(before_torch, project: Path, tmp_path: Path) -> None:
     assert before_torch(SCRIPT, str(tmp_path)).stderr.endswith("sweep.yaml: damaged (ParserError).\n")
     write_sweep(tmp_path, {"seed": ["0", "1"]}, lambda given: result(0.5) if given["seed"] == "0" else "{")
     done = before_torch(SCRIPT, str(tmp_path))
-    going_on = f"of 2 jobs 1 missing; go on with {COMMAND} sweep.name={tmp_path.name} sweep.resume=true, or add"
+    going_on = f"of 2 jobs 1 missing; go on with {COMMAND} hydra.sweep.dir={tmp_path}, or add"
     assert (done.returncode, going_on in done.stderr) == (2, True)
     (tmp_path / "0-job/overrides.yaml").write_text("a: [")
     done = before_torch(SCRIPT, str(tmp_path / "0-job"))

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -236,7 +237,7 @@ def test_a_sweep_leaves_its_report(command: Command, project: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = embedded(project / "logs/sweeps/real/report.html")
     assert [run["status"] for run in found["runs"]] == ["ok", "ok"]
-    assert found["command"].endswith(f"train.py -m seed=0,1 {' '.join(tiny)} sweep.name=real")
+    assert found["commands"][0].endswith(f"train.py -m seed=0,1 {shlex.join(tiny)} sweep.name=real")
     for run in found["runs"]:
         result = json.loads((project / "logs/sweeps/real" / run["job"] / "result.json").read_text())
         assert run["verdict"]["ratio"] == pytest.approx(result["verdict"]["ratio"], rel=1e-3)

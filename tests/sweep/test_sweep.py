@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -78,6 +79,18 @@ def test_a_longer_command_adds_jobs(sweep: Command, tmp_path: Path) -> None:
     after = lasting(tmp_path / "sweep")
     assert {name: after[name] for name in before} == before
     assert [*after] == ["0-s0", "1-s1", "2-s2"]
+    # Jobs of a command that names other keys are beside these, and differ from them in all tables.
+    other = ("activation=gelu", "seed=0")
+    listed = sweep(*other, "sweep.dry_run=true").stdout.splitlines()
+    assert (listed[0].split()[0], listed[1]) == ("3-gelu-s0", "1 job")
+    assert "1 job, 1 to run, beside 3 of other commands" in sweep(*other).stdout
+    with (tmp_path / "sweep/summary.csv").open() as file:
+        rows = [(row["job"], row["activation"], row["seed"]) for row in csv.DictReader(file)]
+    assert rows == [("0-s0", "", "0"), ("1-s1", "", "1"), ("2-s2", "", "2"), ("3-gelu-s0", "gelu", "0")]
+    assert len(yaml.safe_load((tmp_path / "sweep/sweep.yaml").read_text())["commands"]) == 2
+    # It is found without its name by its first command and by its second.
+    for typed in (("seed=0,1,2",), other):
+        assert "0 to run" in sweep(*typed).stdout
 
 
 def test_other_settings_are_another_job(sweep: Command, tmp_path: Path) -> None:
@@ -108,7 +121,9 @@ def test_other_code_is_another_job(project: Path, tmp_path: Path, command) -> No
     network.write_text("# A comment.\n" + network.read_text())
     assert "2 jobs, 0 to run" in command(*typed, fresh=True, **env).stdout
     network.write_text(network.read_text() + "\nANOTHER = 1\n")
-    assert "2 jobs, 2 to run" in command(*typed, fresh=True, **env).stdout
+    changed = command(*typed, fresh=True, **env).stdout
+    assert "2 jobs, 2 to run" in changed
+    assert "kept beside, as the code or an option's file has changed: 0-s0, 1-s1" in changed
     assert sorted(results(copy / "logs/sweeps/coded")) == ["0-s0", "1-s1", "2-s0", "3-s1"]
 
 
@@ -117,7 +132,7 @@ def test_a_number_is_never_given_twice(sweep: Command, tmp_path: Path) -> None:
     option = tmp_path / "options/activation/foo.yaml"
     option.parent.mkdir(parents=True)
     typed = ["--config-dir", str(tmp_path / "options"), "activation=relu,foo"]
-    for kind, said in (("Tanh", "2 jobs, 2 to run"), ("ReLU", "1 jobs, 0 to run"), ("Sigmoid", "2 jobs, 1 to run")):
+    for kind, said in (("Tanh", "2 jobs, 2 to run"), ("ReLU", "1 job, 0 to run"), ("Sigmoid", "2 jobs, 1 to run")):
         option.write_text(f"_target_: torch.nn.{kind}\n")
         done = sweep(*typed)
         assert (done.returncode, said in done.stdout) == (0, True), done.stdout + done.stderr
@@ -209,7 +224,7 @@ def test_two_processes_share_a_sweep(begin: Start, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(
-    launcher: str, begin: Start, sweep: Command, tmp_path: Path
+    launcher: str, begin: Start, sweep: Command, project: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "sweep"
     whole = tmp_path / "whole"
@@ -220,13 +235,19 @@ def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == 130
-    assert re.search(r"stopped; to continue: python.* train\.py -m .* sweep\.name=sweep$", err.strip())
+    said = re.fullmatch(r"stopped; to continue: (python.* train\.py -m .*)", err.strip())
+    assert said
     assert results(folder) == {}
     assert "3 missing" in out
     # The jobs came to the end of a batch, and said so themselves.
     assert all("stopped; to continue" in (folder / f"{k}-s{k}/job.log").read_text() for k in range(2))
     assert not [*folder.glob("*/.stop")]
-    assert sweep(*typed).returncode == 0
+    # What it says is typed, in a shell.
+    places = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(project / "src")}
+    going_on = subprocess.run(
+        ["sh", "-c", said[1]], cwd=project, env=os.environ | places, capture_output=True, text=True, check=False
+    )
+    assert (going_on.returncode, going_on.stderr.count("Traceback")) == (0, 0)
     assert lasting(folder) == lasting(whole)
 
 

@@ -97,7 +97,7 @@ def read(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Job
 
 
 def read_sweep(typed: Typed, loader: ConfigLoader) -> Job | Sweep:
-    """The jobs of a sweep, each checked. One job without a name for the sweep is a run.
+    """The jobs of a sweep, each checked. One job is a run, unless something was said of the sweep.
 
     Raises:
         ConfigError: for the first mistake, in any job.
@@ -111,7 +111,9 @@ def read_sweep(typed: Typed, loader: ConfigLoader) -> Job | Sweep:
     composition = GridComposition(jobs, loader)
     for place in jobs.places():
         composition(place)
-    if len(jobs) == 1 and typed.settings["name"] is None:
+    if len(jobs) == 1 and not (
+        is_named(typed) or any(typed.settings[key] for key in ("dry_run", "resume", "join", "retry"))
+    ):
         return single_job(check_job(loader, typed.with_hydras))
     return made(typed, composition)
 
@@ -131,9 +133,15 @@ def read_search(typed: Typed, loader: ConfigLoader) -> Sweep:
 
 def made(typed: Typed, composition: GridComposition, found: Search | None = None) -> Sweep:
     """A sweep as it was typed, with Hydra's part of it."""
-    named = typed.settings["name"] is not None or any(o.key_or_group == "hydra.sweep.dir" for o in typed.with_hydras)
     folder, launcher = absolute(typed.hydra.sweep.dir), mapping(typed.hydra.launcher)
-    return Sweep(composition.grid, composition, typed.settings, launcher, folder, named, variables(typed.hydra), found)
+    return Sweep(
+        composition.grid, composition, typed.settings, launcher, folder, is_named(typed), variables(typed.hydra), found
+    )  # fmt: skip
+
+
+def is_named(typed: Typed) -> bool:
+    """Whether the user has said where the sweep is."""
+    return typed.settings["name"] is not None or any(o.key_or_group == "hydra.sweep.dir" for o in typed.with_hydras)
 
 
 def is_ours(hydra: DictConfig) -> bool:

@@ -3,7 +3,6 @@
 import os
 import platform
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 
 from gradpath import __version__
 from gradpath.config.checks import PROJECT
+from gradpath.config.command_line import command_line
 from gradpath.files import RESULT, write_json
 
 
@@ -41,7 +41,7 @@ def new_result(
         "profile_end": None,
         "durations": durations,
         "environment": environment(device),
-        "command": command(),
+        "command": command_line(),
     }
 
 
@@ -60,11 +60,6 @@ def environment(device: str) -> dict[str, Any]:
         "git_commit": _git("rev-parse", "HEAD"),
         "git_clean": _git("status", "--porcelain") == "",
     }
-
-
-def command() -> str:
-    """The command line as typed."""
-    return " ".join([Path(sys.executable).name, *sys.argv])
 
 
 def _git(*arguments: str) -> str | None:

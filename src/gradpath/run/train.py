@@ -14,6 +14,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from gradpath.config.checks import check
+from gradpath.config.command_line import command_line
 from gradpath.config.job import Job
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError, RunFailed, first_line
@@ -34,7 +35,7 @@ from gradpath.run.going_on import AS_IT_WAS, Before, protected
 from gradpath.run.inspection import how_to_inspect, inspect
 from gradpath.run.interrupt import stopping_all
 from gradpath.run.metrics import collect
-from gradpath.run.result import command, new_result, write_result
+from gradpath.run.result import new_result, write_result
 from gradpath.run.seeding import seed_everything
 from gradpath.run.summary import show_result, show_start, show_verdict, show_warnings
 from gradpath.run.tensorboard import RunLogger
@@ -214,7 +215,7 @@ def run_job(job: Job, recipe: Recipe = run) -> None:
     except ConfigError as error:
         if job.number is None:
             raise
-        refusal = {"status": "failed", "error": str(error), "choices": job.choices, "command": command()}
+        refusal = {"status": "failed", "error": str(error), "choices": job.choices, "command": command_line()}
         with suppress(ConfigError):
             record_refusal(job.folder, refusal)
         terminal.warn(f"{relative(job.folder)}: {error}")

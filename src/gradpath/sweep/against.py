@@ -6,8 +6,9 @@ from statistics import fmean
 
 from gradpath.errors import ConfigError, nearest
 from gradpath.sweep.comparison import Cell, Group, label, shown
-from gradpath.sweep.given import SEED, Values, meaning
+from gradpath.sweep.given import SEED, Values
 from gradpath.sweep.paired import ALPHA, bootstrap_interval, holm, pairs_needed, sign_flip_p, smallest_p
+from gradpath.sweep.typed_values import meaning
 
 Place = tuple[str | None, ...]
 

@@ -5,14 +5,13 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from gradpath.config.checks import PROJECT
 from gradpath.errors import ConfigError, nearest
 from gradpath.files import RESULT, SWEEP, relative
+from gradpath.sweep.again import SWEEPS, to_continue
 from gradpath.sweep.given import Run
 from gradpath.sweep.loading import single_run, sweep_runs
-from gradpath.sweep.plan import read_plan
+from gradpath.sweep.plan import Plan, read_plan
 
-SWEEPS = PROJECT / "logs/sweeps"
 # So many names stand in an error message.
 NAMED = 8
 
@@ -33,7 +32,7 @@ def collect(typed: Sequence[str], partial: bool) -> list[Run]:
         plan = read_plan(folder)
         found = [single_run(folder)] if plan is None else sweep_runs(folder, plan)
         if not partial:
-            _check_complete(found, folder, None if plan is None else plan.command)
+            _check_complete(found, folder, plan)
         for run in found:
             runs.setdefault(run.folder.resolve(), run)
     return [*runs.values()]
@@ -74,27 +73,25 @@ def _meant(text: str) -> str:
     return nearest(Path(text).name, _names()) or _known()
 
 
-def _check_complete(runs: Sequence[Run], folder: Path, command: str | None) -> None:
+def _check_complete(runs: Sequence[Run], folder: Path, plan: Plan | None) -> None:
     """Raises ConfigError if a job has no result, or failed. A diverged one has a result."""
     counts = Counter(str(run.row["status"]) for run in runs)
     incomplete = [f"{counts[status]} {status}" for status in ("missing", "failed") if counts[status]]
     if not incomplete:
         return
-    if command is None:
+    if plan is None:
         what = "the run failed" if counts["failed"] else "its result.json is damaged"
         how = f"python train.py resume={relative(folder)}"
     else:
         what = f"of {len(runs)} jobs {' and '.join(incomplete)}"
-        how = " ".join([command, *_to_go_on(command, folder, counts)])
+        how = " and ".join(_to_go_on(runs, folder, plan))
     raise ConfigError(f"{relative(folder)}: {what}; go on with {how}, or add --partial to compare what there is.")
 
 
-def _to_go_on(command: str, folder: Path, counts: Counter[str]) -> Iterator[str]:
-    """What a sweep's command lacks to complete the sweep."""
-    typed = command.split()
-    if not any(text.startswith(("sweep.name=", "hydra.sweep.dir=")) for text in typed):
-        yield f"sweep.name={folder.name}"
-    if "sweep.resume=true" not in typed:
-        yield "sweep.resume=true"
-    if counts["failed"] and "sweep.retry=failed" not in typed:
-        yield "sweep.retry=failed"
+def _to_go_on(runs: Sequence[Run], folder: Path, plan: Plan) -> Iterator[str]:
+    """The commands that complete a sweep: those that asked for a job that has no result."""
+    states = {run.folder.name: run.row["status"] for run in runs}
+    for place, command in enumerate(plan.commands):
+        own = {states[job.name] for job in plan.jobs if job.command == place}
+        if own & {"missing", "failed"}:
+            yield to_continue(command, folder, *["sweep.retry=failed"] * ("failed" in own))

@@ -7,21 +7,27 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from gradpath.config.command_line import command_line
 from gradpath.config.job import Job, Sweep
 from gradpath.errors import ConfigError, RunFailed
 from gradpath.files import relative, remove_leftovers
 from gradpath.locks import hold
+from gradpath.sweep.again import made_with, to_continue
+from gradpath.sweep.code import made_by, version
 from gradpath.sweep.course import Course, done
 from gradpath.sweep.engine import Call
+from gradpath.sweep.growth import extended, last_number, planned
 from gradpath.sweep.in_process import InProcess
 from gradpath.sweep.launchers import check_launcher, engine_for, threads_per_job
 from gradpath.sweep.outcome import objective, read_outcome
 from gradpath.sweep.place import for_grid, sweep_folder
-from gradpath.sweep.plan import Plan, Planned, extended, last_number, planned, read_plan, write_plan
+from gradpath.sweep.plan import Plan, Planned, read_plan, write_plan
 from gradpath.sweep.progress import Progress
-from gradpath.sweep.rows import varied_keys
 from gradpath.sweep.source import Listed
 from gradpath.sweep.summary import Summary, said, write_summary
+
+# So many names stand in a line.
+NAMED = 4
 
 
 def run_sweep(sweep: Sweep) -> None:
@@ -81,21 +87,20 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
             raise ConfigError(f"{relative(folder)}: holds a search (hydra/sweeper=optuna); choose another name.")
         on_gpus = sweep.composition.first.config["trainer"]["accelerator"] != "cpu"
         threads = old.threads if old else threads_per_job(sweep.launcher, len(typed), on_gpus)
-        kept, numbers = extended(old.jobs if old else (), typed, last_number(folder))
-        plan = Plan(command(), threads, tuple(kept))
+        plan, numbers = extended(old, typed, made_with(command_line()), threads, last_number(folder))
         if sweep.settings["join"]:
             check_joined(old, plan, folder)
         else:
             write_plan(folder, plan)
         # The number of a job in the plan -> its number on the command line.
         on_line = {numbers[number]: number for number in reversed(numbers)}
-        jobs = [job for job in kept if job.number in on_line]
+        jobs = [job for job in plan.jobs if job.number in on_line]
         found = {job.name: read_outcome(folder, job.name) for job in jobs}
         retry = sweep.settings["retry"]
         missing = [job for job in jobs if not done(found[job.name], retry)]
 
         before = Counter(outcome.status for outcome in found.values() if outcome and done(outcome, retry))
-        show_begin(folder, len(jobs), len(missing), sweep.settings["join"])
+        show_begin(folder, plan, old, len(jobs), len(missing), sweep.settings["join"])
         data = sweep.composition.first.config["data"] if sweep.settings["common_data"] else None
         # Nothing is started for a sweep that is complete.
         engine = engine_for(folder, sweep.launcher, len(missing), threads, on_gpus, data) if missing else InProcess()
@@ -125,29 +130,23 @@ def caller(sweep: Sweep, folder: Path, plan: Plan, on_line: Mapping[int, int]) -
     Args:
         on_line: the number of a job in the plan -> its number on the command line.
     """
-    keys = varied_keys(plan.jobs)
 
     def call(job: Planned) -> Call:
-        varied = {key: value for key, value in job.varied.items() if key in keys}
-        return call_for(sweep, folder, plan, job.name, sweep.job(on_line[job.number]), varied)
+        return call_for(sweep, folder, plan, job, sweep.job(on_line[job.number]))
 
     return call
 
 
-def call_for(sweep: Sweep, folder: Path, plan: Plan, name: str, asked: Job, varied: Mapping[str, str]) -> Call:
-    """What the process of a job is given.
-
-    Args:
-        name: of the job's folder.
-    """
+def call_for(sweep: Sweep, folder: Path, plan: Plan, job: Planned, asked: Job) -> Call:
+    """What the process of a job is given."""
     return Call(
         sweep=folder,
-        name=name,
+        name=job.name,
         config=asked.config,
         choices=asked.choices,
         overrides=asked.overrides,
-        varied=varied,
-        command=plan.command,
+        varied=job.varied,
+        command=plan.commands[job.command],
         threads=plan.threads,
         variables=sweep.variables,
         again=sweep.settings["retry"] == "failed",
@@ -157,9 +156,7 @@ def call_for(sweep: Sweep, folder: Path, plan: Plan, name: str, asked: Job, vari
 def plan_of(sweep: Sweep) -> list[Planned]:
     """The jobs that were typed, in their order."""
     codes: dict[frozenset[str], str] = {}
-    return [
-        planned(job, sweep.grid.varied(place), codes) for job, place in zip(sweep.jobs(), sweep.grid.places(), strict=True)
-    ]
+    return [planned(job, codes) for job in sweep.jobs()]
 
 
 def check_joined(old: Plan | None, plan: Plan, folder: Path) -> None:
@@ -170,15 +167,31 @@ def check_joined(old: Plan | None, plan: Plan, folder: Path) -> None:
 
 
 def show_jobs(sweep: Sweep) -> None:
-    for job in sweep.jobs():
-        print(f"{job.folder.name}  {' '.join(job.overrides)}")
-    print(f"{len(sweep.grid)} jobs", flush=True)
+    """Lists the jobs as a sweep of that name would have them."""
+    there = sweep.named and sweep.folder.is_dir()
+    old = read_plan(sweep.folder) if there else None
+    plan, numbers = extended(old, plan_of(sweep), made_with(command_line()), 1, last_number(sweep.folder) if there else -1)
+    asked = {*numbers.values()}
+    for job in plan.jobs:
+        if job.number in asked:
+            print(f"{job.name}  {' '.join(job.overrides)}")
+    print(f"{len(asked)} job{'s' * (len(asked) != 1)}", flush=True)
 
 
-def show_begin(folder: Path, total: int, missing: int, joins: bool) -> None:
+def show_begin(folder: Path, plan: Plan, old: Plan | None, total: int, missing: int, joins: bool) -> None:
+    """Says what is run, and what else the sweep has: jobs of other commands, and jobs that other code has trained."""
     here = "joined" if joins else "to run"
     known = f", {total - missing} done before" if missing < total else ""
-    print(f"{relative(folder)}: {total} jobs, {missing} {here}{known}", flush=True)
+    others = len(plan.jobs) - total
+    beside = f", beside {others} of other commands" if others else ""
+    print(f"{relative(folder)}: {total} job{'s' * (total != 1)}, {missing} {here}{known}{beside}", flush=True)
+    former = [job.name for job in plan.former if not old or job not in old.former]
+    if former:
+        more = f" and {len(former) - NAMED} more" if len(former) > NAMED else ""
+        print(f"kept beside, as the code or an option's file has changed: {', '.join(former[:NAMED])}{more}", flush=True)
+    aged = sum(version(job.code) != made_by() for job in plan.jobs)
+    if aged:
+        print(f"{aged} of the {others} others {'was' if aged == 1 else 'were'} made by other code", flush=True)
 
 
 def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, found: Iterable[str] = ()) -> None:
@@ -203,12 +216,7 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
         print(f"not written: {what}: {why}", flush=True)
     print(f"{relative(folder)}: {said(counts)}", *found, sep="\n", flush=True)
     if course.asked:
-        print(f"stopped; to continue: {plan.command} sweep.name={folder.name}", file=sys.stderr, flush=True)
+        print(f"stopped; to continue: {to_continue(command_line(), folder)}", file=sys.stderr, flush=True)
         raise SystemExit(128 + course.asked[0])
     if counts["failed"] or course.unwritten or (counts["missing"] and not course.joins):
         raise RunFailed(f"{counts['failed']} of {len(jobs)} jobs failed; sweep.retry=failed runs them again")
-
-
-def command() -> str:
-    """The command line as typed."""
-    return " ".join([Path(sys.executable).name, *sys.argv])

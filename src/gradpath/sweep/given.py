@@ -4,21 +4,17 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from gradpath.config.saved_yaml import read_yaml
 from gradpath.errors import ConfigError
 from gradpath.files import CONFIG
 from gradpath.sweep.rows import Row
+from gradpath.sweep.typed_values import meaning
 
 Values = dict[str, str | None]
 SEED, FOLDER = "seed", "folder"
-# These say where a run is made and how it goes on, not what it is.
-NOT_GIVEN = ("hydra", "sweep", "resume")
 
 
 @dataclass(frozen=True)
@@ -37,12 +33,6 @@ class Run:
     typed: Mapping[str, str]
     choices: Mapping[str, str]
     row: Row
-
-
-def typed_values(overrides: Iterable[Any]) -> dict[str, str]:
-    """Key -> value of `key=value`. A key that is removed has none."""
-    pairs = (str(text).lstrip("+").partition("=") for text in overrides)
-    return {key: value for key, sign, value in pairs if sign and key.split(".")[0] not in NOT_GIVEN}
 
 
 def given(runs: Sequence[Run]) -> tuple[list[str], list[Values]]:
@@ -134,28 +124,6 @@ def _unify(key: str, values: Sequence[Values]) -> None:
         text = value[key]
         if text is not None:
             value[key] = first.setdefault(meaning(text), text)
-
-
-@lru_cache(maxsize=100_000)
-def meaning(text: str) -> str:
-    """Equal for texts that mean the same value: 0.1 and 1e-1, [8,8] and [8, 8]."""
-    try:
-        content = yaml.safe_load(text) if "*" not in text else text
-    except yaml.YAMLError:
-        content = text
-    return json.dumps(_plain(content), default=str)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, bool) or value is None:
-        return value
-    try:
-        # YAML takes 1e-3 for a text.
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return value
 
 
 def _names(folders: Iterable[Path]) -> dict[Path, str]:

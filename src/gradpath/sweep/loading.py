@@ -9,10 +9,11 @@ from typing import Any
 from gradpath.config.saved_yaml import read_yaml
 from gradpath.errors import ConfigError
 from gradpath.files import OVERRIDES, RESULT, SWEEP, relative
-from gradpath.sweep.given import FOLDER, SEED, Run, Values, as_number, given, typed_values
+from gradpath.sweep.given import FOLDER, SEED, Run, Values, as_number, given
 from gradpath.sweep.outcome import read_outcome
 from gradpath.sweep.plan import Plan, Planned, read_plan
 from gradpath.sweep.rows import row
+from gradpath.sweep.typed_values import typed_values
 
 
 def load_sweep(folder: str | Path) -> Any:

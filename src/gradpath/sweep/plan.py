@@ -3,21 +3,16 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import yaml
 
 from gradpath.config.saved_yaml import read_yaml
 from gradpath.errors import ConfigError
-from gradpath.files import FAILURES, SWEEP, relative, write_text
-from gradpath.sweep.code import made_by_with, named_packages
-
-if TYPE_CHECKING:
-    # This imports Hydra, which a plan that is only read does without.
-    from gradpath.config.job import Job
+from gradpath.files import SWEEP, relative, write_text
 
 # A job takes half a kilobyte.
 LARGEST = 100 << 20
@@ -35,6 +30,7 @@ class Planned:
     varied: key -> value, as typed, of what differs between the jobs.
     config: a digest of its resolved configuration.
     code: a digest of the code that trains, with the user's own packages that the configuration names.
+    command: which of the sweep's commands asked for it.
     """
 
     number: int
@@ -43,22 +39,25 @@ class Planned:
     varied: dict[str, str]
     config: str
     code: str
+    command: int = 0
 
 
 @dataclass(frozen=True)
 class Plan:
     """A sweep.
 
-    command: as typed.
+    commands: as typed, those that make the sweep again.
     threads: of each job, so that a resumed sweep computes with as many.
     jobs: in the order of their numbers.
     search: what was typed, if the jobs are proposed one by one; None for a grid.
+    former: jobs whose place was taken, because the code or an option's file had changed. Their folders stay.
     """
 
-    command: str
+    commands: tuple[str, ...]
     threads: int
     jobs: tuple[Planned, ...]
     search: tuple[str, ...] | None = None
+    former: tuple[Planned, ...] = ()
 
 
 def digest(config: Mapping[str, Any]) -> str:
@@ -67,67 +66,14 @@ def digest(config: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def planned(job: "Job", varied: Iterable[str], codes: dict[frozenset[str], str]) -> Planned:
-    """A new job's entry in the plan.
-
-    Args:
-        codes: digests of code that are known, by the packages that they are of; may be added to.
-    """
-    assert job.number is not None
-    packages = frozenset(named_packages(job.config))
-    if packages not in codes:
-        codes[packages] = made_by_with(packages)
-    pairs = (text.partition("=") for text in varied)
-    return Planned(
-        job.number, job.folder.name, job.overrides, {key.lstrip("+"): value for key, _, value in pairs}, digest(job.config),
-        codes[packages],
-    )  # fmt: skip
-
-
-def last_number(folder: Path) -> int:
-    """The largest number of a job that has left a folder or a failure in the sweep's folder; -1 if none has."""
-    left = [*(path for path in folder.glob("[0-9]*") if path.is_dir()), *folder.glob(f"{FAILURES}/[0-9]*.json")]
-    found = [re.match(r"\d+(?=-|$)", path.stem) for path in left]
-    return max((int(match[0]) for match in found if match), default=-1)
-
-
-def extended(old: Sequence[Planned], new: Sequence[Planned], last: int) -> tuple[list[Planned], dict[int, int]]:
-    """The jobs of a sweep that goes on with a command, and the number there of each job of the command.
-
-    A job is the same if its configuration and its code are. One whose code or configuration changed gets a number of its
-    own, and takes the place of the job of the same overrides.
-
-    Args:
-        last: as `last_number` returns it. A job whose place was taken is in the plan no more, but its folder and its result
-            stay: no other job is given its number.
-    """
-    known = {(job.config, job.code): job for job in old}
-    # Jobs of the same configuration are one job.
-    typed = {tuple(job.overrides) for job in new}
-    numbers: dict[int, int] = {}
-    kept = {job.number: job for job in old if tuple(job.overrides) not in typed}
-    following = max([last, *(job.number for job in old)]) + 1
-    for job in new:
-        same = known.get((job.config, job.code))
-        if same is None:
-            same = Planned(following, _renumbered(job, following), job.overrides, job.varied, job.config, job.code)
-            following += 1
-            known[job.config, job.code] = same
-        kept[same.number] = same
-        numbers[job.number] = same.number
-    return sorted(kept.values(), key=lambda job: job.number), numbers
-
-
-def _renumbered(job: Planned, number: int) -> str:
-    digits, _, rest = job.name.partition("-")
-    return f"{number:0{len(digits)}}-{rest}"
-
-
 def write_plan(folder: Path, plan: Plan) -> None:
-    search = {} if plan.search is None else {"search": [*plan.search]}
-    content = {"command": plan.command, "threads": plan.threads} | search | {"jobs": [asdict(job) for job in plan.jobs]}
-    text = yaml.dump(content, Dumper=DUMPER, sort_keys=False)
-    write_text(folder / SWEEP, text)
+    content: dict[str, Any] = {"commands": [*plan.commands], "threads": plan.threads}
+    if plan.search is not None:
+        content["search"] = [*plan.search]
+    content["jobs"] = [asdict(job) for job in plan.jobs]
+    if plan.former:
+        content["former"] = [asdict(job) for job in plan.former]
+    write_text(folder / SWEEP, yaml.dump(content, Dumper=DUMPER, sort_keys=False))
 
 
 def read_plan(folder: Path) -> Plan | None:
@@ -140,17 +86,49 @@ def read_plan(folder: Path) -> Plan | None:
     if not path.exists():
         return None
     try:
-        content = read_yaml(path, LARGEST)
-        jobs = tuple(Planned(**job) for job in content["jobs"])
-        # A sweep's folder is data: no name in it leads out of it.
-        if not all(re.fullmatch(r"\d+[\w.-]*", job.name) for job in jobs):
-            raise ValueError("a job's name")
-        search = content.get("search")
-        return Plan(
-            str(content["command"]), int(content["threads"]), jobs, None if search is None else tuple(map(str, search))
-        )
-    # A damaged file can raise a dozen types of exception, from YAML's to a missing key's.
+        return _understood(read_yaml(path, LARGEST))
     except ConfigError as error:
         raise ConfigError(f"{relative(path)}: {error}") from None
-    except Exception as error:
-        raise ConfigError(f"{relative(path)}: damaged ({type(error).__name__}).") from None
+
+
+def _understood(content: Any) -> Plan:
+    """Raises ConfigError for what `write_plan` never writes."""
+    known = content if isinstance(content, Mapping) else {}
+    # Sweeps of version 0.1 have one command.
+    commands = known.get("commands", [known["command"]] if "command" in known else None)
+    search, threads = known.get("search"), known.get("threads")
+    _check(_are(commands, str) and commands, "commands")
+    _check(search is None or _are(search, str), "search")
+    if not isinstance(threads, int) or isinstance(threads, bool) or threads < 1:
+        raise ConfigError("damaged (threads).")
+    jobs, former = (_jobs(known.get(key, missing), key, len(commands)) for key, missing in (("jobs", None), ("former", [])))
+    for names in ([job.number for job in (*jobs, *former)], [job.name for job in (*jobs, *former)]):
+        _check(len({*names}) == len(names), "two jobs of one number or name")
+    return Plan((*commands,), threads, jobs, None if search is None else (*search,), former)
+
+
+def _jobs(content: Any, key: str, commands: int) -> tuple[Planned, ...]:
+    _check(_are(content, Mapping), key)
+    names = {field.name for field in fields(Planned)}
+    found = []
+    for job in content:
+        what = f"{key}: job {job.get('number')}"
+        _check(names - {"command"} <= {*job} <= names, what)
+        one = Planned(**job)
+        _check(type(one.number) is int and one.number >= 0 and type(one.command) is int, what)
+        _check(0 <= one.command < commands, what)
+        # A sweep's folder is data: no name in it leads out of it.
+        _check(isinstance(one.name, str) and re.fullmatch(r"\d+[\w.-]*", one.name), what)
+        _check(_are(one.overrides, str) and isinstance(one.varied, dict), what)
+        _check(_are([*one.varied, *one.varied.values(), one.config, one.code], str), what)
+        found.append(one)
+    return (*found,)
+
+
+def _are(content: Any, kind: type) -> bool:
+    return isinstance(content, Sequence) and not isinstance(content, str) and all(isinstance(item, kind) for item in content)
+
+
+def _check(holds: Any, what: str) -> None:
+    if not holds:
+        raise ConfigError(f"damaged ({what}).")

@@ -44,7 +44,7 @@ def sweep_content(folder: Path, plan: Plan, rows: Iterable[Row]) -> Content:
     common = [
         text for text in (plan.jobs[0].overrides if plan.jobs else []) if all(text in job.overrides for job in plan.jobs)
     ]
-    head = {"kind": "sweep", "name": folder.name, "command": plan.command, "common": common}
+    head = {"kind": "sweep", "name": folder.name, "commands": [*plan.commands], "common": common}
     return head | _content(folder, plan.jobs, rows, varied_keys(plan.jobs), common)
 
 
@@ -56,7 +56,7 @@ def run_content(folder: Path) -> Content:
     # A job of a sweep was made by the sweep's command; alone it is made by its overrides.
     if not command or {"-m", "--multirun"} & {*command.split()}:
         command = shlex.join(["python", "train.py", *job.overrides])
-    head = {"kind": "run", "name": folder.name, "command": command, "common": []}
+    head = {"kind": "run", "name": folder.name, "commands": [command], "common": []}
     return head | _content(folder.parent, [job], [row(job, outcome, [])], [], [])
 
 

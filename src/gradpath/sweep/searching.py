@@ -5,16 +5,19 @@ import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gradpath.config.command_line import command_line
 from gradpath.config.job import Sweep
 from gradpath.config.search import Search
 from gradpath.errors import ConfigError, RunFailed
 from gradpath.files import relative, remove_leftovers
 from gradpath.locks import hold
-from gradpath.sweep.conduct import call_for, command, conclude
+from gradpath.sweep.again import made_with
+from gradpath.sweep.conduct import call_for, conclude
 from gradpath.sweep.course import Course, done
 from gradpath.sweep.engine import Call
 from gradpath.sweep.in_process import InProcess
@@ -42,7 +45,7 @@ def run_search(sweep: Sweep) -> None:
     if sweep.settings["dry_run"]:
         show_space(search)
         return
-    folder = sweep_folder(sweep, lambda plan: plan.search is not None and {*plan.search} == {*search.typed})
+    folder = sweep_folder(sweep, lambda plan: 2 * (plan.search is not None and {*plan.search} == {*search.typed}))
     with hold(folder, "sweep.name"):
         remove_leftovers(folder)
         _search(sweep, search, folder)
@@ -59,20 +62,20 @@ def _search(sweep: Sweep, search: Search, folder: Path) -> None:
     most = search.keys["n_trials"]
     on_gpus = sweep.composition.first.config["trainer"]["accelerator"] != "cpu"
     threads = old.threads if old else threads_per_job(sweep.launcher, most, on_gpus)
-    plan = Plan(command(), threads, old.jobs if old else (), tuple(search.typed))
+    plan = Plan((made_with(command_line()),), threads, old.jobs if old else (), tuple(search.typed))
     write_plan(folder, plan)
     study = open_study(folder, search)
     summary = Summary(folder, plan)
 
     def grown(jobs: Sequence[Planned]) -> None:
-        summary.plan = Plan(plan.command, threads, tuple(sorted(jobs, key=lambda job: job.number)), plan.search)
+        summary.plan = replace(plan, jobs=tuple(sorted(jobs, key=lambda job: job.number)))
         write_plan(folder, summary.plan)
 
     trials = Trials(study, sweep, folder, plan.jobs, grown, lambda line: progress.say(line))
 
     def call(job: Planned) -> Call:
         progress.total = trials.total()
-        return call_for(sweep, folder, summary.plan, job.name, trials.given[job.name], job.varied)
+        return call_for(sweep, folder, summary.plan, job, trials.given[job.name])
 
     known = study.get_trials(deepcopy=False)
     told = sum(trial.state.is_finished() for trial in known)

@@ -69,7 +69,7 @@ def as_markdown(plan: Plan, found: Sequence[Row]) -> str:
     shown = [name for name in SHOWN if any(row.get(name) is not None for row in found)]
     counts = Counter(row["status"] for row in found)
     head = ["job", *keys, "status", *shown]
-    lines = ["# Sweep", "", f"    {plan.command}", "", f"{len(found)} jobs: {said(counts)}.", ""]
+    lines = ["# Sweep", "", *(f"    {command}" for command in plan.commands), "", f"{len(found)} jobs: {said(counts)}.", ""]
     lines += [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     lines += [f"| {' | '.join(cell(row.get(name)) for name in head)} |" for row in found]
     failed = [row for row in found if row["status"] in ("failed", "diverged")]

@@ -15,9 +15,10 @@ from gradpath.errors import ConfigError
 from gradpath.files import CURVES
 from gradpath.sweep.course import done
 from gradpath.sweep.curve import Curve
+from gradpath.sweep.growth import planned
 from gradpath.sweep.optuna_study import JOB, WHY, chosen, more, running
 from gradpath.sweep.outcome import Outcome, objective, read_outcome
-from gradpath.sweep.plan import Planned, planned
+from gradpath.sweep.plan import Planned
 
 
 class Trials:
@@ -115,7 +116,7 @@ class Trials:
             self._fail(trial, str(error))
             self.say(f"trial {trial.number} cannot be run: {error}")
             return None
-        new = planned(asked, self.search.space.varied(values), self._codes)
+        new = planned(asked, self._codes, self.search.space.varied(values))
         own = self.jobs.get(trial.number)
         if own and (own.config, own.code) != (new.config, new.code):
             self._replace(trial, own, "the code or an option's file has changed since it began")

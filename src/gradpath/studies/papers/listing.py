@@ -7,8 +7,9 @@ from math import isfinite
 from pathlib import Path
 
 from gradpath.columns import wrapped
+from gradpath.config.command_line import command_line
 from gradpath.files import write_text
-from gradpath.run.result import command, environment
+from gradpath.run.result import environment
 from gradpath.run.terminal import show_table
 from gradpath.studies.papers.claim import Check, Claim
 
@@ -44,7 +45,7 @@ def save(path: Path, found: Found, seconds: float) -> None:
         ],
         "seconds": round(seconds, 2),
         "environment": environment("cpu"),
-        "command": command(),
+        "command": command_line(),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")

@@ -34,7 +34,7 @@ function facts() {
 /** The commands that make it again. */
 function again() {
   const commits = known("git_commit");
-  return [commits.length === 1 ? `git checkout ${commits[0]}` : null, report.command].filter((line) => line !== null);
+  return [commits.length === 1 ? `git checkout ${commits[0]}` : null, ...report.commands].filter((line) => line !== null);
 }
 
 /** Words at the top of the page. */

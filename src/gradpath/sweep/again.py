@@ -1,0 +1,37 @@
+"""The command lines that a user is told to type: how to go on with a sweep, and how to make it again."""
+
+import shlex
+from pathlib import Path
+
+from gradpath.config.checks import PROJECT
+from gradpath.files import relative
+
+SWEEPS = PROJECT / "logs/sweeps"
+# These say how a command goes on with a sweep, and where that is, not what the sweep consists of.
+GOING_ON = ("sweep.resume=", "sweep.retry=", "sweep.join=", "sweep.dry_run=")
+PLACE = ("sweep.name=", "hydra.sweep.dir=")
+
+
+def made_with(typed: str) -> str:
+    """A command without what only says how it goes on."""
+    return shlex.join(word for word in _words(typed) if not word.startswith(GOING_ON))
+
+
+def to_continue(command: str, folder: Path, *more: str) -> str:
+    """The command that goes on with a sweep, wherever its folder is now, quoted for a shell.
+
+    Args:
+        folder: the sweep's.
+        more: overrides that it needs besides.
+    """
+    words = [word for word in _words(command) if not word.startswith((*GOING_ON, *PLACE))]
+    by_name = folder.resolve().parent == SWEEPS.resolve()
+    return shlex.join([*words, f"sweep.name={folder.name}" if by_name else f"hydra.sweep.dir={relative(folder)}", *more])
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError:
+        # Sweeps of version 0.1 have their command without quotes.
+        return command.split()

@@ -1,0 +1,46 @@
+"""What was typed, as values: the keys of overrides, and when two texts mean the same."""
+
+import json
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+
+import yaml
+
+# These say where a run is made and how it goes on, not what it is.
+NOT_GIVEN = ("hydra", "sweep", "resume")
+
+
+def typed_values(overrides: Iterable[Any]) -> dict[str, str]:
+    """Key -> value of `key=value`. A key that is removed has none."""
+    pairs = (str(text).lstrip("+").partition("=") for text in overrides)
+    return {key: value for key, sign, value in pairs if sign and key.split(".")[0] not in NOT_GIVEN}
+
+
+def same_when_equal(overrides: Iterable[Any]) -> frozenset[tuple[str, str]]:
+    """Equal for overrides that ask for the same, in whatever order and words: `lr=0.1` and `lr=1e-1`."""
+    texts = [*map(str, overrides)]
+    removed = [(text, "") for text in texts if text.startswith("~")]
+    return frozenset([*removed, *((key, meaning(value)) for key, value in typed_values(texts).items())])
+
+
+@lru_cache(maxsize=100_000)
+def meaning(text: str) -> str:
+    """Equal for texts that mean the same value: 0.1 and 1e-1, [8,8] and [8, 8]."""
+    try:
+        content = yaml.safe_load(text) if "*" not in text else text
+    except yaml.YAMLError:
+        content = text
+    return json.dumps(_plain(content), default=str)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool) or value is None:
+        return value
+    try:
+        # YAML takes 1e-3 for a text.
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return value
