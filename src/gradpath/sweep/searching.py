@@ -17,6 +17,7 @@ from gradpath.errors import ConfigError, RunFailed
 from gradpath.files import relative, remove_leftovers
 from gradpath.locks import hold
 from gradpath.sweep.again import made_with
+from gradpath.sweep.code import made_by, version
 from gradpath.sweep.conduct import call_for, conclude
 from gradpath.sweep.course import Course, done
 from gradpath.sweep.engine import Call
@@ -86,6 +87,9 @@ def _search(sweep: Sweep, search: Search, folder: Path) -> None:
         sep=", " * bool(told),
         flush=True,
     )
+    aged = sum(version(job.code) != made_by() for job in plan.jobs)
+    if aged:
+        print(f"{aged} of them {'was' if aged == 1 else 'were'} made by other code", flush=True)
     ended = [read_outcome(folder, job.name) for job in trials.jobs.values()]
     before = Counter(outcome.status for outcome in ended if done(outcome, None) and outcome)
     data = sweep.composition.first.config["data"] if sweep.settings["common_data"] else None
