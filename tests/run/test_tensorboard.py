@@ -67,7 +67,9 @@ def test_one_chart_shows_all_layers(server: str) -> None:
 
 def test_the_hparams_row(server: str) -> None:
     experiment = get(f"{server}/data/plugin/hparams/experiment", {"experimentName": ""})
-    assert {"activation", "init", "optimizer", "seed", "lr", "depth"} <= {info["name"] for info in experiment["hparamInfos"]}
+    assert {"activation", "init", "optimizer", "seed", "optimizer.lr", "model.depth"} <= {
+        info["name"] for info in experiment["hparamInfos"]
+    }
     assert {info["name"]["tag"] for info in experiment["metricInfos"]} == {
         "val/loss", "val/accuracy", "test/loss", "test/accuracy", "gradient/ratio",
     }  # fmt: skip
@@ -77,7 +79,7 @@ def test_the_hparams_row(server: str) -> None:
     }  # fmt: skip
     (group,) = get(f"{server}/data/plugin/hparams/session_groups", question)["sessionGroups"]
     assert group["hparams"]["activation"] == "relu"
-    assert group["hparams"]["depth"] == 2
+    assert group["hparams"]["model.depth"] == 2
     values = {value["name"]["tag"]: value["value"] for value in group["metricValues"]}
     assert set(values) == {"val/loss", "val/accuracy", "test/loss", "test/accuracy", "gradient/ratio"}
     assert 0.85 < values["test/accuracy"] <= 1

@@ -12,6 +12,7 @@ from werkzeug import wrappers
 
 from gradpath.dashboard.answers import Answers, BusyError
 from gradpath.dashboard.archive import RecordError, shortened
+from gradpath.dashboard.hparams import join_experiments
 from gradpath.dashboard.records import NAME, STEPS
 from gradpath.dashboard.runs import Runs, roots
 from gradpath.dashboard.sweeps import Sweeps
@@ -42,6 +43,8 @@ class GradientFlowPlugin(base_plugin.TBPlugin):  # type: ignore[misc]
     def __init__(self, context: base_plugin.TBContext) -> None:
         self.runs = Runs(roots(context.logdir, getattr(context.flags, "logdir_spec", None)))
         self.answers = Answers()
+        if context.data_provider is not None:
+            join_experiments(context.data_provider)
         self.sweeps = Sweeps()
 
     def get_plugin_apps(self) -> dict[str, Application]:

@@ -191,7 +191,8 @@ def _hyperparameters(config: Node, choices: Mapping[str, str]) -> dict[str, str 
     """
     scientific = {group: option for group, option in choices.items() if group not in ("probe", "trainer")}
     depth = len(config["model"]["hidden"])
-    return {**scientific, "seed": config["seed"], "lr": learning_rate(config["optimizer"]), "depth": depth}
+    # The keys are those that a sweep would vary.
+    return {**scientific, "seed": config["seed"], "optimizer.lr": learning_rate(config["optimizer"]), "model.depth": depth}
 
 
 def build_trainer(
