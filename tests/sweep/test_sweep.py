@@ -225,7 +225,7 @@ def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(
     assert "3 missing" in out
     # The jobs came to the end of a batch, and said so themselves.
     assert all("stopped; to continue" in (folder / f"{k}-s{k}/job.log").read_text() for k in range(2))
-    assert not [*folder.glob("*/.stop")]
+    assert not [*folder.glob("*/.stop*")]
     assert sweep(*typed).returncode == 0
     assert lasting(folder) == lasting(whole)
 
