@@ -268,8 +268,8 @@ FAULTS = [
     Fault(
         "a job whose process is killed has no outcome",
         "sweep/course.py",
-        'self._record(job, "failed", *in_words(end))',
-        "pass",
+        'return self._record(job, "failed", *in_words(end))',
+        "return True",
         "sweep/test_nothing_lost.py -k costs_that_job_only",
     ),
     Fault(
