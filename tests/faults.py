@@ -246,10 +246,10 @@ FAULTS = [
     # sweep
     Fault(
         "a job's old result is taken although its code has changed",
-        "sweep/plan.py",
-        "same = known.get((job.config, job.code))",
-        "same = next((old for (config, _), old in known.items() if config == job.config), None)",
-        "sweep/test_sweep.py -k other_code",
+        "sweep/growth.py",
+        "same = known.setdefault(",
+        "same = next((one for (config, _), one in known.items() if config == job.config), None) or known.setdefault(",
+        "sweep/test_growth.py",
     ),
     Fault(
         "a job that another process has run is run again",
@@ -268,8 +268,8 @@ FAULTS = [
     Fault(
         "a job whose process is killed has no outcome",
         "sweep/course.py",
-        'self._record(job, "failed", *in_words(end))',
-        "pass",
+        'return self._record(job, "failed", *in_words(end))',
+        "return True",
         "sweep/test_nothing_lost.py -k costs_that_job_only",
     ),
     Fault(

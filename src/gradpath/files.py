@@ -35,8 +35,11 @@ def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
         written.replace(path)
-    except BaseException:
+    except BaseException as error:
         written.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno and error.filename in (None, str(written)):
+            # A full disk names no file, and nobody knows the temporary one.
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 

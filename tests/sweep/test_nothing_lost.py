@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import re
 import subprocess
 import threading
 from collections import Counter
@@ -164,6 +165,8 @@ def test_a_disk_that_takes_no_more(full: bool, sweep: Command, tmp_path: Path) -
         assert done.returncode in (1, 2)
         assert done.stderr.count("\n") == 1, done.stderr
         assert "Traceback" not in done.stdout + done.stderr
+        # Neither no file nor a temporary one is named.
+        assert not re.search(r"\bNone\b|/\.[a-z]", done.stdout + done.stderr)
         assert ("No space left on device" if full else "Read-only file system") in done.stdout + done.stderr
         subprocess.run(["mount", "-o", "remount,rw,size=20m", str(disk)], check=True)
         (disk / "large").unlink(missing_ok=True)

@@ -122,6 +122,10 @@ def test_the_report_is_written_with_the_summary_and_as_seldom(tmp_path: Path) ->
     plan = write_sweep(tmp_path, {"seed": ["0", "1"]}, lambda number, choices, result: None if number else result)
     summary = Summary(tmp_path, plan)
     summary.update()
+    # No job has ended since.
+    assert not (tmp_path / "report.html").exists()
+    summary.old = True
+    summary.update()
     assert [run["status"] for run in embedded(tmp_path / "report.html")["runs"]] == ["ok", "missing"]
     assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [
         "report.html",
@@ -130,9 +134,13 @@ def test_the_report_is_written_with_the_summary_and_as_seldom(tmp_path: Path) ->
         "sweep.yaml",
     ]
     (tmp_path / "report.html").unlink()
-    summary._next = float("inf")
+    for old, next_one in ((True, summary._next), (False, 0.0)):
+        summary.old, summary._next = old, next_one
+        summary.update()
+        assert not (tmp_path / "report.html").exists()
+    summary.old = True
     summary.update()
-    assert not (tmp_path / "report.html").exists()
+    assert (tmp_path / "report.html").exists()
 
 
 def test_the_same_sweep_makes_the_same_page(tmp_path: Path) -> None:

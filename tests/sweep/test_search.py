@@ -270,7 +270,7 @@ def test_what_was_run_before_is_told_again(sweep: Command, tmp_path: Path) -> No
         assert trial.state == (TrialState.COMPLETE if good else TrialState.FAIL)
         assert trial.values == ([result["metrics"]["val/loss"]] if good else None)
     assert times_told(folder) == dict.fromkeys(range(6), 1)
-    assert done.stdout.splitlines()[-2].endswith(": 1 ok, 1 diverged")
+    assert done.stdout.splitlines()[-2].endswith(": 6 trials, 2 jobs: 1 ok, 1 diverged")
     # Two jobs were begun, between the first line, the last but one and the best trial's.
     assert len(done.stdout.splitlines()) == 5
 

@@ -241,7 +241,7 @@ def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(
     assert "3 missing" in out
     # The jobs came to the end of a batch, and said so themselves.
     assert all("stopped; to continue" in (folder / f"{k}-s{k}/job.log").read_text() for k in range(2))
-    assert not [*folder.glob("*/.stop")]
+    assert not [*folder.glob("*/.stop*")]
     # What it says is typed, in a shell.
     places = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(project / "src")}
     going_on = subprocess.run(

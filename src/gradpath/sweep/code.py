@@ -49,6 +49,14 @@ def made_by_with(packages: Iterable[str]) -> str:
     return f"{made_by()}+{code.hexdigest()}"
 
 
+def has_changed(code: str, packages: Iterable[str]) -> bool:
+    """Whether this process has other code than a digest is of. A package that it cannot find is no change."""
+    packages = {*packages}
+    if version(code) != made_by():
+        return True
+    return all(map(_files, packages)) and code != made_by_with(packages)
+
+
 def version(code: str) -> str:
     """The part of a digest that `made_by` returns: equal for jobs that the same code of this project has trained."""
     return code.partition("+")[0]
@@ -63,24 +71,35 @@ def _with_imported(packages: set[str]) -> dict[str, list[Path]]:
         if package not in found:
             found[package] = _files(package)
             imported = {name for path in found[package] for name in _imports(path)}
-            waiting += [name for name in imported if name in own_packages() or _is_beside(name)]
+            waiting += [name for name in imported if name in own_packages() or _is_beside(name, package)]
     return found
 
 
 def _files(package: str) -> list[Path]:
     """The files of a package or a module; none if it cannot be found."""
+    files = [path for place in _places(package) for path in sorted(place.rglob("*.py"))]
+    origin = getattr(_spec(package), "origin", None)
+    return files or ([Path(origin)] if origin else [])
+
+
+def _is_beside(name: str, package: str) -> bool:
+    """Whether a module lies beside a package of the user's, unless packages are installed there."""
+    origin = getattr(_spec(package), "origin", None)
+    beside = [place.parent for place in _places(package)] or ([Path(origin).parent] if origin else [])
+    own = [place for place in beside if not {"site-packages", "dist-packages"} & {*place.parts}]
+    return any((place / f"{name}.py").is_file() or (place / name / "__init__.py").is_file() for place in own)
+
+
+def _places(package: str) -> list[Path]:
+    """The folders of a package; none for a module in one file."""
+    return [*map(Path, getattr(_spec(package), "submodule_search_locations", None) or [])]
+
+
+def _spec(package: str) -> Any:
     try:
-        found = importlib.util.find_spec(package)
+        return importlib.util.find_spec(package)
     except (ImportError, ValueError):
-        found = None
-    places = found.submodule_search_locations or [] if found else []
-    files = [path for place in places for path in sorted(Path(place).rglob("*.py"))]
-    return files or [Path(found.origin)] if found and found.origin else files
-
-
-def _is_beside(name: str) -> bool:
-    """Whether a module lies in the current folder or beside train.py, where a user keeps their own."""
-    return any((place / f"{name}.py").is_file() or (place / name).is_dir() for place in (Path.cwd(), PROJECT))
+        return None
 
 
 def _imports(path: Path) -> set[str]:

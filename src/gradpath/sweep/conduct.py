@@ -19,7 +19,7 @@ from gradpath.sweep.engine import Call
 from gradpath.sweep.growth import extended, last_number, planned
 from gradpath.sweep.in_process import InProcess
 from gradpath.sweep.launchers import check_launcher, engine_for, threads_per_job
-from gradpath.sweep.outcome import objective, read_outcome
+from gradpath.sweep.outcome import in_short, objective, read_outcome
 from gradpath.sweep.place import for_grid, sweep_folder
 from gradpath.sweep.plan import Plan, Planned, read_plan, write_plan
 from gradpath.sweep.progress import Progress
@@ -95,11 +95,14 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
         # The number of a job in the plan -> its number on the command line.
         on_line = {numbers[number]: number for number in reversed(numbers)}
         jobs = [job for job in plan.jobs if job.number in on_line]
-        found = {job.name: read_outcome(folder, job.name) for job in jobs}
-        retry = sweep.settings["retry"]
-        missing = [job for job in jobs if not done(found[job.name], retry)]
-
-        before = Counter(outcome.status for outcome in found.values() if outcome and done(outcome, retry))
+        missing, before = [], Counter[str]()
+        # One result at a time: those of a thousand jobs take a hundred megabytes.
+        for job in jobs:
+            outcome = read_outcome(folder, job.name)
+            if outcome and done(outcome, sweep.settings["retry"]):
+                before[outcome.status] += 1
+            else:
+                missing.append(job)
         show_begin(folder, plan, old, len(jobs), len(missing), sweep.settings["join"])
         data = sweep.composition.first.config["data"] if sweep.settings["common_data"] else None
         # Nothing is started for a sweep that is complete.
@@ -147,6 +150,7 @@ def call_for(sweep: Sweep, folder: Path, plan: Plan, job: Planned, asked: Job) -
         overrides=asked.overrides,
         varied=job.varied,
         command=plan.commands[job.command],
+        code=job.code,
         threads=plan.threads,
         variables=sweep.variables,
         again=sweep.settings["retry"] == "failed",
@@ -203,20 +207,36 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
     Raises:
         RunFailed, SystemExit: as `run_sweep`.
     """
+    unwritten = dict(course.unwritten)
     try:
         write_summary(folder, plan)
     except OSError as error:
-        course.unwritten["the summary"] = f"{error.filename}: {error.strerror}"
-    ended = {job.name: read_outcome(folder, job.name) for job in jobs}
-    counts = Counter(outcome.status if outcome else "missing" for outcome in ended.values())
-    for name, outcome in ended.items():
+        unwritten["the summary"] = in_short(error)
+    counts, interrupted = Counter[str](), 0
+    for job in jobs:
+        outcome = read_outcome(folder, job.name)
+        counts[outcome.status if outcome else "missing"] += 1
         if outcome and outcome.status == "failed":
-            print(f"failed: {name}: {outcome.error}", flush=True)
-    for what, why in course.unwritten.items():
+            interrupted += outcome.interrupted
+            print(f"failed: {job.name}: {outcome.error}", flush=True)
+    for what, why in unwritten.items():
         print(f"not written: {what}: {why}", flush=True)
-    print(f"{relative(folder)}: {said(counts)}", *found, sep="\n", flush=True)
+    # Trials of the same values have one job.
+    share = f"{course.trials} trials, {len(jobs)} jobs: " if course.trials not in (None, len(jobs)) else ""
+    print(f"{relative(folder)}: {share}{said(counts)}", *found, sep="\n", flush=True)
     if course.asked:
         print(f"stopped; to continue: {to_continue(command_line(), folder)}", file=sys.stderr, flush=True)
         raise SystemExit(128 + course.asked[0])
-    if counts["failed"] or course.unwritten or (counts["missing"] and not course.joins):
-        raise RunFailed(f"{counts['failed']} of {len(jobs)} jobs failed; sweep.retry=failed runs them again")
+    named = any(text.startswith(("sweep.name=", "hydra.sweep.dir=")) for text in command_line().split())
+    again = "the same command" if named else f"sweep.name={folder.name}"
+    lacks = {
+        "failed; sweep.retry=failed runs them again": counts["failed"] - interrupted,
+        f"were ended from outside; {again} goes on with them": interrupted,
+        f"are missing; {again} runs them": 0 if course.joins else counts["missing"],
+    }
+    said_of = ["the code that trains has changed since the sweep was begun"] * course.changed
+    said_of += [f"{number} of {len(jobs)} jobs {what}" for what, number in lacks.items() if number]
+    if "the summary" in unwritten:
+        said_of.append(f"the summary could not be written; {again} writes it")
+    if said_of:
+        raise RunFailed(". ".join(said_of))

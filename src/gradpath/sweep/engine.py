@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-# Exit codes of a job's process: it has written its outcome; another process has the job; its folder cannot be written to,
-# for the reason whose number in `errno` is added.
-DONE, ELSEWHERE, UNWRITABLE = 0, 75, 192
+# Exit codes of a job's process: it has written its outcome; another process has the job; the code is not what the sweep was
+# begun with; its folder cannot be written to, for the reason whose number in `errno` is added.
+DONE, ELSEWHERE, CHANGED, UNWRITABLE = 0, 75, 76, 192
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Call:
     config, choices, overrides: as for a run.
     varied: what differs between the jobs of the sweep, as typed.
     command: of the sweep, as typed.
+    code: a digest of the code that trains, as the plan has it.
     threads: for torch.
     variables: environment variables to set.
     again: whether to run a job that failed before.
@@ -41,6 +42,7 @@ class Call:
     overrides: list[str]
     varied: Mapping[str, str]
     command: str
+    code: str
     threads: int
     variables: Mapping[str, str]
     again: bool

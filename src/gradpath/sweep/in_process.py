@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 
 from gradpath.sweep.engine import Call, End
 
@@ -28,6 +29,8 @@ class InProcess:
             os.kill(os.getpid(), code - 128)
 
     def ended(self, seconds: float) -> list[tuple[str, End]]:
+        if not self._ended:
+            time.sleep(seconds)
         found, self._ended = self._ended, []
         return found
 

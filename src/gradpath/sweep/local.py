@@ -43,13 +43,14 @@ class Local:
         device = {"CUDA_VISIBLE_DEVICES": self._devices[place]} if self._devices else {}
         inherited = self._held if self._context.get_start_method() == "fork" else None
         process = self._context.Process(target=_start, args=(call, device, self._watched, inherited))
-        # The server and the tracker start with the first job; Ctrl-C is for this process alone.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # The tracker and the server start with the first job; Ctrl-C is for this process alone. It is not lost, but waits:
+        # the server inherits the mask, which its start must not find lifted by that of the tracker.
+        resource_tracker.ensure_running()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         try:
-            resource_tracker.ensure_running()
             process.start()
         finally:
-            signal.signal(signal.SIGINT, before)
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         self._running[call.name] = process, place
 
     def ended(self, seconds: float) -> list[tuple[str, End]]:

@@ -1,11 +1,12 @@
 """The launcher `ray`: tasks of a Ray cluster; each starts the job's process and waits for it."""
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 from gradpath.errors import ConfigError
-from gradpath.sweep.apart import ask_to_stop, forget_stop, run_apart
+from gradpath.sweep.apart import ask_to_stop, forget_stop, new_stop, run_apart
 from gradpath.sweep.engine import Call, End, Lost
 
 
@@ -36,25 +37,25 @@ class OnRay:
         self._task = ray.remote(run_apart).options(num_cpus=threads, num_gpus=gpus, max_retries=0)
         room = int(ray.cluster_resources().get("CPU", 1) // threads)  # type: ignore[no-untyped-call]
         self.places = max(1, jobs or room)
-        self._folder = folder
+        self._folder, self._stop = folder, new_stop()
         # Ray's task -> the name of its job.
         self._running: dict[Any, str] = {}
 
     def submit(self, call: Call) -> None:
-        forget_stop(call.folder)
-        self._running[self._task.remote(call)] = call.name
+        self._running[self._task.remote(call, self._stop)] = call.name
 
     def ended(self, seconds: float) -> list[tuple[str, End]]:
         import ray
 
         if not self._running:
+            time.sleep(seconds)
             return []
         ready, others = ray.wait([*self._running], num_returns=1, timeout=seconds)
         if others:
             ready += ray.wait(others, num_returns=len(others), timeout=0)[0]
         found = [(self._running.pop(task), _end(task)) for task in ready]
         for name, _ in found:
-            forget_stop(self._folder / name)
+            forget_stop(self._folder / name, self._stop)
         return found
 
     def stop(self, now: bool) -> None:
@@ -67,12 +68,14 @@ class OnRay:
 
     def stop_one(self, name: str) -> None:
         if name in self._running.values():
-            ask_to_stop(self._folder / name)
+            ask_to_stop(self._folder / name, self._stop)
 
     def close(self) -> None:
         import ray
 
         ray.shutdown()
+        for name in self._running.values():
+            forget_stop(self._folder / name, self._stop)
 
 
 def _end(task: Any) -> End:

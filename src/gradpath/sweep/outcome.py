@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from gradpath.errors import ConfigError
-from gradpath.files import FAILURES, RESULT, write_json
-from gradpath.locks import hold
+from gradpath.files import FAILURES, RESULT, relative, write_json
+from gradpath.locks import CLAIM, hold
 from gradpath.sweep.engine import UNWRITABLE, End, Lost
 
 STATUSES = ("ok", "diverged", "pruned", "failed")
@@ -42,7 +42,7 @@ def read_outcome(sweep: Path, name: str) -> Outcome | None:
         sweep: the sweep's folder.
         name: of the job's folder.
     """
-    content = _read(sweep / name / RESULT) or _read(sweep / FAILURES / f"{name}.json")
+    content = _latest(sweep, name)
     if not isinstance(content, Mapping) or content.get("status") not in STATUSES:
         return None
     error = content.get("error")
@@ -55,31 +55,6 @@ def objective(outcome: Outcome | None, key: str) -> float:
     for name in key.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
     return float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
-
-
-def record_outcome(
-    sweep: Path, name: str, status: str, error: str, interrupted: bool, choices: Mapping[str, str], command: str
-) -> None:
-    """Writes down how a job ended and why, unless the job has done so itself.
-
-    Args:
-        interrupted: the job's process was ended from outside.
-
-    Raises:
-        OSError: nothing can be written, as on a full disk.
-    """
-    if read_outcome(sweep, name) is not None:
-        return
-    content: dict[str, Any] = {"status": status, "error": error, "choices": dict(choices), "command": command}
-    if interrupted:
-        content["interrupted"] = True
-    with suppress(OSError, ConfigError), hold(sweep / name):
-        if not (sweep / name / RESULT).exists():
-            write_json(sweep / name / RESULT, content)
-        return
-    # There is no such folder, and none can be made.
-    (sweep / FAILURES).mkdir(exist_ok=True)
-    write_json(sweep / FAILURES / f"{name}.json", content)
 
 
 def in_words(ended: End) -> tuple[str, bool]:
@@ -103,3 +78,84 @@ def _read(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+# What tells what a job has left from what it leaves later: of `result.json`, and of what stands in `failures`.
+Stamp = tuple[tuple[int, int] | None, tuple[int, int] | None]
+NOTHING: Stamp = (None, None)
+
+
+def stamp(sweep: Path, name: str) -> Stamp:
+    return _stamp(sweep / name / RESULT), _stamp(_beside(sweep, name))
+
+
+def has_ended(sweep: Path, name: str, before: Stamp) -> bool:
+    """Whether a job has an outcome, other than the one of an earlier attempt that had left `before`."""
+    return stamp(sweep, name) != before and read_outcome(sweep, name) is not None
+
+
+def record_outcome(sweep: Path, name: str, content: Mapping[str, Any], before: Stamp = NOTHING) -> bool:
+    """Writes down how a job ended, unless the job has done so itself. Returns False if another process is at work on it.
+
+    Args:
+        content: of `result.json`.
+        before: what an earlier attempt at the job had left when this one began. It does not tell how this one ended.
+
+    Raises:
+        OSError: nothing can be written, as on a full disk.
+    """
+    try:
+        with hold(sweep / name, name=CLAIM), hold(sweep / name):
+            if not has_ended(sweep, name, before):
+                write_json(sweep / name / RESULT, content)
+                _beside(sweep, name).unlink(missing_ok=True)
+            return True
+    except ConfigError:
+        return False
+    except OSError:
+        # There is no such folder and none can be made, or nothing can be written to it.
+        (sweep / FAILURES).mkdir(exist_ok=True)
+        write_json(_beside(sweep, name), content)
+        return True
+
+
+def forget_failure(sweep: Path, name: str) -> None:
+    """Removes what an attempt at a job that failed or was interrupted has left. It must not pass for the end of the next.
+
+    Only the process that has claimed the job may call this. A crash in the middle leaves a job that is run again.
+
+    Raises:
+        OSError: the folder is read-only.
+    """
+    _beside(sweep, name).unlink(missing_ok=True)
+    if _read(sweep / name / RESULT).get("status") == "failed":
+        (sweep / name / RESULT).unlink()
+
+
+def in_short(error: OSError) -> str:
+    """What could not be done, for a message of one line."""
+    return f"{relative(Path(str(error.filename)))}: {error.strerror}" if error.filename else error.strerror or str(error)
+
+
+def _beside(sweep: Path, name: str) -> Path:
+    """What says how a job ended whose folder could not be written to."""
+    return sweep / FAILURES / f"{name}.json"
+
+
+def _latest(sweep: Path, name: str) -> dict[str, Any]:
+    """What the job's folder says; what stands in `failures` if that is newer than a failure there, or all there is."""
+    own = _read(sweep / name / RESULT)
+    if own and own.get("status") != "failed":
+        return own
+    beside = _read(_beside(sweep, name))
+    if own and beside:
+        times = [found[1] if found else 0 for found in stamp(sweep, name)]
+        return beside if times[1] > times[0] else own
+    return own or beside
+
+
+def _stamp(path: Path) -> tuple[int, int] | None:
+    with suppress(OSError):
+        state = path.stat()
+        return state.st_ino, state.st_mtime_ns
+    return None

@@ -1,5 +1,6 @@
 """How a sweep goes: one live table in a terminal, a line per finished job in a pipe."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -36,7 +37,8 @@ class Progress:
         self.counts = Counter(done)
         self.running: dict[str, float] = {}
         self._here, self._begun = 0, time.monotonic()
-        self._best: tuple[float, str] | None = None
+        # How good the best job is, and what is said of it.
+        self._best: tuple[tuple[int, float], str] = ((-len(MEASURES), 0.0), "")
         self._live: Live | None = None
         columns = width()
         if columns is not None:
@@ -56,8 +58,11 @@ class Progress:
         self._here += here
         found = row(job, outcome, [])
         name, value = _measure(found)
-        if name and (self._best is None or _better(name, value, self._best[0])):
-            self._best = value, f"{name} {value:.4g} of {job.name}"
+        # A job that diverged may have reached more before it did.
+        if outcome.status == "ok" and name and math.isfinite(value):
+            self._best = max(
+                self._best, (_merit(name, value), f"{name} {value:.4g} of {job.name}"), key=lambda best: best[0]
+            )
         if self._live is None or outcome.status == "failed":
             seconds = f"{time.monotonic() - begun:.1f} s" if begun is not None else ""
             said = f"{name} {value:.4g}  {found['class'] or ''}" if outcome.status == "ok" and name else outcome.error or ""
@@ -90,7 +95,7 @@ class Progress:
                 head += f"  {self.counts[status]} {status}"
         left = (self.total - done) * (time.monotonic() - self._begun) / self._here if self._here else None
         lines = [Text(head + (f"  about {_clock(left)} left" if left is not None else ""), "bold")]
-        if self._best:
+        if self._best[1]:
             lines.append(Text(f"best so far: {self._best[1]}"))
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("running", "epoch", "loss", "accuracy", "time"):
@@ -138,8 +143,9 @@ def _measure(found: Mapping[str, Any]) -> tuple[str, float]:
     return "", 0.0
 
 
-def _better(name: str, value: float, best: float) -> bool:
-    return value > best if MEASURES[name] else value < best
+def _merit(name: str, value: float) -> tuple[int, float]:
+    """More for a better job. One that has an earlier measure is better than one that has not."""
+    return -[*MEASURES].index(name), value if MEASURES[name] else -value
 
 
 def _clock(seconds: float) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gradpath.errors import ConfigError
-from gradpath.sweep.apart import ask_to_stop, forget_stop, run_apart
+from gradpath.sweep.apart import ask_to_stop, forget_stop, new_stop, run_apart
 from gradpath.sweep.engine import Call, End, Lost
 
 # Where submitit keeps its scripts, pickles and logs, in the sweep's folder.
@@ -38,12 +38,11 @@ class Slurm:
             self._executor.update_parameters(**shared | arrays | dict(parameters))
         except (RuntimeError, NameError, ValueError, TypeError) as error:
             raise ConfigError(f"hydra/launcher=slurm: {error}") from None
-        self._folder = folder
+        self._folder, self._stop = folder, new_stop()
         self._waiting: list[Call] = []
         self._running: dict[str, Any] = {}
 
     def submit(self, call: Call) -> None:
-        forget_stop(call.folder)
         self._waiting.append(call)
 
     def ended(self, seconds: float) -> list[tuple[str, End]]:
@@ -52,7 +51,7 @@ class Slurm:
         if not found:
             time.sleep(seconds)
         for name, _ in found:
-            forget_stop(self._folder / name)
+            forget_stop(self._folder / name, self._stop)
             del self._running[name]
         return found
 
@@ -65,16 +64,18 @@ class Slurm:
 
     def stop_one(self, name: str) -> None:
         if name in self._running:
-            ask_to_stop(self._folder / name)
+            ask_to_stop(self._folder / name, self._stop)
 
     def close(self) -> None:
         self.stop(now=True)
+        for name in self._running:
+            forget_stop(self._folder / name, self._stop)
 
     def _submit_all(self) -> None:
         if not self._waiting:
             return
         with self._executor.batch():
-            jobs = [(call.name, self._executor.submit(run_apart, call)) for call in self._waiting]
+            jobs = [(call.name, self._executor.submit(run_apart, call, self._stop)) for call in self._waiting]
         self._running |= dict(jobs)
         self._waiting = []
 

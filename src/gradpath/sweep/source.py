@@ -30,6 +30,9 @@ class Source(Protocol):
     def hopeless(self) -> Mapping[str, str]:
         """The names of running jobs that are to be stopped, each once, and why."""
 
+    def trials(self) -> int | None:
+        """How many trials there are, of which several may have the same job; None if the jobs are those of a grid."""
+
 
 class Listed:
     """Jobs that are known beforehand, as those of a grid are."""
@@ -51,3 +54,6 @@ class Listed:
 
     def hopeless(self) -> Mapping[str, str]:
         return {}
+
+    def trials(self) -> None:
+        pass

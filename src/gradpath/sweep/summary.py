@@ -5,6 +5,7 @@ import io
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,14 @@ from gradpath.sweep.plan import Plan
 from gradpath.sweep.report import write_report
 from gradpath.sweep.rows import Row, rows, varied_keys
 
-# The summary and the report of a thousand jobs take seconds. They are written again after this many times as long.
-REST = 20
+# The summary and the report of a thousand jobs take seconds. They are written again after this many times as long, and after
+# so many seconds at least.
+REST, FLOOR = 20, 10
 SHOWN = ("test/accuracy", "test/loss", "val/accuracy", "val/loss", "class", "ratio", "seconds")
 
 
 class Summary:
-    """Writes the summary and the report of a sweep, at most a twentieth of the time.
+    """Writes the summary and the report of a sweep while it goes on: when a job has ended, at most a twentieth of the time.
 
     Args:
         folder: the sweep's.
@@ -28,14 +30,18 @@ class Summary:
 
     def __init__(self, folder: Path, plan: Plan) -> None:
         self.folder, self.plan = folder, plan
+        # Whether a job has ended since they were written.
+        self.old = False
         self._next = 0.0
 
     def update(self) -> None:
-        """Writes them if it is time to. Raises OSError as `write_summary`."""
+        """Writes them if it is time to. What cannot be written now is written later."""
         begun = time.monotonic()
-        if begun >= self._next:
-            write_summary(self.folder, self.plan)
-            self._next = time.monotonic() + REST * (time.monotonic() - begun)
+        if self.old and begun >= self._next:
+            with suppress(OSError):
+                write_summary(self.folder, self.plan)
+                self.old = False
+            self._next = time.monotonic() + max(FLOOR, REST * (time.monotonic() - begun))
 
 
 def write_summary(folder: Path, plan: Plan) -> list[Row]:

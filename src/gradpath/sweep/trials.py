@@ -107,6 +107,9 @@ class Trials:
         resumed = sum(trial.number not in self.jobs for trial in self._resumed)
         return len(self.jobs) + waiting + resumed + max(0, int(self.search.keys["n_trials"]) - len(known))
 
+    def trials(self) -> int:
+        return len(self.study.get_trials(deepcopy=False))
+
     def _job(self, trial: Trial) -> Planned | None:
         """The job of a trial; None if there is none to begin for it."""
         values = chosen(trial, self.search.space.dimensions)

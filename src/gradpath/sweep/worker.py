@@ -18,8 +18,13 @@ from gradpath.errors import ConfigError, RunFailed, first_line
 from gradpath.files import LOG, OVERRIDES, RESULT, write_json
 from gradpath.locks import CLAIM, hold
 from gradpath.run.train import run
-from gradpath.sweep.engine import DONE, ELSEWHERE, UNWRITABLE, Call
-from gradpath.sweep.outcome import read_outcome
+from gradpath.sweep.apart import remove_stops
+from gradpath.sweep.code import has_changed, made_by, named_packages
+from gradpath.sweep.engine import CHANGED, DONE, ELSEWHERE, UNWRITABLE, Call
+from gradpath.sweep.outcome import forget_failure, read_outcome
+
+# The code as it is imported here: of a file that changes later, jobs that are forked from this process have the older one.
+made_by()
 
 
 def work(call: Call, watched: Connection | None = None) -> NoReturn:
@@ -28,17 +33,22 @@ def work(call: Call, watched: Connection | None = None) -> NoReturn:
     Args:
         watched: a pipe whose other end only the sweep's process holds. When that ends, so does this one.
     """
-    with suppress(OSError):
-        # A terminal's Ctrl-C reaches the sweep's process alone, which passes it on once.
-        os.setsid()
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    if watched:
-        Thread(target=_end_with, args=(watched,), daemon=True).start()
-    code = UNWRITABLE + EIO
+    code = 1
     try:
+        with suppress(OSError):
+            # A terminal's Ctrl-C reaches the sweep's process alone, which passes it on once.
+            os.setsid()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # A signal that has come so far is heeded here.
+        signal.pthread_sigmask(signal.SIG_SETMASK, [])
+        if watched:
+            Thread(target=_end_with, args=(watched,), daemon=True).start()
         code = claimed(call, call.folder / LOG)
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    except BaseException:
+        traceback.print_exc()
     finally:
         with suppress(OSError):
             sys.stdout.flush()
@@ -57,9 +67,14 @@ def claimed(call: Call, log: Path | None = None) -> int:
         with hold(call.folder, name=CLAIM):
             if log:
                 _print_to(log)
-            return job(call)
+            code = job(call)
+            if code == DONE:
+                remove_stops(call.folder)
+            return code
     except ConfigError:
         return ELSEWHERE
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     except OSError as error:
         return unwritable(error)
 
@@ -75,14 +90,18 @@ def _print_to(log: Path) -> None:
 
 def job(call: Call) -> int:
     """Runs a job that this process has claimed. Returns the exit code. Its outcome is in its folder."""
-    known = read_outcome(call.folder.parent, call.name)
+    known = read_outcome(call.sweep, call.name)
     if known and not known.interrupted and not (call.again and known.status == "failed"):
         # Another process has run it since this one was asked to.
         return DONE
-    os.environ.update(call.variables)
-    torch.set_num_threads(call.threads)
+    if has_changed(call.code, named_packages(call.config)):
+        return CHANGED
+    if known:
+        forget_failure(call.sweep, call.name)
     goes_on = {"resume": str(call.folder)} if (call.folder / OVERRIDES).exists() else {}
     try:
+        os.environ.update(call.variables)
+        torch.set_num_threads(call.threads)
         run({**call.config, **goes_on}, call.choices, call.folder, call.overrides, call.varied)
     except RunFailed as error:
         print(f"error: {error}", file=sys.stderr)

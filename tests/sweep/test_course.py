@@ -1,0 +1,155 @@
+"""How a sweep's process waits, stops and ends."""
+
+import os
+import signal
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from board import wait_until
+from conftest import Command, Start
+from finished_sweeps import result, write_sweep
+from gradpath.locks import CLAIM
+from gradpath.sweep.apart import ask_to_stop, forget_stop, new_stop
+from gradpath.sweep.code import made_by
+from gradpath.sweep.course import Course
+from gradpath.sweep.engine import DONE, Call
+from gradpath.sweep.in_process import InProcess
+from gradpath.sweep.outcome import read_outcome
+from gradpath.sweep.plan import Planned, read_plan
+from gradpath.sweep.progress import Progress
+from gradpath.sweep.source import Listed
+from gradpath.sweep.summary import Summary
+from sweeping import ENGINES, results
+
+
+def call_of(folder: Path, name: str, threads: int = 1, **variables: str) -> Call:
+    return Call(folder, name, {}, {"data": "xor"}, [], {}, "python train.py -m", made_by(), threads, variables, False)
+
+
+def test_a_job_that_has_ended_is_composed_once(tmp_path: Path) -> None:
+    """Another process has run all of them since they were listed."""
+    write_sweep(tmp_path, {"seed": ["0", "1", "2"]}, lambda given: result(1.0))
+    plan = read_plan(tmp_path)
+    assert plan
+    called: list[str] = []
+
+    def call(job: Planned) -> Call:
+        called.append(job.name)
+        return call_of(tmp_path, job.name)
+
+    engine = InProcess()
+    with closing(Progress(tmp_path, 3, {}, 1)) as progress:
+        Course(tmp_path, engine, call, progress, Summary(tmp_path, plan), joins=False).run(Listed(plan.jobs), False)
+    assert called == [job.name for job in plan.jobs]
+    assert progress.counts == {"ok": 3}
+
+
+def test_an_engine_that_runs_nothing_waits() -> None:
+    begun = time.monotonic()
+    assert InProcess().ended(0.2) == []
+    assert time.monotonic() - begun >= 0.2
+
+
+@pytest.mark.parametrize(
+    ("call", "said"), [({"threads": 0}, "RuntimeError: set_num_threads expects"), ({"A=": "1"}, "ValueError: illegal")]
+)
+def test_what_fails_beside_the_run_is_told_as_it_is(tmp_path: Path, call: dict[str, Any], said: str) -> None:
+    from gradpath.sweep.worker import claimed
+
+    assert claimed(call_of(tmp_path, "0-job", **call)) == DONE
+    outcome = read_outcome(tmp_path, "0-job")
+    assert outcome
+    assert outcome.status == "failed"
+    assert (outcome.error or "").startswith(said)
+    assert "Traceback" in outcome.result["traceback"]
+
+
+def test_a_job_whose_folder_cannot_be_made_fails_fast(sweep: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    folder.mkdir()
+    (folder / "0-s0").write_text("")
+    (folder / "sweep.yaml").write_text(yaml.safe_dump({"command": "", "threads": 1, "jobs": []}))
+    done = sweep("seed=range(3)", "sweep.fail_fast=true", "hydra.launcher.jobs=1")
+    assert results(folder) == {}
+    assert done.returncode == 1
+    assert done.stderr.endswith(
+        "1 of 3 jobs failed; sweep.retry=failed runs them again. 2 of 3 jobs are missing; the same command runs them\n"
+    )
+
+
+def test_ctrl_c_while_the_jobs_server_starts_is_heeded(begin: Start, tmp_path: Path) -> None:
+    """It takes seconds to import torch."""
+    process = begin("seed=range(2)", fresh=True)
+    wait_until(lambda: [*(tmp_path / "sweep").glob("0-*")])
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130, out
+    assert "2 missing" in out
+    assert "stopped; to continue" in err
+    assert "Traceback" not in out + err
+
+
+def test_a_summary_that_can_be_written_in_the_end(begin: Start, sweep: Command, tmp_path: Path) -> None:
+    folder = tmp_path / "sweep"
+    (folder / "summary.md").mkdir(parents=True)
+    (folder / "sweep.yaml").write_text(yaml.safe_dump({"command": "", "threads": 1, "jobs": []}))
+    typed = ("seed=range(3)", "trainer.max_epochs=40", "hydra.launcher.jobs=1")
+    process = begin(*typed)
+    wait_until(lambda: (folder / "summary.csv").exists())
+    (folder / "summary.md").rmdir()
+    out, err = process.communicate()
+    assert (process.returncode, err) == (0, ""), out
+    # And one that cannot.
+    (folder / "summary.md").unlink()
+    (folder / "summary.md").mkdir()
+    done = sweep(*typed)
+    assert done.returncode == 1
+    assert f"not written: the summary: {folder / 'summary.md'}: Is a directory" in done.stdout
+    assert done.stdout.endswith(": 3 ok\n")
+    assert done.stderr.endswith("error: the summary could not be written; the same command writes it\n")
+
+
+def test_a_job_that_is_killed_goes_on_with_the_same_command(begin: Start, tmp_path: Path) -> None:
+    process = begin("seed=range(2)", "trainer.max_epochs=80", "hydra.launcher.jobs=1")
+    folder = tmp_path / "sweep"
+    wait_until(lambda: [*folder.glob("0-*/checkpoints/last.ckpt")])
+    os.kill(int((folder / "0-s0" / CLAIM).read_text().split()[1]), signal.SIGKILL)
+    _, err = process.communicate()
+    assert err.endswith("1 of 2 jobs were ended from outside; the same command goes on with them\n")
+
+
+@pytest.mark.slow
+def test_a_helper_that_is_stopped_stops_its_own_jobs(begin: Start, tmp_path: Path) -> None:
+    """Both have submitted the only job; the helper's own process for it has not begun when it is told to stop."""
+    folder = tmp_path / "sweep"
+    typed = ("seed=0,1", "trainer.max_epochs=300", *ENGINES["slurm"], "hydra.launcher.jobs=2")
+    first = begin(*typed)
+    wait_until(lambda: len([*folder.glob(f"*/{CLAIM}")]) == 2, 60)
+    submitted = len([*folder.glob(".submitit/*_submitted.pkl")])
+    helper = begin(*typed, "sweep.join=true")
+    wait_until(lambda: len([*folder.glob(".submitit/*_submitted.pkl")]) > submitted, 60)
+    helper.send_signal(signal.SIGINT)
+    helper.communicate()
+    out, err = first.communicate()
+    assert (helper.returncode, first.returncode) == (130, 0), out + err
+    assert {found["status"] for found in results(folder).values()} == {"ok"}
+    assert not [*folder.glob("*/.stop*")]
+
+
+def test_who_asks_a_job_to_stop_is_told_apart(tmp_path: Path) -> None:
+    """What a process leaves that was killed goes with the end of the job."""
+    from gradpath.sweep.worker import claimed
+
+    write_sweep(tmp_path, {"seed": ["0"]}, lambda given: result(1.0))
+    folder, own, other = tmp_path / "0-job", new_stop(), new_stop()
+    for name in (own, other):
+        ask_to_stop(folder, name)
+    forget_stop(folder, own)
+    assert [path.name for path in folder.glob(".stop*")] == [other]
+    assert claimed(call_of(tmp_path, "0-job")) == DONE
+    assert not [*folder.glob(".stop*")]
