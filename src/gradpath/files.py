@@ -10,6 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
 
+from gradpath.errors import ConfigError
+
 # What a run and a sweep leave in their folders. The rooms that read these need not import the rooms that write them.
 CONFIG, OVERRIDES, RESULT, CURVES = "config.yaml", "overrides.yaml", "result.json", "metrics.csv"
 SWEEP, LOG, SUMMARY, FAILURES = "sweep.yaml", "job.log", "summary", "failures"
@@ -88,14 +90,42 @@ def open_regular(path: Path) -> IO[bytes]:
     return os.fdopen(descriptor, "rb")
 
 
+def read_regular(path: Path, largest: int) -> bytes:
+    """The content of a file that may be anybody's.
+
+    Args:
+        largest: bytes.
+
+    Raises:
+        ConfigError: it is missing, no regular file, or too large. The text does not name the file.
+    """
+    try:
+        with open_regular(path) as file:
+            # Of a file that is too large nothing is read, unless it has grown since.
+            too_large = os.fstat(file.fileno()).st_size > largest
+            data = b"" if too_large else file.read(largest + 1)
+    except FileNotFoundError:
+        raise ConfigError("missing.") from None
+    except OSError as error:
+        raise ConfigError(f"{error.strerror or 'must be a file'}.") from None
+    if too_large or len(data) > largest:
+        raise ConfigError(f"damaged (larger than {largest >> 20} MB).")
+    return data
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes `text` in UTF-8 with `write_atomically`."""
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes JSON with `write_atomically`. NaN and infinities become strings: JSON has no such numbers."""
-    write_text(path, json.dumps(_json(content), indent=2, allow_nan=False) + "\n")
+    """Writes JSON with `write_atomically`."""
+    write_text(path, as_json(content))
+
+
+def as_json(content: Any) -> str:
+    """The lines of JSON. NaN and infinities become strings: JSON has no such numbers."""
+    return json.dumps(_json(content), indent=2, allow_nan=False) + "\n"
 
 
 def _json(value: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from gradpath.errors import ConfigError
-from gradpath.files import open_regular
+from gradpath.files import read_regular
 
 LARGEST = 2**20  # bytes
 DEEPEST = 50  # lists and mappings within each other
@@ -35,11 +35,7 @@ def read_yaml(path: Path, largest: int = LARGEST) -> Any:
             The text does not name the file.
     """
     try:
-        with open_regular(path) as file:
-            data = file.read(largest + 1)
-        if len(data) > largest:
-            raise ConfigError(f"damaged (larger than {largest >> 20} MB).")
-        text = data.decode()
+        text = read_regular(path, largest).decode()
         # An alias is a few bytes that may stand for gigabytes. The events of the parser have nothing expanded yet.
         depth = 0
         for event in yaml.parse(text, Loader=SafeLoader):
@@ -49,10 +45,6 @@ def read_yaml(path: Path, largest: int = LARGEST) -> Any:
             if depth > DEEPEST:
                 raise ConfigError("damaged (lists within lists).")
         return yaml.load(text, Loader=_Loader)
-    except FileNotFoundError:
-        raise ConfigError("missing.") from None
-    except OSError as error:
-        raise ConfigError(f"{error.strerror or 'must be a file'}.") from None
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         if isinstance(error, ConfigError):
             raise

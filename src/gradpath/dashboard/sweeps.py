@@ -15,7 +15,9 @@ from gradpath.dashboard.answers import WAIT, BusyError
 from gradpath.dashboard.archive import RecordError, shortened
 from gradpath.dashboard.records import NAME
 from gradpath.dashboard.runs import version
-from gradpath.files import FAILURES, RESULT, open_regular
+from gradpath.errors import ConfigError
+from gradpath.files import FAILURES, RESULT, open_regular, read_regular
+from gradpath.saved_json import parsed
 
 LARGEST = 2**21
 """The largest `sweep.yaml` that is read, in bytes. A job takes half a kilobyte."""
@@ -165,9 +167,7 @@ def _json(path: Path) -> tuple[dict[str, Any], int]:
     """The content of a JSON file of at most a megabyte, and how much of it was read; nothing if it is missing or damaged."""
     data = b""
     try:
-        with open_regular(path) as file:
-            data = file.read(RESULT_BYTES + 1)
-        content = json.loads(data) if len(data) <= RESULT_BYTES else {}
-    except (OSError, ValueError, RecursionError):
-        content = {}
-    return content if isinstance(content, dict) else {}, len(data)
+        data = read_regular(path, RESULT_BYTES)
+        return parsed(data), len(data)
+    except ConfigError:
+        return {}, len(data)

@@ -1,6 +1,5 @@
 """What a run is made of, written into its folder; and what must be there, read, before a run goes on."""
 
-import json
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from gradpath.run.checkpoint_state import check_counts, check_state
 from gradpath.run.metrics import MetricsFile
 from gradpath.run.result import write_result
 from gradpath.run.saved import check_curves
+from gradpath.saved_json import read_json
 
 
 def check_free(folder: Path) -> None:
@@ -141,13 +141,12 @@ def _check_readable(path: Path, read: Callable[[], object]) -> None:
 
 
 def _is_refusal(path: Path) -> bool:
-    return _status(path) == "failed" and "profile" not in json.loads(path.read_text())
+    return _status(path) == "failed" and "profile" not in read_json(path)
 
 
 def _status(path: Path) -> Any:
     """The status in a `result.json`; None if it is missing or damaged."""
     try:
-        result = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
+        return read_json(path).get("status")
+    except ConfigError:
         return None
-    return result.get("status") if isinstance(result, Mapping) else None

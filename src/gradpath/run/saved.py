@@ -1,7 +1,6 @@
 """Reads back what a run left in its folder. This needs neither Lightning nor Hydra nor torch."""
 
 import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -14,6 +13,7 @@ import numpy as np
 from gradpath.config.saved_yaml import read_yaml
 from gradpath.files import CONFIG, CURVES, RESULT
 from gradpath.flow import record
+from gradpath.saved_json import read_json
 
 # Whole numbers below it are floating-point numbers too.
 LARGEST = 2**53
@@ -57,7 +57,7 @@ def load_run(folder: str | Path) -> SavedRun:
     return SavedRun(
         folder=place,
         config=_readable(place / CONFIG, read_yaml),
-        result=_readable(place / RESULT, lambda path: json.loads(path.read_text())),
+        result=_readable(place / RESULT, read_json),
         curves=_columns(_readable(place / CURVES, lambda path: load_curves(path.parent)) or []),
         layers=layers,
         steps=steps,

@@ -2,7 +2,6 @@
 
 import contextlib
 import io
-import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +19,7 @@ from gradpath.locks import hold
 from gradpath.run.checkpoint import LAST
 from gradpath.run.saved import load_curves
 from gradpath.run.train import run
+from gradpath.saved_json import read_json
 from gradpath.studies.parallel import in_parallel
 from gradpath.sweep.code import made_by
 
@@ -55,7 +55,7 @@ def trained(folder: Path, overrides: Sequence[str], keep: bool = False) -> dict[
     if not keep:
         shutil.rmtree(folder / "checkpoints", ignore_errors=True)
     write_text(folder / MADE_BY, made_by())
-    return _result(folder)
+    return read_json(folder / RESULT)
 
 
 def train_all(study: str, cells: Mapping[str, Sequence[str]], keep: bool = False) -> dict[str, dict[str, Any]]:
@@ -97,15 +97,10 @@ def _made(folder: Path, overrides: Sequence[str], keep: bool) -> dict[str, Any] 
     try:
         # The digest is compared first, because composing takes as long as a short training.
         same = (folder / MADE_BY).read_text() == made_by() and read_config(folder) == compose(*overrides)[0]
-        return _result(folder) if same else None
+        return read_json(folder / RESULT) if same else None
     except (ConfigError, OSError, ValueError):
         # The run was stopped before its end, or its files are damaged. It is trained again.
         return None
-
-
-def _result(folder: Path) -> dict[str, Any]:
-    result: dict[str, Any] = json.loads((folder / RESULT).read_text())
-    return result
 
 
 # The digest is taken now, when the code is loaded: this process trains by that code, even if files are edited later.

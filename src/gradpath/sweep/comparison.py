@@ -60,12 +60,14 @@ class Group:
 
     @cached_property
     def mean(self) -> float | None:
-        return float(np.mean(self.numbers)) if self.numbers else None
+        with np.errstate(all="ignore"):
+            return float(np.mean(self.numbers)) if self.numbers else None
 
     @cached_property
     def std(self) -> float | None:
         """The standard deviation, with n - 1; None for a single run."""
-        return float(np.std(self.numbers, ddof=1)) if self.n > 1 else None
+        with np.errstate(all="ignore"):
+            return float(np.std(self.numbers, ddof=1)) if self.n > 1 else None
 
     def count(self, status: str) -> int:
         return sum(cell.status == status for cell in self.cells)

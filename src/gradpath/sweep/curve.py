@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+from gradpath.files import open_regular
+
 
 class Curve:
     """The values of one column that have been added since the last look.
@@ -19,7 +21,7 @@ class Curve:
     def new(self) -> list[tuple[int, float]]:
         """Epochs, counted from 1, with their values. A run that goes on writes the file anew, and old values come again."""
         try:
-            with self.path.open("rb") as file:
+            with open_regular(self.path) as file:
                 self._follow(file.fileno())
                 file.seek(self._read)
                 # The last line may be half written.

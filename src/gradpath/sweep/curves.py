@@ -3,9 +3,10 @@
 import csv
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from io import TextIOWrapper
 from pathlib import Path
 
-from gradpath.files import CURVES
+from gradpath.files import CURVES, open_regular
 
 LOSSES = ("val/loss", "train/loss_epoch")
 Curve = dict[int, float]
@@ -15,7 +16,7 @@ def epochs(folder: Path) -> dict[str, Curve]:
     """The losses of a run: name -> epoch -> its last value there. A file that is missing or damaged has none."""
     found: dict[str, Curve] = {name: {} for name in LOSSES}
     try:
-        with (folder / CURVES).open(newline="", encoding="utf-8") as file:
+        with TextIOWrapper(open_regular(folder / CURVES), newline="", encoding="utf-8") as file:
             rows = csv.reader(file)
             names = next(rows, [])
             if "epoch" not in names:

@@ -1,6 +1,6 @@
 """Reads finished sweeps and runs back. This needs neither torch nor Lightning nor Hydra."""
 
-import json
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -9,6 +9,7 @@ from typing import Any
 from gradpath.config.saved_yaml import read_yaml
 from gradpath.errors import ConfigError
 from gradpath.files import OVERRIDES, RESULT, SWEEP, relative
+from gradpath.saved_json import read_json
 from gradpath.sweep.given import FOLDER, SEED, Run, Values, as_number, given
 from gradpath.sweep.outcome import read_outcome
 from gradpath.sweep.plan import Plan, Planned, read_plan
@@ -92,12 +93,13 @@ def _run(source: Path, parent: Path, job: Planned) -> Run:
 
 def _damage(path: Path) -> str | None:
     """What is wrong with a result that says nothing; None if there is none."""
-    if not path.is_file():
+    # A link that leads nowhere does not exist, but it is there.
+    if not os.path.lexists(path):
         return None
     try:
-        json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        return f"{relative(path)}: damaged ({type(error).__name__})"
+        read_json(path)
+    except ConfigError as error:
+        return f"{relative(path)}: {str(error).rstrip('.')}"
     return f"{relative(path)}: damaged (no status)"
 
 

@@ -1,6 +1,5 @@
 """How a job ended, read from its folder; and what is written there for a job that could not say it itself."""
 
-import json
 import math
 import os
 import signal
@@ -13,6 +12,7 @@ from typing import Any
 from gradpath.errors import ConfigError
 from gradpath.files import FAILURES, RESULT, relative, write_json
 from gradpath.locks import CLAIM, hold
+from gradpath.saved_json import number, read_json
 from gradpath.sweep.engine import UNWRITABLE, End, Lost
 
 STATUSES = ("ok", "diverged", "pruned", "failed")
@@ -43,7 +43,7 @@ def read_outcome(sweep: Path, name: str) -> Outcome | None:
         name: of the job's folder.
     """
     content = _latest(sweep, name)
-    if not isinstance(content, Mapping) or content.get("status") not in STATUSES:
+    if content.get("status") not in STATUSES:
         return None
     error = content.get("error")
     return Outcome(content["status"], None if error is None else str(error), bool(content.get("interrupted")), content)
@@ -54,7 +54,8 @@ def objective(outcome: Outcome | None, key: str) -> float:
     value: Any = outcome.result if outcome and outcome.status == "ok" else None
     for name in key.split("."):
         value = value.get(name) if isinstance(value, Mapping) else None
-    return float(value) if isinstance(value, int | float | str) and not isinstance(value, bool) else math.nan
+    value = number(value)
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
 
 def in_words(ended: End) -> tuple[str, bool]:
@@ -74,10 +75,9 @@ def in_words(ended: End) -> tuple[str, bool]:
 def _read(path: Path) -> dict[str, Any]:
     """The content of a JSON file; nothing if it is missing or damaged."""
     try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
+        return read_json(path)
+    except ConfigError:
         return {}
-    return content if isinstance(content, dict) else {}
 
 
 # What tells what a job has left from what it leaves later: of `result.json`, and of what stands in `failures`.

@@ -14,9 +14,10 @@ from rich.text import Text
 
 from gradpath.columns import width
 from gradpath.files import CURVES
+from gradpath.saved_json import number
 from gradpath.sweep.outcome import Outcome
 from gradpath.sweep.plan import Planned
-from gradpath.sweep.rows import number, row
+from gradpath.sweep.rows import row
 
 # What a finished job is said to have reached, and the best job is chosen by: the first that a job has. True: more is better.
 MEASURES = {"test/accuracy": True, "test/loss": False, "val/loss": False}

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from gradpath.config.saved_yaml import read_yaml
+from gradpath.errors import ConfigError
 from gradpath.files import OVERRIDES
+from gradpath.saved_json import number
 from gradpath.sweep.curves import LOSSES, Curve, epochs, kept_epochs, kept_layers, thinned
 from gradpath.sweep.outcome import read_outcome
 from gradpath.sweep.plan import Plan, Planned
-from gradpath.sweep.rows import Row, number, row, varied_keys
+from gradpath.sweep.rows import Row, row, varied_keys
 
 # Points of a curve and of a profile. A report of many runs has fewer for each.
 MOST, FEWEST, IN_ALL = 60, 20, 12_000
@@ -169,8 +170,8 @@ def _against(value: float, reference: float) -> float:
 
 def _overrides(folder: Path) -> list[str]:
     try:
-        content = yaml.safe_load((folder / OVERRIDES).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError):
+        content = read_yaml(folder / OVERRIDES)
+    except ConfigError:
         return []
     return [str(text) for text in content] if isinstance(content, list) else []
 

@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gradpath.saved_json import number
 from gradpath.sweep.outcome import Outcome, read_outcome
 from gradpath.sweep.plan import Plan, Planned
 
 Row = dict[str, Any]
-# What JSON holds in place of numbers that it does not have.
-NOT_FINITE = {"nan": float("nan"), "inf": float("inf"), "-inf": float("-inf")}
 
 
 def rows(folder: Path, plan: Plan) -> Iterator[Row]:
@@ -42,7 +41,8 @@ def row(job: Planned, outcome: Outcome | None, keys: Sequence[str]) -> Row:
     found |= {key: job.varied.get(key) for key in keys}
     if "seed" not in keys:
         found["seed"] = result.get("seed")
-    found |= {name: number(value) for name, value in _mapping(result.get("metrics")).items()}
+    # No metric takes the place of what stands there already.
+    found |= {name: number(value) for name, value in _mapping(result.get("metrics")).items() if name not in found}
     found |= {name: number(verdict.get(name)) for name in ("class", "ratio", "rate_per_layer")}
     findings = verdict.get("findings")
     kinds = [str(item.get("kind")) for item in findings if isinstance(item, Mapping)] if isinstance(findings, list) else []
@@ -50,11 +50,6 @@ def row(job: Planned, outcome: Outcome | None, keys: Sequence[str]) -> Row:
     seconds = [number(value) for value in _mapping(result.get("durations")).values()]
     found["seconds"] = sum(value for value in seconds if isinstance(value, float)) if seconds else None
     return found
-
-
-def number(value: Any) -> Any:
-    """What a result's number was before it was written as JSON."""
-    return NOT_FINITE.get(value, value) if isinstance(value, str) else value
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

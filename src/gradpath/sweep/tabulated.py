@@ -2,12 +2,11 @@
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gradpath.columns import width, wrapped
-from gradpath.files import relative
+from gradpath.files import as_json, relative
 from gradpath.sweep.against import Arm
 from gradpath.sweep.compared import Comparison
 from gradpath.sweep.comparison import LOST, SECONDS, STD, Group, N, shown
@@ -114,7 +113,7 @@ def _csv_arm(arm: Arm | None) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_json(found: Comparison) -> str:
+def json_text(found: Comparison) -> str:
     content: dict[str, Any] = {
         "folders": [relative(folder) for folder in found.sources], "metric": found.metric, "by": [*found.by],
         "over": [*found.over], "runs": len(found.cells), "seconds": found.seconds,
@@ -123,7 +122,7 @@ def as_json(found: Comparison) -> str:
     if found.arms:
         arms = [_json_arm(arm) for arm in found.arms]
         content["against"] = {"base": found.base, "level": LEVEL, "resamples": RESAMPLES, "comparisons": arms}
-    return json.dumps(content | {"notes": found.notes}, indent=2, allow_nan=False) + "\n"
+    return as_json(content | {"notes": found.notes})
 
 
 def _json_group(group: Group) -> dict[str, Any]:
@@ -139,7 +138,7 @@ def _json_arm(arm: Arm) -> dict[str, Any]:
     }  # fmt: skip
 
 
-FORMATS: Mapping[str, Callable[[Comparison], str]] = {"markdown": markdown, "csv": as_csv, "json": as_json}
+FORMATS: Mapping[str, Callable[[Comparison], str]] = {"markdown": markdown, "csv": as_csv, "json": json_text}
 
 
 def _lost(found: Comparison) -> list[str]:
