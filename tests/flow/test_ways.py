@@ -2,6 +2,7 @@
 
 import random
 import sys
+from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
@@ -56,8 +57,7 @@ def reached(start: list[Drawn], without: Drawn | None = None) -> set[Drawn]:
     return seen
 
 
-@pytest.mark.parametrize("seed", range(200))
-def test_stations_are_the_nodes_that_cannot_be_spared(seed: int) -> None:
+def stations_are_the_nodes_that_cannot_be_spared(seed: int) -> None:
     nodes, roots = drawn(seed)
     graph, living = graph_of(roots), reached(roots)
     assert set(graph.nodes) == living
@@ -73,8 +73,7 @@ def test_stations_are_the_nodes_that_cannot_be_spared(seed: int) -> None:
         assert found == sorted(found, key=position.__getitem__)
 
 
-@pytest.mark.parametrize("seed", range(200))
-def test_the_ends_of_the_ways_are_the_layers_that_reach_no_other(seed: int) -> None:
+def ends_of_the_ways_are_the_layers_that_reach_no_other(seed: int) -> None:
     nodes, roots = drawn(seed)
     marked = random.Random(seed).sample(nodes, len(nodes) // 3)
     graph = graph_of(roots)
@@ -83,8 +82,7 @@ def test_the_ends_of_the_ways_are_the_layers_that_reach_no_other(seed: int) -> N
     assert len(ways(graph, dict.fromkeys(marked, "x"))) == len(alone)
 
 
-@pytest.mark.parametrize("seed", range(200))
-def test_a_way_keeps_layers_and_the_places_where_branches_with_layers_join(seed: int) -> None:
+def a_way_keeps_layers_and_the_places_where_branches_with_layers_join(seed: int) -> None:
     nodes, roots = drawn(seed)
     names = {node: f"n{nodes.index(node)}" for node in random.Random(seed).sample(nodes, len(nodes) // 3)}
     graph = graph_of(roots)
@@ -103,6 +101,19 @@ def test_a_way_keeps_layers_and_the_places_where_branches_with_layers_join(seed:
         for station in found:
             assert station.name == names.get(station.node, f"{station.branch[-1]} +" if station.branch else None)
         assert found[0].node is first
+
+
+CHECKS = [
+    stations_are_the_nodes_that_cannot_be_spared,
+    ends_of_the_ways_are_the_layers_that_reach_no_other,
+    a_way_keeps_layers_and_the_places_where_branches_with_layers_join,
+]
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_two_hundred_graphs(check: Callable[[int], None]) -> None:
+    for seed in range(200):
+        check(seed)
 
 
 def test_a_node_that_no_root_leads_to_has_no_way() -> None:
