@@ -119,6 +119,137 @@ class UNet(Network):
         return x.mean((2, 3))
 
 
+class Recurrent(Network):
+    def __init__(self, first: bool) -> None:
+        super().__init__()
+        self.first, self.embedding, self.head = first, nn.Embedding(10, 6), nn.Linear(10, 3)
+        self.lstm = nn.LSTM(6, 5, num_layers=2, batch_first=first, bidirectional=True)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        self.begin()
+        x = self.keep("embedding", self.embedding(tokens if self.first else tokens.T))
+        x = self.keep("lstm", self.lstm(x)[0])
+        return self.keep("head", self.head(x[:, -1] if self.first else x[-1]))
+
+
+class Attention(Network):
+    """An image is cut into patches; a token is added in front."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patch, self.head = nn.Conv2d(1, 8, 4, stride=4), nn.Linear(8, 3)
+        self.token, self.place = nn.Parameter(torch.randn(1, 1, 8)), nn.Parameter(torch.randn(1, 5, 8))
+        self.attention = nn.ModuleList(nn.MultiheadAttention(8, 2, batch_first=True) for _ in range(3))
+        self.norm = nn.LayerNorm(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.begin()
+        x = self.keep("patch", self.patch(x)).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], 1) + self.place
+        for index, attention in enumerate(self.attention):
+            z = self.norm(x)
+            x = self.keep(f"attention.{index} +", x + attention(z, z, z, need_weights=False)[0])
+        return self.keep("head", self.head(self.norm(x)[:, 0]))
+
+
+class Dense(Network):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Conv1d(1, 2, 3, padding=1), nn.Linear(8, 3)
+        self.convs = nn.ModuleList(nn.Conv1d(2 + 2 * index, 2, 3, padding=1) for index in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.begin()
+        x = self.keep("stem", self.stem(x))
+        for index, conv in enumerate(self.convs):
+            x = self.keep(f"convs.{index} +", torch.cat([x, conv(F.silu(x))], 1))
+        return self.keep("head", self.head(x.mean(2)))
+
+
+class Mixture(Network):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.gate, self.head = nn.Linear(6, 6), nn.Linear(6, 3), nn.Linear(6, 3)
+        self.experts = nn.ModuleList(nn.Linear(6, 6) for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.begin()
+        x = torch.tanh(self.keep("stem", self.stem(x)))
+        shares = self.gate(x).softmax(1)
+        one, two, three = (shares[:, i, None] * torch.tanh(expert(x)) for i, expert in enumerate(self.experts))
+        return self.keep("head", self.head(self.keep("experts.2 +", one + two + three)))
+
+
+class Tied(Network):
+    def __init__(self) -> None:
+        super().__init__()
+        self.embedding, self.one, self.head = nn.Embedding(10, 6), nn.Linear(6, 6), nn.Linear(6, 10, bias=False)
+        self.head.weight = self.embedding.weight
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        self.begin()
+        x = self.keep("embedding", self.embedding(tokens))
+        x = self.keep("one +", x + torch.tanh(self.one(x)))
+        return self.keep("head", self.head(x)).flatten(0, 1)
+
+
+class Reused(Network):
+    """One layer is used five times, and one output at each of them."""
+
+    def __init__(self) -> None:
+        super().__init__(ways=2)
+        self.cell, self.inject, self.head = nn.Linear(6, 6), nn.Linear(6, 6), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.begin()
+        given = self.keep("inject", self.inject(x), 1)
+        z = torch.zeros_like(x)
+        for index in range(5):
+            h = self.keep(f"cell#{index + 1}" if index else "cell", self.cell(z), 0)
+            both = h + given
+            z = torch.tanh(both)
+        self.keep("cell#5 +", both, 1)
+        return self.keep("head", self.head(z))
+
+
+class Adapted(Network):
+    """Frozen layers, each with two small ones beside it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.base = nn.ModuleList(nn.Linear(6, 6) for _ in range(3)).requires_grad_(False)
+        self.down, self.up = (nn.ModuleList(nn.Linear(i, o) for _ in range(3)) for i, o in ((6, 2), (2, 6)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.begin()
+        for index, (base, down, up) in enumerate(zip(self.base, self.down, self.up, strict=True)):
+            low = down(x)
+            high = up(low)
+            both = base(x) + high
+            if index:
+                self.keep(f"up.{index} +", both)
+            else:
+                self.keep("down.0", low)
+                self.keep("up.0", high)
+            x = torch.tanh(both)
+        return x
+
+
+class Computed(Network):
+    """Weights that are computed from others, and complex numbers in between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        norm = nn.utils.parametrizations.weight_norm
+        self.one, self.two, self.head = norm(nn.Linear(6, 6)), norm(nn.Linear(6, 6)), norm(nn.Linear(4, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.begin()
+        x = self.keep("one", self.one(x))
+        x = torch.fft.rfft(self.keep("two +", x + torch.sin(self.two(x)))).abs()
+        return self.keep("head", self.head(x))
+
+
 def tokens() -> Tensor:
     return torch.randint(10, (4, 7), generator=torch.Generator().manual_seed(2))
 
@@ -137,10 +268,23 @@ SIX: dict[str, tuple[Callable[[], Network], Callable[[], Tensor]]] = {
     "U-Net": (UNet, normal(3, 1, 8, 8)),
 }
 
+MORE: dict[str, tuple[Callable[[], Network], Callable[[], Tensor]]] = {
+    **SIX,
+    "recurrent": (lambda: Recurrent(True), tokens),
+    "recurrent, time first": (lambda: Recurrent(False), tokens),
+    "vision transformer": (Attention, normal(5, 1, 8, 8)),
+    "dense convolutions": (Dense, normal(5, 1, 9)),
+    "mixture of experts": (Mixture, normal(5, 6)),
+    "tied weights": (Tied, tokens),
+    "reused layer": (Reused, normal(5, 6)),
+    "low-rank adapters": (Adapted, normal(5, 6)),
+    "computed weights": (Computed, normal(5, 6)),
+}
 
-def made(name: str, zoo: Any = None) -> tuple[Network, Tensor]:
+
+def made(name: str) -> tuple[Network, Tensor]:
     """The network in float64, the same at each call, with its inputs."""
-    maker, inputs = (zoo or SIX)[name]
+    maker, inputs = MORE[name]
     torch.manual_seed(0)
     return maker().double(), inputs()
 

@@ -192,7 +192,7 @@ def _guarded(listener: Listener, call: Callable[[], Any]) -> Any:
         return call()
     except Exception as error:
         leave(listener)
-        _say(f"gradpath: measuring has been switched off: {type(error).__name__}: {error}")
+        say(f"gradpath: measuring has been switched off: {type(error).__name__}: {error}")
         return None
 
 
@@ -290,10 +290,10 @@ def _stack() -> list[Pass]:
 def _say_once(text: str) -> None:
     if text not in _said:
         _said.add(text)
-        _say(text)
+        say(text)
 
 
-def _say(text: str) -> None:
+def say(text: str) -> None:
     """Warns; where warnings are errors it prints, because nothing of ours may end a training."""
     try:
         warnings.warn(text, RuntimeWarning, stacklevel=2)
