@@ -93,6 +93,27 @@ def test_checkpointed_blocks_are_on_the_way_in_their_order(reentrant: bool) -> N
     compare(seen, [expected])
 
 
+@pytest.mark.filterwarnings("ignore:None of the inputs have requires_grad:UserWarning")
+def test_checkpoints_inside_each_other_that_use_one_layer_twice() -> None:
+    torch.manual_seed(0)
+    model = nn.ModuleList([nn.Linear(4, 4), nn.Linear(4, 4), nn.Linear(4, 3)]).double()
+    x = torch.randn(5, 4, dtype=torch.float64)
+    h = [model[0](x)]
+    h.append(model[1](torch.tanh(h[0])))
+    h.append(model[1](torch.tanh(h[1])))
+    h.append(model[2](torch.tanh(h[2])))
+    expected = [g.norm().item() for g in torch.autograd.grad(loss_of(h[3]), h)]
+
+    def once(x: Tensor) -> Tensor:
+        return model[1](torch.tanh(x))
+
+    with measured(model) as passes:
+        z = checkpoint(lambda x: checkpoint(once, once(x), use_reentrant=True), model[0](x), use_reentrant=True)
+        loss_of(model[2](torch.tanh(z))).backward()
+    (seen,) = passes
+    compare(seen, [list(zip(["0", "1", "1#2", "2"], expected, strict=True))])
+
+
 def test_two_losses_and_a_graph_that_is_run_twice() -> None:
     trunk, one, two = nn.Linear(3, 3), nn.Linear(3, 1), nn.Linear(3, 1)
     model = nn.ModuleDict({"trunk": trunk, "one": one, "two": two}).double()

@@ -58,7 +58,8 @@ class Layer:
     @property
     def trains(self) -> bool:
         """Whether any of its parameters is to be trained now. A frozen layer takes no part in training."""
-        return any(parameter.requires_grad for parameter in self.parameters)
+        # Asked at every call of the layer.
+        return any(p.requires_grad for given in (self.weights, self.biases) for several in given.values() for p in several)
 
 
 @dataclass(frozen=True)

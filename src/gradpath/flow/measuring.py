@@ -21,7 +21,7 @@ from torch.utils.hooks import RemovableHandle
 from gradpath.flow.backward import Pass, leave, listen, say
 from gradpath.flow.kinds import Layer, layers, output_of
 from gradpath.flow.norms import Scalar, square_sum
-from gradpath.flow.ways import graph_of, stations, ways
+from gradpath.flow.ways import Graph, graph_of, stations, ways
 
 
 @dataclass
@@ -43,11 +43,18 @@ class Seen:
 
 @dataclass
 class _Plan:
-    """A pass that runs: for each way its names, and the nodes that all of its gradient passes through."""
+    """A pass that runs.
+
+    firsts: the nodes of the first layers. targets: for each of them, the ways of `seen` that its stations stand on; several
+    if the pass is nested in a node that several ways go through. calls: how often each layer has been met, in the passes
+    nested in this one too.
+    """
 
     seen: Seen
-    places: list[set[Any]]
-    ways: list[list[str]]
+    graph: Graph
+    firsts: list[Any]
+    targets: list[list[list[str]]]
+    calls: dict[Layer, int]
 
 
 class Measuring:
@@ -101,17 +108,15 @@ class Measuring:
     def _on_backward(self, told: Pass) -> Callable[[], None] | None:
         if told.create_graph and not told.accumulates:
             return None
-        graph = graph_of(told.roots)
-        marked = self._marked(graph.nodes)
         outer = self.plans.get(told.outer) if told.outer else None
-        seen = outer.seen if outer else Seen()
+        seen, calls = (outer.seen, outer.calls) if outer else (Seen(), {})
+        graph = graph_of(told.roots)
+        marked = self._marked(graph.nodes, calls)
         names = {node: name for node, (name, _) in marked.items()}
         seen.layers |= dict(marked.values())
         found = ways(graph, names, _is_wide)
-        places = [set(stations(graph, way[0].node)) for way in found]
-        plan = _Plan(seen, places, [[station.name for station in way] for way in found])
-        self._join(plan, outer)
-        self.plans[told] = plan
+        targets = self._targets(seen, [[station.name for station in way] for way in found], outer)
+        self.plans[told] = _Plan(seen, graph, [way[0].node for way in found], targets, calls)
         stops = {station.node: station for way in found for station in way}
         seen.beside |= {station.name: station.branch for station in stops.values()}
         handles = [
@@ -120,11 +125,10 @@ class Measuring:
         ]
         return partial(self._finish, told, handles)
 
-    def _marked(self, nodes: list[Any]) -> dict[Any, tuple[str, Layer]]:
+    def _marked(self, nodes: list[Any], calls: dict[Layer, int]) -> dict[Any, tuple[str, Layer]]:
         """The marked nodes with their names and layers."""
         # Asking a node for its metadata makes some.
         marks = [(node, node.metadata.get(self.key)) for node in nodes if type(node) in self.kinds]
-        calls: dict[Layer, int] = {}
         found = {}
         for node, (layer, _) in sorted((pair for pair in marks if pair[1]), key=lambda pair: pair[1][1]):
             calls[layer] = calls.get(layer, 0) + 1
@@ -132,17 +136,23 @@ class Measuring:
             found[node] = (name if calls[layer] == 1 else f"{name}#{calls[layer]}", layer)
         return found
 
-    def _join(self, plan: _Plan, outer: _Plan | None) -> None:
+    def _targets(self, seen: Seen, names: list[list[str]], outer: _Plan | None) -> list[list[list[str]]]:
         """Adds the ways of a pass: a nested one's to those of the outer pass that go through the node that began it."""
-        if outer is None:
-            plan.seen.ways += plan.ways
-            return
-        node = torch._C._current_autograd_node()
-        through = [way for way, places in zip(outer.ways, outer.places, strict=True) if node in places]
-        for way in through:
-            way += [name for inner in plan.ways for name in inner]
-        if not through:
-            plan.seen.ways += plan.ways
+        through: list[list[str]] = []
+        if outer:
+            node: Any = torch._C._current_autograd_node()
+            for first, targets in zip(outer.firsts, outer.targets, strict=True):
+                if node in stations(outer.graph, first):
+                    through += [target for target in targets if not any(target is one for one in through)]
+        found = []
+        for way in names:
+            if through:
+                for target in through:
+                    target += way
+            else:
+                seen.ways.append(way)
+            found.append(through or [way])
+        return found
 
     def _on_gradient(self, seen: Seen, name: str, gradients: tuple[Tensor | None, ...]) -> None:
         if self.failed:
