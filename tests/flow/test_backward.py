@@ -175,6 +175,22 @@ def test_a_reentrant_checkpoint_belongs_to_the_outer_pass(way: str) -> None:
     assert not later.nested
 
 
+def test_a_pass_inside_one_that_began_before_anybody_listened(way: str) -> None:
+    w, passes = weight(), []
+    mine = passes.append
+
+    def inside(_: Tensor) -> None:
+        listen(mine)
+        with torch.enable_grad():
+            weight().sum().backward()
+
+    w.register_hook(inside)
+    w.sum().backward()
+    weight().sum().backward()
+    leave(mine)
+    assert [(p.nested, p.outer) for p in passes] == [(True, None), (False, None)]
+
+
 def test_a_pass_on_another_thread_is_told_there(way: str) -> None:
     threads: list[int] = []
     begun, done = threading.Event(), threading.Event()

@@ -202,6 +202,7 @@ COMPUTED = {
     "spectral norm": parametrizations.spectral_norm,
     "weight norm": parametrizations.weight_norm,
     "orthogonal": parametrizations.orthogonal,
+    "other while it trains": _parametrized(Half),
     "with a state": _parametrized(Noise),
     "old spectral norm": spectral_norm,
     "old weight norm": weight_norm,
@@ -216,7 +217,7 @@ def test_the_weight_as_computed(name: str) -> None:
     torch.manual_seed(0)
     module = COMPUTED[name](nn.Linear(4, 5))
     model = nn.Sequential(module)
-    loss = model(torch.randn(3, 4)).square().sum()
+    out = model(x := torch.randn(3, 4))
     layer, *others = layers(model)
     assert others == []
     assert (layer.name, layer.kind) == ("0", "linear")
@@ -229,11 +230,15 @@ def test_the_weight_as_computed(name: str) -> None:
     assert torch.equal(torch.get_rng_state(), chance)
     assert all(part.training for part in model.modules())
     # The training goes on: nothing that autograd has kept was written to.
-    loss.backward()
-    model.eval()
+    out.square().sum().backward()
+    assert not weight.requires_grad
     with torch.no_grad():
-        used = (module(torch.eye(4)) - module.bias).T
-    assert torch.allclose(weight, used, atol=1e-6)
+        # The older ones: as in the last call.
+        out = out if "old" in name else module(x)
+        assert torch.allclose(F.linear(x, weight, module.bias), out, atol=1e-6)
+        model.eval()
+        module(x)
+        assert torch.allclose(F.linear(x, computed(layer)["weight"], module.bias), module(x), atol=1e-6)
 
 
 def test_a_parametrised_user_layer_is_a_layer() -> None:

@@ -144,6 +144,19 @@ def test_a_pass_through_a_derivative_counts_the_derivative_itself_does_not() -> 
     assert [set(seen.squares) for seen in passes] == [{"0", "2"}] * 2
 
 
+def test_complex_layers_have_the_norm_of_both_parts() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(*[nn.Linear(3, 3, dtype=torch.complex128) for _ in range(2)])
+    h = model[0](torch.randn(4, 3, dtype=torch.complex128))
+    out = model[1](h)
+    expected = [g.abs().square().sum().item() for g in torch.autograd.grad(out.abs().square().mean(), [h, out])]
+    torch.manual_seed(0)
+    model = nn.Sequential(*[nn.Linear(3, 3, dtype=torch.complex128) for _ in range(2)])
+    with measured(model) as passes:
+        model(torch.randn(4, 3, dtype=torch.complex128)).abs().square().mean().backward()
+    assert passes[0].squares == pytest.approx({"0": expected[0], "1": expected[1]})
+
+
 def test_nothing_travels_and_nothing_is_kept() -> None:
     network, x = made("residual conv net")
     before = io.BytesIO()

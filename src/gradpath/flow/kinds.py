@@ -186,9 +186,10 @@ def computed(layer: Layer) -> dict[str, Tensor]:
     """The layer's weights as `forward` would use them now, by attribute, without a trace.
 
     Reading a parametrised attribute is not free of consequences: spectral normalisation makes a step of its power iteration
-    in training mode. Here it is computed in evaluation mode, and buffers and the CPU's generator are put back.
+    while it trains. Here it works on copies of its buffers, and the generators are put back. What the older
+    `torch.nn.utils.spectral_norm`, `weight_norm` and `prune` compute is that of the last call.
     """
-    return {attribute: _computed(layer.module, attribute) for attribute in layer.weights}
+    return {attribute: _computed(layer.module, attribute).detach() for attribute in layer.weights}
 
 
 def coverage(model: nn.Module, measured: Iterable[Layer]) -> Coverage:
@@ -259,20 +260,18 @@ def _computed(module: nn.Module, attribute: str) -> Tensor:
         found: Tensor = getattr(owner, last)
         return found
     parametrization = owner.get_submodule(f"parametrizations.{last}")
-    modes = {part: part.training for part in parametrization.modules()}
-    buffers = [(buffer, buffer.clone(), buffer._version) for buffer in parametrization.buffers()]
-    with torch.random.fork_rng(devices=[]):
-        parametrization.eval()
+    parts = [(part, dict(part._buffers)) for part in parametrization.modules()]
+    devices = sorted({p.device.index or 0 for p in parametrization.parameters() if p.is_cuda})
+    with torch.random.fork_rng(devices):
         try:
+            # It writes to copies. Autograd would refuse buffers that were written to, even if they were put back.
+            for part, buffers in parts:
+                part._buffers.update({name: None if b is None else b.clone() for name, b in buffers.items()})
             # Called as a function, so that nobody's hooks see it.
             found = parametrization.forward()
         finally:
-            for part, training in modes.items():
-                part.training = training
-            for buffer, value, version in buffers:
-                # A backward pass refuses a buffer that was written to, even if it was put back.
-                if buffer._version != version:
-                    buffer.copy_(value)
+            for part, buffers in parts:
+                part._buffers.update(buffers)
     return found
 
 

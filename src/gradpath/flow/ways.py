@@ -113,7 +113,8 @@ def way(
 
     Of all nodes that every path goes through it keeps the outputs of layers, and the places where branches with layers
     join. The place where such branches divide is left out, because no layer lies between it and the station before it:
-    both are one place of the stream, up to an activation or a normalisation.
+    both are one place of the stream, up to an activation or a normalisation. Where branches are stacked and then summed, the
+    place is the stack, whose gradient is the sum's once for each branch.
 
     Args:
         marked: the layers' output nodes with the layers' names; `first` is one of them.
