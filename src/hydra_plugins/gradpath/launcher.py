@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 from gradpath.config.grid import listed
 from gradpath.config.grid_composition import GridComposition
 from gradpath.config.job import Sweep
+from gradpath.config.launch import variables
 from gradpath.config.overrides import mapping
 
 
@@ -35,9 +36,9 @@ class Local(Launcher):
         from gradpath.sweep.conduct import run_batch
 
         jobs = listed(job_overrides)
-        folder, variables = Path(self.config.hydra.sweep.dir).absolute(), dict(self.config.hydra.job.env_set)
+        folder, given = Path(self.config.hydra.sweep.dir).absolute(), variables(self.config.hydra)
         settings = mapping(self.config.sweep)
-        sweep = Sweep(jobs, GridComposition(jobs, self.loader), settings, self.keys, folder, True, variables)
+        sweep = Sweep(jobs, GridComposition(jobs, self.loader), settings, self.keys, folder, True, given)
         found = []
         for typed, value in zip(job_overrides, run_batch(sweep), strict=True):
             found.append(JobReturn(overrides=[*typed], status=JobStatus.COMPLETED))
