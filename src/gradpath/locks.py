@@ -39,7 +39,7 @@ def hold(folder: Path, key: str = "", name: str = LOCK) -> Iterator[None]:
         raise ConfigError(f"{typed}: {_holder(folder / name)} is at work in it; wait for its end.") from None
     except OSError as error:
         if key != "resume":
-            raise
+            raise OSError(error.errno, error.strerror, str(folder)) from None
         raise ConfigError(f"resume={relative(folder)}: {name} in it cannot be locked ({error.strerror or error}).") from None
     try:
         (folder / name).write_text(f"process {os.getpid()} on {socket.gethostname()}")

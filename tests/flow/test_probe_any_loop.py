@@ -276,6 +276,12 @@ def test_a_part_without_gradient_has_no_say_in_the_verdict() -> None:
     delta = dict(zip(p.record.layers, p.record.row(0)["delta"], strict=True))
     found = p.verdict()
     assert np.isnan(delta["0.0"])
+    # Two fifths of the weights are to be trained, and no gradient was seen to reach them.
+    assert found["coverage"] == {"share": 0.6, "missing": ["0.0.weight", "0.2.weight"]}
+    assert (found["class"], found["ratio"], found["end"]["class"], found["findings"]) == (None, None, None, [])
+    encoder.requires_grad_(False)
+    assert p.verdict()["coverage"] == {"share": 1.0, "missing": []}
+    found = p.verdict()
     assert found["ratio"] == pytest.approx(delta["1.0"] / delta["1.2"])
     assert (found["class"], found["end"]["class"]) == ("healthy", "healthy")
 

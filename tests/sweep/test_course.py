@@ -84,7 +84,7 @@ def test_a_job_whose_folder_cannot_be_made_fails_fast(sweep: Command, tmp_path: 
 
 def test_ctrl_c_while_the_jobs_server_starts_is_heeded(begin: Start, tmp_path: Path) -> None:
     """It takes seconds to import torch."""
-    process = begin("seed=range(2)", fresh=True)
+    process = begin("seed=range(2)", "trainer.max_epochs=1000", fresh=True)
     wait_until(lambda: [*(tmp_path / "sweep").glob("0-*")])
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()

@@ -15,7 +15,7 @@ class Finding:
 
     kind: vanishing, exploding, symmetry, saturation, correlation_collapse, dead_units, small_updates, divergence or
         flat_loss.
-    cause: initial scale, activation, BatchNorm (or LayerNorm), depth, learning rate or symmetry.
+    cause: initial scale, activation, BatchNorm (or LayerNorm), depth, learning rate, symmetry; or unknown.
     layer: where it shows, or None.
     """
 
@@ -27,4 +27,4 @@ class Finding:
 
     def as_dict(self, words: Words) -> dict[str, Any]:
         """As `result.json` and `Probe.verdict` have it, the remedy in one of its two wordings."""
-        return asdict(self) | {"remedy": getattr(self.remedy, words)}
+        return asdict(self) | {"remedy": getattr(self.remedy, words) or None}

@@ -9,13 +9,17 @@ from torch import nn
 
 from gradpath.flow.profile import LayerFlow
 from gradpath.flow.record import Record
+from gradpath.flow.way_norms import WayNorms
+from gradpath.verdict.along_ways import is_plain, verdict_along, worst_way
 from gradpath.verdict.anatomy import anatomy
 from gradpath.verdict.divergence import first_not_finite
 from gradpath.verdict.findings import MOST, Finding
-from gradpath.verdict.gradient_class import read
+from gradpath.verdict.gradient_class import Reading, read
 from gradpath.verdict.remedies import Remedy
 from gradpath.verdict.verdict import verdict
 
+# The least share of the trainable weights that must have been seen for a class.
+LEAST = 0.9
 # A record does not hold the learning rate, so no number can be named.
 SMALLER_RATE = Remedy("optimizer.lr=...", "a smaller learning rate")
 
@@ -33,18 +37,33 @@ class Layer:
     symmetric: bool
 
 
-def diagnose(model: nn.Module, record: Record, layers: Sequence[Layer]) -> dict[str, Any]:
+def diagnose(model: nn.Module, record: Record, layers: Sequence[Layer], ways: WayNorms | None = None) -> dict[str, Any]:
     """The verdict on the first measured step, with the reading of the last one as `end`.
 
-    It has the form of `Verdict.as_dict`, with remedies in PyTorch's words, and `diverged`: where NaN or Inf came first, or
-    None.
+    It has the form of `Verdict.as_dict`, with remedies in PyTorch's words, and
+
+    way: the stations along which the class was read, first layer first; None if there are not two.
+    coverage: `share` of the trainable weights whose layers a gradient was seen to reach (None if there are none), and the
+        names of the `missing` ones. Below a share of 0.9 there is no class.
+    unmeasured: a sentence that says why no step was measured, or None.
+    diverged: where NaN or Inf came first, or None.
 
     Args:
         layers: one for each column of the record.
+        ways: what was seen along the ways of the gradient; None reads the record's columns as one way.
     """
     used = _reached(record, 0)
     found = verdict([_first(record, index, layers[index]) for index in used], anatomy(model))
     end = read(record.row(-1)["delta"][_reached(record, -1)[:-1]].tolist()) if record.steps else None
+    way = [record.layers[index] for index in used[:-1]]
+    if ways and ways.first and ways.last and not is_plain(ways.first, [record.layers[index] for index in used]):
+        found, worst = verdict_along(ways.first, ways.scales, found, anatomy(model))
+        at_end = worst_way(ways.last)
+        end, way = at_end.reading if at_end else Reading(None), worst.stations if worst else []
+    covered = ways.coverage if ways else None
+    if covered and covered.share is not None and covered.share < LEAST:
+        others = [finding for finding in found.findings if finding.kind not in ("vanishing", "exploding")]
+        found, end = replace(found, start=Reading(None), findings=others), Reading(None)
     first = first_not_finite(record)
     findings = list(found.findings)
     if first:
@@ -52,7 +71,24 @@ def diagnose(model: nn.Module, record: Record, layers: Sequence[Layer]) -> dict[
         message = f"the first NaN or Inf came at {first}"
         findings = [*findings[:1], Finding("divergence", cause, first.layer, message, remedy), *findings[1:]][:MOST]
     whole = replace(found, findings=findings, end=end)
-    return {**whole.as_dict("pytorch"), "diverged": str(first) if first else None}
+    return {
+        **whole.as_dict("pytorch"),
+        "way": way if len(way) > 1 else None,
+        "coverage": covered and {"share": covered.share, "missing": [*covered.missing]},
+        "unmeasured": why_nothing(model, record, ways),
+        "diverged": str(first) if first else None,
+    }
+
+
+def why_nothing(model: nn.Module, record: Record, ways: WayNorms | None) -> str | None:
+    """Why no step was measured, and what to do; None if one was."""
+    if record.steps:
+        return None
+    if not any(parameter.requires_grad for parameter in model.parameters()):
+        return "no step was measured: all of the model's parameters are frozen"
+    if ways and not ways.passes:
+        return "no step was measured: no backward pass went through the model's layers inside the block"
+    return "no step was measured: no torch.optim optimiser of the model's parameters made a step after a backward pass"
 
 
 def _reached(record: Record, row: int) -> list[int]:

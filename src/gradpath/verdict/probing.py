@@ -7,19 +7,62 @@ from typing import Any
 
 from torch import nn
 
+from gradpath.flow.backward import say
 from gradpath.flow.probe import Probe
 from gradpath.flow.record import FILE, set_verdict
+from gradpath.flow.way_norms import WayNorms
 from gradpath.flow.wrappers import is_distributed
-from gradpath.verdict.from_record import Layer, diagnose
+from gradpath.verdict.from_record import Layer, diagnose, why_nothing
 
 
 class JudgingProbe(Probe):
-    """A probe that says what its record means."""
+    """A probe that says what its record means.
+
+    Where layers lie beside each other (residual blocks, attention, two towers), and where they are no Linear ones, it also
+    follows the gradient along its ways.
+    """
+
+    def __init__(self, model: nn.Module, *arguments: Any, **options: Any) -> None:
+        super().__init__(model, *arguments, **options)
+        self.ways = WayNorms(self.model)
+        self.watch.on_backward = self._on_backward
 
     def verdict(self) -> dict[str, Any]:
-        """The verdict on the record, in the form of `of_record.diagnose`."""
-        record = self.record
-        return diagnose(self.model, record, [Layer(m.linear.out_features, *self.scales[m]) for m in self.columns])
+        """The verdict on the record, in the form of `from_record.diagnose`."""
+        return diagnose(self.model, self.record, self._layers(), self._followed)
+
+    def close(self) -> None:
+        super().close()
+        self.ways.detach()
+
+    def unmeasured(self) -> str | None:
+        """Why no step was measured; None if one was."""
+        return why_nothing(self.model, self.record, self._followed)
+
+    @property
+    def _followed(self) -> WayNorms | None:
+        """What was seen along the ways; None of a compiled model, to which torch allows no hook on all calls."""
+        return None if self.compiled else self.ways
+
+    def _layers(self) -> list[Layer]:
+        return [Layer(meter.linear.out_features, *self.scales[meter]) for meter in self.columns]
+
+    def _ready(self) -> None:
+        super()._ready()
+        if self.measuring and self.slow and not self.compiled:
+            self.ways.attach()
+        else:
+            self.ways.detach()
+
+    def _on_backward(self) -> None:
+        if self.watch.passes == 1:
+            # What earlier passes left belongs to no step.
+            self.ways.forget()
+        self.gradients.on_backward()
+
+    def _finish(self) -> None:
+        super()._finish()
+        self.ways.finish()
 
 
 @contextmanager
@@ -47,5 +90,8 @@ def probe(model: nn.Module, folder: str | Path | None = None, **options: Any) ->
         measuring.close()
         if place is not None:
             measuring.save(place)
-    if place is not None and measuring.record.steps:
+    why = measuring.unmeasured()
+    if why:
+        say(f"gradpath: {why}")
+    elif place is not None:
         set_verdict(place, measuring.verdict())

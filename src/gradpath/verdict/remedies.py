@@ -15,6 +15,8 @@ class Remedy:
     pytorch: str
 
 
+# For what has no known cause.
+NONE_KNOWN = Remedy("", "")
 RELU = Remedy("activation=relu", "nn.ReLU")
 RELU_AND_HE = Remedy("activation=relu init=he_normal", "nn.ReLU, with nn.init.kaiming_normal_(W, nonlinearity='relu')")
 ONE_HIDDEN_LAYER = Remedy("model=two_layer", "a hidden layer")

@@ -1,0 +1,106 @@
+"""Reading the gradient along its ways: the worst of them is the network's."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from math import inf, isfinite, log, nan
+
+from gradpath.flow.profile import LayerFlow
+from gradpath.flow.way_norms import Scales, Step
+from gradpath.verdict.anatomy import Anatomy
+from gradpath.verdict.at_start import findings_at_start
+from gradpath.verdict.findings import MOST, Finding
+from gradpath.verdict.gradient_class import Reading, read
+from gradpath.verdict.remedies import NONE_KNOWN
+from gradpath.verdict.verdict import Verdict
+
+
+@dataclass(frozen=True)
+class WayRead:
+    """The way of the gradient to one first layer.
+
+    stations: first layer first, without the output layer's. deltas: |gradient| at each, up to a factor that all share.
+    beside: the layers on branches between its stations.
+    """
+
+    stations: list[str]
+    deltas: list[float]
+    beside: list[str]
+    reading: Reading
+
+    @property
+    def steepest(self) -> tuple[str, str] | None:
+        """The two neighbouring stations between which the gradient changes by the largest factor; None if there are none."""
+        factors = [abs(log(a / b)) if 0 < a < inf and 0 < b < inf else inf for a, b in pairwise(self.deltas)]
+        if not factors:
+            return None
+        place = factors.index(max(factors))
+        return self.stations[place], self.stations[place + 1]
+
+
+def worst_way(step: Step) -> WayRead | None:
+    """The way along which the gradient changes most; None if no way has two stations below the output layer."""
+    norms = step.norms
+    found = [_read(way[:-1], norms, step.beside) for way in step.ways]
+    return max((way for way in found if way.reading.kind), key=_severity, default=None)
+
+
+def verdict_along(
+    step: Step, scales: Mapping[str, Scales], layers: Verdict, network: Anatomy
+) -> tuple[Verdict, WayRead | None]:
+    """The verdict on a network in which the layers are not one way, and the way that it was read along.
+
+    On a way without branches, of layers that are products with weights, the cause is found as in a plain network. On any
+    other the place is named and no cause is guessed.
+
+    Args:
+        layers: the verdict on the layers themselves: what it says of single ones holds for any network.
+    """
+    worst = worst_way(step)
+    single = [finding for finding in layers.findings if finding.kind in ("symmetry", "dead_units")]
+    if worst is None:
+        return replace(layers, start=Reading(None), findings=single), None
+    reading = worst.reading
+    if reading.kind == "healthy":
+        return replace(layers, start=reading, findings=single), worst
+    if not worst.beside and all(name in scales for name in worst.stations):
+        found = findings_at_start(reading.kind, reading.rate_per_layer, _profile(worst, scales), network)
+    else:
+        found = [_unexplained(worst)]
+    return replace(layers, start=reading, findings=[*found, *single][:MOST]), worst
+
+
+def is_plain(step: Step, layers: Collection[str]) -> bool:
+    """Whether there is one way, on which every layer is a station, and no others are."""
+    return len(step.ways) == 1 and step.ways[0] == [*layers] and not any(step.beside.get(name) for name in layers)
+
+
+def _read(way: list[str], norms: Mapping[str, float], beside: Mapping[str, tuple[str, ...]]) -> WayRead:
+    deltas = [norms[name] for name in way]
+    return WayRead(way, deltas, [layer for name in way for layer in beside.get(name, ())], read(deltas))
+
+
+def _profile(way: WayRead, scales: Mapping[str, Scales]) -> list[LayerFlow]:
+    """A row for each station, and one for the output layer, which findings leave out."""
+    rows = [
+        LayerFlow(name, *scales[name], q=nan, delta=delta, weight_grad_norm=nan, weight_norm=nan)
+        for name, delta in zip(way.stations, way.deltas, strict=True)
+    ]
+    return [*rows, rows[-1]]
+
+
+def _unexplained(way: WayRead) -> Finding:
+    verb = "shrinks" if way.reading.kind == "vanishing" else "grows"
+    ratio = way.reading.ratio
+    size = f"{max(ratio, 1 / ratio):.3g}x" if ratio and isfinite(ratio) else "out of all measure"
+    at = way.steepest
+    most = f", most of it between {at[1]} and {at[0]}" if at else ""
+    message = f"the gradient {verb} {size} on its way to the first layer{most}; why was not found"
+    assert way.reading.kind
+    return Finding(way.reading.kind, "unknown", way.stations[0], message, NONE_KNOWN)
+
+
+def _severity(way: WayRead) -> tuple[bool, float]:
+    ratio = way.reading.ratio
+    size = abs(log(ratio)) if ratio is not None and ratio > 0 and isfinite(ratio) else inf
+    return way.reading.kind != "healthy", size
