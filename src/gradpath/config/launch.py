@@ -31,6 +31,7 @@ from gradpath.config.schema import GROUPS
 from gradpath.config.search import Search, search
 from gradpath.config.typed import Typed, check_typed, searches
 from gradpath.errors import ConfigError, RunFailed, first_line
+from gradpath.streams import open_streams
 from gradpath.threads import wait_briefly
 
 
@@ -48,6 +49,7 @@ def launch(
     line and exits with code 1.
     """
     wait_briefly()
+    open_streams()
     with one_line_errors():
         # Hydra, which reads it again for a sweep, takes no null for a group.
         sys.argv[1:] = [text for text in resume_arguments(sys.argv[1:], resumes) if text != "experiment=null"]
