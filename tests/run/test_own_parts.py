@@ -1,6 +1,9 @@
 """A user's own option files: each one trains a tiny run, or is refused in one line and nothing is written."""
 
 import json
+import re
+import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ from torch.optim import lr_scheduler
 from gradpath.config.composition import config_loader
 from gradpath.config.grammar import parse
 from gradpath.config.overrides import check_job
-from gradpath.errors import ConfigError
+from gradpath.errors import ConfigError, RunFailed
 from gradpath.run.build import build_run, planned_steps
 from gradpath.run.train import run
 from gradpath.run.trial import try_step
@@ -172,3 +175,26 @@ def test_ours_are_not_tried(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     text = option(f"{NN}.ReLU")
     config, choices = composed(tmp_path, "activation", text, "norm=batch_before", "optimizer=muon", "optimizer.lr=0.1")
     assert run(config, choices, tmp_path / "run", [])["status"] == "ok"
+
+
+@pytest.mark.parametrize("init", ["he_normal", "critical", "lsuv"])
+@pytest.mark.parametrize("passes", [*range(7, 40, 3), 80, 160, 320])
+def test_an_activation_that_fails_later_is_named(
+    passes: int, init: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever calls it: the init scheme, the trial, theory or the inspection."""
+    text = "calls = 0\ndef phi(x):\n    global calls\n    calls += 1\n    if calls > {}:\n        raise OSError('late')\n"
+    (tmp_path / "late_package.py").write_text(f"{text.format(passes)}    return x.tanh()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("GRADPATH_PACKAGES", "late_package")
+    monkeypatch.delitem(sys.modules, "late_package", raising=False)
+    config, choices = composed(tmp_path / "conf", "activation", option("late_package.phi"), f"init={init}")
+    with suppress(RunFailed):
+        try:
+            run(config, choices, tmp_path / "run", [])
+        except ConfigError as error:
+            said = str(error)
+        else:
+            said = "activation: it ended"
+    if not (tmp_path / "run").exists():
+        assert re.match(r"activation(|=own \(late_package\.phi\)|\._target_=late_package\.phi): ", said), said

@@ -217,22 +217,38 @@ def test_the_script_writes_the_page_of_a_sweep_and_of_a_run(before_torch: Comman
     done = before_torch("scripts/report.py", "logs/sweeps/demo")
     assert (done.returncode, done.stderr) == (0, "")
     assert re.fullmatch(r"logs/sweeps/demo/report\.html: \d+ KB\n", done.stdout)
+    assert before_torch("scripts/report.py", "demo").stdout == done.stdout
     assert before_torch("scripts/report.py", "logs/sweeps/demo/001-job").returncode == 0
     assert embedded(folder / "001-job/report.html")["kind"] == "run"
+
+
+def test_a_job_that_could_not_begin_says_how_to_make_it(tmp_path: Path) -> None:
+    """Such a job has left no overrides.yaml; the sweep's plan has what it was given."""
+    plan = write_sweep(tmp_path, {"seed": ["0", "1"]})
+    job = plan.jobs[1]
+    (tmp_path / job.name / "overrides.yaml").unlink(missing_ok=True)
+    for options in ("--config-dir my/own", "--config-dir=my/own", "-cd my/own"):
+        failed = {"status": "failed", "error": "no", "command": f"python train.py -m {options} seed=0,1"}
+        (tmp_path / job.name / "result.json").write_text(json.dumps(failed))
+        found = run_content(tmp_path / job.name)
+        assert found["command"] == f"python train.py --config-dir=my/own {' '.join(job.overrides)}"
 
 
 @pytest.mark.parametrize(
     ("typed", "said"),
     [
         ([], "no folder given"),
-        (["logs/nothing"], "not the folder of a sweep or of a run"),
+        (["logs/nothing"], "logs/nothing: no sweep and no run"),
+        (["narby"], "narby: no sweep and no run (neither sweep.yaml nor result.json is there). Did you mean nearby?"),
+        (["logs/damagd"], "Did you mean damaged?"),
         (["logs/damaged"], "sweep.yaml: damaged"),
         (["logs", "more"], "more: not understood"),
     ],
 )
 def test_a_wrong_folder_is_answered_in_a_line(before_torch: Command, project: Path, typed: list[str], said: str) -> None:
-    (project / "logs/damaged").mkdir(exist_ok=True)
-    (project / "logs/damaged/sweep.yaml").write_text("jobs: 7\n")
+    for folder in (project / "logs/damaged", project / "logs/sweeps/nearby"):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "sweep.yaml").write_text("jobs: 7\n")
     done = before_torch("scripts/report.py", *typed)
     assert done.returncode == 2
     assert said in done.stderr

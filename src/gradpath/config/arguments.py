@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 
 from gradpath.columns import fitted, wrapped
 from gradpath.errors import ConfigError, alternatives, nearest
+from gradpath.streams import open_streams
 
 
 @dataclass(frozen=True)
@@ -217,6 +218,7 @@ def one_line_ends(hint: str) -> Iterator[None]:
 
     After Ctrl-C the line ends with `hint`, and the exit code is 130.
     """
+    open_streams()
     try:
         yield
         # Output that is still buffered would otherwise fail after the last handler.

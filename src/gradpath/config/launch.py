@@ -31,6 +31,7 @@ from gradpath.config.schema import GROUPS
 from gradpath.config.search import Search, search
 from gradpath.config.typed import Typed, check_typed, searches
 from gradpath.errors import ConfigError, RunFailed, first_line
+from gradpath.streams import open_streams
 from gradpath.threads import wait_briefly
 
 
@@ -48,6 +49,7 @@ def launch(
     line and exits with code 1.
     """
     wait_briefly()
+    open_streams()
     with one_line_errors():
         # Hydra, which reads it again for a sweep, takes no null for a group.
         sys.argv[1:] = [text for text in resume_arguments(sys.argv[1:], resumes) if text != "experiment=null"]
@@ -283,7 +285,8 @@ def one_line_errors() -> Iterator[None]:
         said = first_line(error)
         fail(said if said.endswith("?") else f"{said}.")
     except OSError as error:
-        fail(f"{error.filename or 'output'}: {error.strerror or error}; choose another place with hydra.run.dir=FOLDER.")
+        key = "sweep" if {"-m", "--multirun"} & {*sys.argv} else "run"
+        fail(f"{error.filename or 'output'}: {error.strerror or error}; choose another place with hydra.{key}.dir=FOLDER.")
     except RunFailed as error:
         fail(str(error), code=1)
 

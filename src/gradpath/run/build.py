@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from gradpath.config import targets
-from gradpath.config.checks import check_sharing
+from gradpath.config.checks import check_sharing, is_ours
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError, first_line
 from gradpath.flow.callback import FlowCallback, Start
@@ -29,7 +29,7 @@ from gradpath.run.interrupt import StopBetweenBatches
 from gradpath.run.metrics import MetricsFile
 from gradpath.run.tensorboard import RunLogger
 from gradpath.run.terminal import EpochLines
-from gradpath.run.trial import try_pass
+from gradpath.run.trial import blamed, try_pass
 
 Node = Mapping[str, Any]
 OUTPUTS: dict[str, Callable[[], nn.Module]] = {
@@ -83,9 +83,16 @@ def build_network(model: Node, activation: Node, norm: Node, data: MemoryDataMod
         raise ConfigError(f"model.hidden={hidden}: too large for this machine: {targets.what_failed(error)}.") from None
 
 
-def initialize(network: MLP, node: Node, data: MemoryDataModule) -> None:
+def initialize(network: MLP, config: Node, data: MemoryDataModule, choices: Mapping[str, str]) -> None:
     """Runs the `init` scheme. A scheme that looks at data gets up to 1024 training samples."""
-    targets.make("init", type(None), partial(targets.resolve("init", node), network, data.sample(1024).inputs))
+    scheme = partial(targets.resolve("init", config["init"]), network, data.sample(1024).inputs)
+
+    def tried() -> Any:
+        # A scheme may call the activation, and a user's own may fail there.
+        with blamed(config, choices, "activation", "init"):
+            return scheme()
+
+    targets.make("init", type(None), scheme if is_ours("activation", config["activation"]) else tried)
 
 
 def build_loss(node: Node, data: MemoryDataModule, output: str, option: str = "") -> Objective:
@@ -164,7 +171,7 @@ def build_run(config: Node, choices: Mapping[str, str]) -> tuple[MemoryDataModul
     steps = planned_steps(config["trainer"], data)
     objective = build_loss(config["loss"], data, config["model"]["output"], choices.get("loss", ""))
     network = build_network(config["model"], config["activation"], config["norm"], data)
-    initialize(network, config["init"], data)
+    initialize(network, config, data, choices)
     trainer = config["trainer"]
     optimizer = build_optimizer(config["optimizer"], trainer["precision"], clips=trainer["gradient_clip_val"] is not None)
     schedule = build_schedule(config["schedule"], steps)
@@ -180,7 +187,7 @@ def redrawn(config: Node, data: MemoryDataModule, count: int) -> Iterator[MLP]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = build_network(config["model"], config["activation"], config["norm"], data)
-            initialize(network, config["init"], data)
+            initialize(network, config, data, {})
         yield network
 
 

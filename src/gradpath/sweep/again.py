@@ -1,6 +1,7 @@
-"""The command lines that a user is told to type: how to go on with a sweep, and how to make it again."""
+"""The command lines that a user is told to type: how to go on with a sweep, how to make it again, or one job alone."""
 
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from gradpath.config.checks import PROJECT
@@ -10,6 +11,7 @@ SWEEPS = PROJECT / "logs/sweeps"
 # These say how a command goes on with a sweep, and where that is, not what the sweep consists of.
 GOING_ON = ("sweep.resume=", "sweep.retry=", "sweep.join=", "sweep.dry_run=")
 PLACE = ("sweep.name=", "hydra.sweep.dir=")
+OPTIONS = "--config-dir"
 
 
 def made_with(typed: str) -> str:
@@ -27,6 +29,25 @@ def to_continue(command: str, folder: Path, *more: str) -> str:
     words = [word for word in _words(command) if not word.startswith((*GOING_ON, *PLACE))]
     by_name = folder.resolve().parent == SWEEPS.resolve()
     return shlex.join([*words, f"sweep.name={folder.name}" if by_name else f"hydra.sweep.dir={relative(folder)}", *more])
+
+
+def alone(command: str, overrides: Sequence[str]) -> str:
+    """The command of a single run.
+
+    Args:
+        command: of the sweep, of which the folder of options is kept.
+        overrides: of the job.
+    """
+    return shlex.join(["python", "train.py", *_option_folder(_words(command)), *overrides])
+
+
+def _option_folder(typed: Sequence[str]) -> list[str]:
+    """The --config-dir that was typed, as one word."""
+    for k, text in enumerate(typed):
+        name, sign, folder = text.partition("=")
+        if name in (OPTIONS, "-cd") and (sign or k + 1 < len(typed)):
+            return [f"{OPTIONS}={folder if sign else typed[k + 1]}"]
+    return []
 
 
 def _words(command: str) -> list[str]:

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from gradpath.errors import ConfigError, nearest
@@ -38,8 +39,11 @@ def collect(typed: Sequence[str], partial: bool) -> list[Run]:
     return [*runs.values()]
 
 
-def find(text: str) -> Path:
+def find(text: str, signs: Sequence[str] = (SWEEP, RESULT)) -> Path:
     """The folder of a sweep or of a run, by its path or by the sweep's name.
+
+    Args:
+        signs: the files by which it is known. Whatever has taken the place of one is found to be damaged later.
 
     Raises:
         ConfigError: there is none.
@@ -47,7 +51,7 @@ def find(text: str) -> Path:
     try:
         places = [Path(text).expanduser(), SWEEPS / text] if text.strip() else []
         for place in places:
-            if (place / SWEEP).is_file() or (place / RESULT).is_file():
+            if any((place / name).exists() or (place / name).is_symlink() for name in signs):
                 return Path(os.path.abspath(place))  # noqa: PTH100 - without the .. that absolute() leaves
         holds = next((place for place in places if any(place.glob(f"*/{RESULT}"))), None)
     except (OSError, RuntimeError, ValueError) as error:
@@ -70,7 +74,12 @@ def _known() -> str:
 
 
 def _meant(text: str) -> str:
-    return nearest(Path(text).name, _names()) or _known()
+    """The sweep, or the folder in the same place, that was meant."""
+    place = Path(text).expanduser()
+    beside: list[str] = []
+    with suppress(OSError):
+        beside = [path.name for path in place.parent.iterdir() if path.is_dir()]
+    return nearest(place.name, [*_names(), *beside]) or _known()
 
 
 def _check_complete(runs: Sequence[Run], folder: Path, plan: Plan | None) -> None:

@@ -1,8 +1,8 @@
 """What a report shows, collected from the folders of the jobs. Neither torch nor Lightning is imported."""
 
 import math
-import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +10,10 @@ from gradpath.config.saved_yaml import read_yaml
 from gradpath.errors import ConfigError
 from gradpath.files import OVERRIDES
 from gradpath.saved_json import number
+from gradpath.sweep.again import alone
 from gradpath.sweep.curves import LOSSES, Curve, epochs, kept_epochs, kept_layers, thinned
 from gradpath.sweep.outcome import read_outcome
-from gradpath.sweep.plan import Plan, Planned
+from gradpath.sweep.plan import Plan, Planned, read_plan
 from gradpath.sweep.rows import Row, row, varied_keys
 
 # Points of a curve and of a profile. A report of many runs has fewer for each.
@@ -56,7 +57,7 @@ def run_content(folder: Path) -> Content:
     command = str(outcome.result.get("command", "")) if outcome else ""
     # A job of a sweep was made by the sweep's command; alone it is made by its overrides.
     if not command or {"-m", "--multirun"} & {*command.split()}:
-        command = shlex.join(["python", "train.py", *job.overrides])
+        command = alone(command, job.overrides)
     head = {"kind": "run", "name": folder.name, "commands": [command], "common": []}
     return head | _content(folder.parent, [job], [row(job, outcome, [])], [], [])
 
@@ -169,11 +170,14 @@ def _against(value: float, reference: float) -> float:
 
 
 def _overrides(folder: Path) -> list[str]:
-    try:
+    """What a run was given: as it says itself, or as the sweep says it of a job that could not begin."""
+    with suppress(ConfigError):
         content = read_yaml(folder / OVERRIDES)
-    except ConfigError:
-        return []
-    return [str(text) for text in content] if isinstance(content, list) else []
+        return [str(text) for text in content] if isinstance(content, list) else []
+    with suppress(ConfigError):
+        plan = read_plan(folder.parent)
+        return next((job.overrides for job in plan.jobs if job.name == folder.name), []) if plan else []
+    return []
 
 
 def short(value: Any) -> Any:

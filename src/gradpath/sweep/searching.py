@@ -1,7 +1,5 @@
 """A search, from what was typed to the best of its trials."""
 
-import shlex
-import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -16,7 +14,7 @@ from gradpath.config.search import Search
 from gradpath.errors import ConfigError, RunFailed
 from gradpath.files import relative, remove_leftovers
 from gradpath.locks import hold
-from gradpath.sweep.again import made_with
+from gradpath.sweep.again import alone, made_with
 from gradpath.sweep.code import made_by, version
 from gradpath.sweep.conduct import call_for, conclude
 from gradpath.sweep.course import Course, done
@@ -131,16 +129,5 @@ def said_of(best: Sequence["FrozenTrial"], search: Search, plan: Plan) -> Iterat
     # Trials of the same values have one job.
     for name, trial in {trial.user_attrs.get(JOB): trial for trial in reversed(best)}.items():
         values = ", ".join(f"{key} {value:.4g}" for key, value in zip(search.objectives, trial.values, strict=True))
-        alone = shlex.join(["train.py", *_option_folder(), *jobs[name].overrides]) if name in jobs else ""
-        yield f"best: trial {trial.number}, {values}: python {alone}"
-
-
-def _option_folder() -> list[str]:
-    """The --config-dir that was typed, as one word."""
-    typed = sys.argv[1:]
-    for k, text in enumerate(typed):
-        if text in ("--config-dir", "-cd") and k + 1 < len(typed):
-            return [f"--config-dir={typed[k + 1]}"]
-        if text.startswith("--config-dir="):
-            return [text]
-    return []
+        command = alone(command_line(), jobs[name].overrides) if name in jobs else "python "
+        yield f"best: trial {trial.number}, {values}: {command}"
