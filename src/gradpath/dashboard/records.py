@@ -77,10 +77,21 @@ def _content(archive: Archive, quantity: str, most: int) -> dict[str, Any]:
 
 def _layers(archive: Archive) -> list[str]:
     """The names of the layers, (L,)."""
+    if archive.header("layer").shape == (0,):
+        raise RecordError(f"has nothing to show: {_unmeasured(archive)}.")
     names = archive.array("layer", "U", NAME_BYTES)
     if names.ndim != 1 or not 0 < len(names) <= LAYERS:
         raise RecordError(f"is damaged: `layer` must be 1 to {LAYERS:,} names.")
     return [shortened(name, min(NAME, NAMES // len(names))) for name in names.tolist()]
+
+
+def _unmeasured(archive: Archive) -> str:
+    """Why a record without layers has none, as far as its verdict says it."""
+    try:
+        content = json.loads(str(archive.array("verdict", "U", VERDICT_BYTES)[()]))
+        return _text(content["unmeasured"], TEXT) or "no step was measured"
+    except Exception:  # without a verdict, or with one that we cannot read
+        return "no step was measured"
 
 
 def _steps(archive: Archive) -> npt.NDArray[np.int64]:

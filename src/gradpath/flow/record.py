@@ -50,7 +50,10 @@ class Record:
     def save(self, folder: Path) -> None:
         """Writes `flow.npz` atomically, uncompressed: compressing would take a hundred times as long."""
         block = np.array(self.rows).reshape(len(self.steps), len(self.quantities), len(self.layers))
-        content: dict[str, npt.NDArray[Any]] = {"layer": np.array(self.layers), "step": np.array(self.steps, dtype=np.int64)}
+        content: dict[str, npt.NDArray[Any]] = {
+            "layer": np.array(self.layers, dtype=str),
+            "step": np.array(self.steps, dtype=np.int64),
+        }
         content |= {name: block[:, index] for index, name in enumerate(self.quantities)}
         content |= self.lines
         if self.verdict is not None:

@@ -61,7 +61,7 @@ def diagnose(model: nn.Module, record: Record, layers: Sequence[Layer], ways: Wa
         at_end = worst_way(ways.last)
         end, way = at_end.reading if at_end else Reading(None), worst.stations if worst else []
     covered = ways.coverage if ways else None
-    if covered and covered.share is not None and covered.share < LEAST:
+    if record.steps and covered and covered.share is not None and covered.share < LEAST:
         others = [finding for finding in found.findings if finding.kind not in ("vanishing", "exploding")]
         found, end = replace(found, start=Reading(None), findings=others), Reading(None)
     first = first_not_finite(record)

@@ -93,5 +93,5 @@ def probe(model: nn.Module, folder: str | Path | None = None, **options: Any) ->
     why = measuring.unmeasured()
     if why:
         say(f"gradpath: {why}")
-    elif place is not None:
+    if place is not None:
         set_verdict(place, measuring.verdict())
