@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from gradpath.errors import counted
 from gradpath.files import SUMMARY, write_text
 from gradpath.sweep.outcome import STATUSES
 from gradpath.sweep.plan import Plan
@@ -69,7 +70,7 @@ def as_markdown(plan: Plan, found: Sequence[Row]) -> str:
     shown = [name for name in SHOWN if any(row.get(name) is not None for row in found)]
     counts = Counter(row["status"] for row in found)
     head = ["job", *keys, "status", *shown]
-    lines = ["# Sweep", "", f"    {plan.command}", "", f"{len(found)} jobs: {said(counts)}.", ""]
+    lines = ["# Sweep", "", f"    {plan.command}", "", f"{counted(len(found), 'job')}: {said(counts)}.", ""]
     lines += [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
     lines += [f"| {' | '.join(cell(row.get(name)) for name in head)} |" for row in found]
     failed = [row for row in found if row["status"] in ("failed", "diverged")]
