@@ -67,8 +67,8 @@ def read_base(text: str, found: Sequence[Group], by: Sequence[str]) -> Values:
         if key not in by:
             makes = f"the groups are made by {', '.join(by)}" if by else "there is one group only"
             raise ConfigError(f"--against {text}: {makes}, not by {key}.{nearest(key, by)}")
-        there = {meaning(known) if known is not None else "-": known for known in (group.values[key] for group in found)}
-        place = value if value == "-" else meaning(value)
+        there = {meaning(shown(known)): known for known in (group.values[key] for group in found)}
+        place = meaning(value)
         if place not in there:
             names = [shown(known) for known in there.values()]
             raise ConfigError(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gradpath.config.job import Sweep
 from gradpath.config.search import Search
-from gradpath.errors import ConfigError, RunFailed
+from gradpath.errors import ConfigError, RunFailed, counted
 from gradpath.files import relative, remove_leftovers
 from gradpath.locks import hold
 from gradpath.sweep.alone import alone
@@ -78,7 +78,7 @@ def _search(sweep: Sweep, search: Search, folder: Path) -> None:
     told = sum(trial.state.is_finished() for trial in known)
     missing = max(most, len(known)) - told
     print(
-        f"{relative(folder)}: {told + missing} trials, {missing} to run",
+        f"{relative(folder)}: {counted(told + missing, 'trial')}, {missing} to run",
         f"{told} done before" * bool(told),
         sep=", " * bool(told),
         flush=True,
@@ -113,7 +113,7 @@ def show_space(search: Search) -> None:
     for one in search.space.dimensions:
         ends = f"{one.text(one.low)} to {one.text(one.high)}" if one.low is not None else " ".join(one.texts)
         print(f"{one.key}: {ends}{', logarithmic' if one.log else ''}")
-    print(f"{search.keys['n_trials']} trials", flush=True)
+    print(counted(search.keys["n_trials"], "trial"), flush=True)
 
 
 def said_of(best: Sequence["FrozenTrial"], search: Search, plan: Plan) -> Iterator[str]:

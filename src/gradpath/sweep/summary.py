@@ -13,7 +13,7 @@ from gradpath.files import SUMMARY, write_text
 from gradpath.sweep.outcome import STATUSES
 from gradpath.sweep.plan import Plan
 from gradpath.sweep.report import write_report
-from gradpath.sweep.rows import Row, rows, varied_keys
+from gradpath.sweep.rows import UNSET, Row, rows, varied_keys
 
 # The summary and the report of a thousand jobs take seconds. They are written again after this many times as long.
 REST = 20
@@ -72,7 +72,8 @@ def as_markdown(plan: Plan, found: Sequence[Row]) -> str:
     head = ["job", *keys, "status", *shown]
     lines = ["# Sweep", "", f"    {plan.command}", "", f"{counted(len(found), 'job')}: {said(counts)}.", ""]
     lines += [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    lines += [f"| {' | '.join(cell(row.get(name)) for name in head)} |" for row in found]
+    given = [row | {key: UNSET for key in keys if row[key] is None} for row in found]
+    lines += [f"| {' | '.join(cell(row.get(name)) for name in head)} |" for row in given]
     failed = [row for row in found if row["status"] in ("failed", "diverged")]
     if failed:
         lines += ["", "## Failed and diverged", "", *(f"- {row['job']}: {cell(row['error'])}" for row in failed)]
