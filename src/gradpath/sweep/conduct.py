@@ -16,7 +16,7 @@ from gradpath.sweep.engine import Call
 from gradpath.sweep.in_process import InProcess
 from gradpath.sweep.launchers import check_launcher, engine_for, threads_per_job
 from gradpath.sweep.outcome import objective, read_outcome
-from gradpath.sweep.place import for_grid, sweep_folder
+from gradpath.sweep.place import check_folder, for_grid, sweep_folder
 from gradpath.sweep.plan import Plan, Planned, extended, last_number, planned, read_plan, write_plan
 from gradpath.sweep.progress import Progress
 from gradpath.sweep.rows import varied_keys
@@ -40,6 +40,7 @@ def run_sweep(sweep: Sweep) -> None:
         run_search(sweep)
         return
     if sweep.settings["dry_run"]:
+        check_folder(sweep, for_grid(sweep.grid))
         show_jobs(sweep)
         return
     conclude(*conduct(sweep))

@@ -42,6 +42,12 @@ def sweep_folder(sweep: Sweep, same: Callable[[Plan], bool]) -> Path:
     raise ConfigError(f"{relative(sweep.folder)}: there are 1000 sweeps of this second; write sweep.name=.")
 
 
+def check_folder(sweep: Sweep, same: Callable[[Plan], bool]) -> None:
+    """Raises ConfigError where `sweep_folder` would, and makes nothing."""
+    if sweep.named or sweep.settings["resume"] or sweep.settings["join"]:
+        sweep_folder(sweep, same)
+
+
 def for_grid(grid: Grid) -> Callable[[Plan], bool]:
     """Whether a sweep was begun for the jobs of this grid. Their code may have changed since."""
     wanted = {tuple(grid.overrides(place)) for place in grid.places()}

@@ -20,7 +20,7 @@ from gradpath.sweep.engine import Call
 from gradpath.sweep.in_process import InProcess
 from gradpath.sweep.launchers import engine_for, threads_per_job
 from gradpath.sweep.outcome import read_outcome
-from gradpath.sweep.place import sweep_folder
+from gradpath.sweep.place import check_folder, sweep_folder
 from gradpath.sweep.plan import Plan, Planned, read_plan, write_plan
 from gradpath.sweep.progress import Progress
 from gradpath.sweep.summary import Summary
@@ -39,10 +39,15 @@ def run_search(sweep: Sweep) -> None:
     assert search is not None
     if find_spec("optuna") is None:
         raise ConfigError("hydra/sweeper=optuna: needs optuna: python -m pip install 'gradpath[search]'.")
+
+    def same(plan: Plan) -> bool:
+        return plan.search is not None and {*plan.search} == {*search.typed}
+
     if sweep.settings["dry_run"]:
+        check_folder(sweep, same)
         show_space(search)
         return
-    folder = sweep_folder(sweep, lambda plan: plan.search is not None and {*plan.search} == {*search.typed})
+    folder = sweep_folder(sweep, same)
     with hold(folder, "sweep.name"):
         remove_leftovers(folder)
         _search(sweep, search, folder)
