@@ -4,7 +4,7 @@
     python scripts/compare.py NAME --by activation            one group per activation
     python scripts/compare.py NAME --metric ratio --sort init
     python scripts/compare.py NAME --against activation=relu  differences, seed by seed
-    python scripts/compare.py NAME OTHER logs/runs/2026-*     several sweeps, and runs
+    python scripts/compare.py NAME OTHER logs/runs/*/2026-*   several sweeps, and runs
 
 Prints mean, standard deviation and number of runs of each group, how many
 diverged, the verdicts, and the seconds. --against adds each group's difference
@@ -14,6 +14,7 @@ from its base with an interval and a test; what they leave open is "not shown".
 import sys
 
 from gradpath.config.arguments import Command, Value, one_line_ends, one_of
+from gradpath.errors import ConfigError
 
 FLAGS = {
     "--by": Value(shown="KEY[,KEY]", help="the keys that make the groups; all that differ but seed, if left out"),
@@ -29,11 +30,15 @@ def main() -> None:
     chosen = Command(__doc__, flags=FLAGS, many=Value(shown="SWEEP")).read()
 
     from gradpath.sweep.collecting import collect
-    from gradpath.sweep.compared import compared
+    from gradpath.sweep.compared import check_names, compared
     from gradpath.sweep.tabulated import FORMATS, show_plain
 
-    runs = collect(chosen.many, chosen.partial)
-    found = compared(runs, chosen.metric, chosen.by, chosen.sort, chosen.against)
+    runs, lacking = collect(chosen.many)
+    asked = (chosen.metric, chosen.by, chosen.sort, chosen.against)
+    if lacking and not chosen.partial:
+        check_names(runs, *asked)
+        raise ConfigError(lacking)
+    found = compared(runs, *asked)
     if chosen.format == "plain":
         show_plain(found)
         return

@@ -35,6 +35,11 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     return f" Did you mean {same[match[0]]}?" if match else ""
 
 
+def counted(count: int, what: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{count} {what}{'s' * (count != 1)}"
+
+
 def alternatives(words: Iterable[str]) -> str:
     """`a`, `a or b`, `a, b or c`."""
     *rest, last = list(words) or ["nothing"]

@@ -4,10 +4,12 @@ import csv
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +166,11 @@ WRONG = [
         "--sort sedonds: must be activation, test/accuracy, std, n, diverged, pruned, failed, missing or seconds."
         " Did you mean seconds?\n",
     ),
+    ("half --by activtion", "--by activtion: must be keys in which the runs differ: activation, seed. Did you mean"),
+    ("half --metric test/acuracy", "--metric test/acuracy: must be"),
+    ("half --sort sedonds", "Did you mean seconds?"),
+    ("half --against activation=rleu", "activation is tanh, relu, gelu, never rleu. Did you mean relu?"),
+    ("half --by activation", "error: logs/sweeps/half: of 18 jobs 2 missing and 1 failed; go on with"),
     ("made --format cvs", "--format cvs: must be plain, markdown, csv or json. Did you mean csv?"),
     ("made --against relu", "--against relu: must be key=value, such as activation=tanh."),
     ("made --against activation=rleu", "activation is tanh, relu, gelu, never rleu. Did you mean relu?"),
@@ -176,6 +183,48 @@ WRONG = [
     ("a\x1b[2Jb", "error: a\\x1b[2Jb: no sweep"),
     ("x" * 300, ": File name too long."),
 ]
+
+
+def test_the_newest_sweeps_are_named(before_torch, sweeps: Path) -> None:
+    """Eight of them, and how many more there are."""
+    for number in range(9):
+        write_sweep(sweeps / f"s{number}", {"seed": ["0"]}, lambda given: result(0.5))
+    try:
+        found = len([*sweeps.glob("*/sweep.yaml")])
+        said = before_torch(SCRIPT).stderr
+        assert re.fullmatch(rf"error: no sweep given\. The newest are (\w+, ){{7}}\w+ and {found - 8} more\.\n", said)
+    finally:
+        for number in range(9):
+            shutil.rmtree(sweeps / f"s{number}")
+
+
+def test_the_examples_of_the_help_match_something(before_torch, command, project: Path) -> None:
+    """Runs are made where the last example looks for them."""
+    pattern = re.search(r"logs/runs\S+", before_torch(SCRIPT, "--help").stdout)
+    tiny = ("data=xor", "model.hidden=[4]", "trainer=cpu", "trainer.max_epochs=1", "probe=none")
+    assert command("train.py", *tiny).returncode == 0
+    assert pattern
+    year = f"{datetime.now().year}"
+    found = [str(path.relative_to(project)) for path in project.glob(pattern[0].replace("2026", year))]
+    assert found
+    assert before_torch(SCRIPT, *found).returncode == 0
+
+
+def test_a_group_without_a_result(before_torch, sweeps: Path) -> None:
+    """It has no mean, and no test is corrected for it."""
+
+    def lost(given: Given) -> dict | None:
+        return result(None, status="failed", error="no") if given["activation"] == "gelu" else outcome(given)
+
+    write_sweep(sweeps / "lost", {"activation": ["relu", "tanh", "gelu"], "seed": SEEDS}, lost)
+    done = before_torch(SCRIPT, "lost", "--partial", "--against", "activation=relu")
+    assert done.returncode == 0
+    assert "nan" not in done.stdout
+    assert "corrected by Holm for 1 comparison." in done.stdout
+    rows = [line.split() for line in done.stdout.splitlines()]
+    assert ["tanh", "+0.5", "+0.5", "to", "+0.5", "6", "0.03125", "0.03125", "higher"] in rows
+    assert ["gelu", "-", "-", "0", "-", "-", "not", "shown"] in rows
+    assert "too small" not in done.stdout
 
 
 @pytest.mark.parametrize(("typed", "message"), WRONG, ids=lambda text: text[:40])

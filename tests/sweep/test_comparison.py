@@ -47,9 +47,9 @@ class Drawn:
         found = self.drawn.items()
         return [value for key, value in found if [key[place] for place in places] == [*wanted.values()]]
 
-    def compared(self, partial: bool = True, **asked: str) -> Comparison:
+    def compared(self, **asked: str) -> Comparison:
         usual: dict[str, str | None] = dict.fromkeys(("metric", "by", "sort", "against"))
-        return compared(collect([str(self.folder)], partial), **usual | asked)
+        return compared(collect([str(self.folder)])[0], **usual | asked)
 
 
 def agrees(group: Any, drawn: list[tuple[str, float, str]], times: float = 1.0) -> None:
@@ -105,7 +105,7 @@ def test_a_group_without_a_number_comes_last(tmp_path: Path) -> None:
         return result(0.5, status="diverged") if given["activation"] == "relu" else result(-1.0)
 
     write_sweep(tmp_path / "s", {"activation": ["relu", "tanh"], "seed": ["0", "1"]}, outcome)
-    found = compared(collect([str(tmp_path / "s")], False), None, None, None, None)
+    found = compared(collect([str(tmp_path / "s")])[0], None, None, None, None)
     assert [(group.values["activation"], group.mean, group.count("diverged")) for group in found.groups] == [
         ("tanh", -1.0, 0),
         ("relu", None, 2),
@@ -142,11 +142,16 @@ def test_differences_are_paired_by_seed(tmp_path: Path, seed: int) -> None:
     assert [arm.n for arm in found.arms if arm.unpaired] == [arm.n for arm in found.arms if arm.n < 4]
     for own, arm in zip(range(6), found.arms, strict=True):
         smaller = [k for k in range(6) if pvalues[k] <= pvalues[own]]
-        steps = [sum(p >= pvalues[k] for p in pvalues) * pvalues[k] for k in smaller]
+        # An arm without a pair is no comparison.
+        steps = [
+            sum(p >= pvalues[k] and bool(a.n) for p, a in zip(pvalues, found.arms, strict=True)) * pvalues[k]
+            for k in smaller
+        ]
         assert arm.corrected == (pytest.approx(min(1.0, max(steps))) if arm.n else None)
         # Four pairs cannot come below 0.125.
         assert arm.says == "not shown"
-        assert not arm.reachable
+        assert (arm.smallest is None) == (arm.n == 0)
+        assert arm.smallest is None or arm.smallest >= 0.125
 
 
 def permuted(d: list[float]) -> float:
@@ -241,7 +246,7 @@ def test_keys_that_change_together(tmp_path: Path) -> None:
     for activation, init in pairs.items():
         text = text.replace(f"    activation: {activation}\n", f"    activation: {activation}\n    init: {init}\n")
     (folder / "sweep.yaml").write_text(text)
-    runs = collect([str(folder)], False)
+    runs = collect([str(folder)])[0]
     found = compared(runs, None, "activation", None, "activation=relu")
     assert found.along == ["init"]
     assert found.over == ["seed"]
@@ -255,7 +260,7 @@ def test_keys_that_change_together(tmp_path: Path) -> None:
 def test_a_run_without_the_metric_is_named(tmp_path: Path) -> None:
     numbers = {"0": 1.0, "1": None, "2": "inf", "3": 3.0}
     write_sweep(tmp_path / "s", {"seed": [*numbers]}, lambda given: result(numbers[given["seed"]]))
-    found = compared(collect([str(tmp_path / "s")], False), None, None, None, None)
+    found = compared(collect([str(tmp_path / "s")])[0], None, None, None, None)
     (group,) = found.groups
     assert (group.mean, group.n, group.label) == (2, 2, "all runs")
     assert found.notes == ["Not averaged: 1-job (no test/accuracy), 2-job (test/accuracy is inf)."]
@@ -276,7 +281,7 @@ def test_several_sweeps_agree_on_what_their_runs_were_given(tmp_path: Path) -> N
     )
     for run in (tmp_path / "a").glob("*-job"):
         (run / "config.yaml").write_text("optimizer: {lr: 0.002}\nseed: 9\n")
-    found = compared(collect([str(tmp_path / name) for name in "ab"], False), None, "activation,optimizer.lr", None, None)
+    found = compared(collect([str(tmp_path / name) for name in "ab"])[0], None, "activation,optimizer.lr", None, None)
     cells = {(g.values["activation"], g.values["optimizer.lr"]): (g.n, g.mean) for g in found.groups}
     # The first text of a value stands for all.
     assert cells == {
@@ -285,7 +290,7 @@ def test_several_sweeps_agree_on_what_their_runs_were_given(tmp_path: Path) -> N
         ("relu", "0.5"): (2, 0.7),
     }
     # relu with 0.002 is in both sweeps: without --by it stays two groups, so that no run counts twice.
-    apart = compared(collect([str(tmp_path / name) for name in "ab"], False), None, None, None, None)
+    apart = compared(collect([str(tmp_path / name) for name in "ab"])[0], None, None, None, None)
     assert apart.by == ["activation", "optimizer.lr", "folder"]
     assert [group.n for group in apart.groups] == [2, 2, 2, 2]
 
@@ -300,7 +305,7 @@ def test_a_missing_run_counts_with_what_the_others_of_its_sweep_were_given(tmp_p
                 None if given["activation"] == lost else result(0.5, seed=4, choices={"optimizer": o, **given})
             ),
         )
-    found = compared(collect([str(tmp_path / name) for name in "ab"], True), None, None, None, "optimizer=sgd")
+    found = compared(collect([str(tmp_path / name) for name in "ab"])[0], None, None, None, "optimizer=sgd")
     assert found.by == ["activation", "optimizer"]
     assert {group.label: (group.n, group.count("missing")) for group in found.groups} == {
         f"activation={a}, optimizer={o}": (int((a, o) not in lost), int((a, o) in lost))
@@ -320,9 +325,7 @@ def test_the_same_sweep_before_and_after_a_change(tmp_path: Path) -> None:
     axes = {"activation": ["relu", "tanh"], "seed": [str(k) for k in range(6)]}
     for name, by in (("before", 0.0), ("after", 1.0)):
         write_sweep(tmp_path / name, axes, lambda given, by=by: result(by + float(given["seed"])))
-    found = compared(
-        collect([str(tmp_path / name) for name in ("before", "after")], False), None, None, None, "folder=before"
-    )
+    found = compared(collect([str(tmp_path / name) for name in ("before", "after")])[0], None, None, None, "folder=before")
     assert found.by == ["activation", "folder"]
     assert [(arm.group.values["folder"], arm.mean, arm.n) for arm in found.arms] == [("after", 1.0, 6)] * 2
 
@@ -331,17 +334,17 @@ def test_more_seeds_in_another_sweep_are_the_same_groups(tmp_path: Path) -> None
     for name, seeds in (("first", "01"), ("more", "23")):
         axes = {"activation": ["relu", "tanh"], "seed": [*seeds]}
         write_sweep(tmp_path / name, axes, lambda given: result(float(given["seed"])))
-    found = compared(collect([str(tmp_path / name) for name in ("first", "more")], False), None, None, None, None)
+    found = compared(collect([str(tmp_path / name) for name in ("first", "more")])[0], None, None, None, None)
     assert found.by == ["activation"]
     assert [group.n for group in found.groups] == [4, 4]
-    by_folder = compared(collect([str(tmp_path / name) for name in ("first", "more")], False), None, "folder", None, None)
+    by_folder = compared(collect([str(tmp_path / name) for name in ("first", "more")])[0], None, "folder", None, None)
     assert {group.values["folder"]: group.mean for group in by_folder.groups} == {"first": 0.5, "more": 2.5}
 
 
 def test_a_sweep_typed_twice_counts_once(tmp_path: Path) -> None:
     sweep = Drawn(tmp_path / "drawn", 1)
     typed = [str(sweep.folder), f"{sweep.folder}/", str(sweep.folder / "0-job")]
-    assert len(collect(typed, False)) == 36
+    assert len(collect(typed)[0]) == 36
 
 
 def test_run_folders(tmp_path: Path) -> None:
@@ -352,7 +355,7 @@ def test_run_folders(tmp_path: Path) -> None:
             write_run(folder, result(drawn[k, seed], seed=seed, choices={"activation": activation}))
             if activation == "tanh":
                 (folder / "overrides.yaml").write_text(f"- activation=tanh\n- seed={seed}\n- resume=x\n")
-    found = compared(collect([str(path) for path in sorted(tmp_path.iterdir())], False), None, None, None, "activation=relu")
+    found = compared(collect([str(path) for path in sorted(tmp_path.iterdir())])[0], None, None, None, "activation=relu")
     assert found.by == ["activation"]
     assert {group.values["activation"]: group.mean for group in found.groups} == pytest.approx(
         {"relu": drawn[0].mean(), "tanh": drawn[1].mean()}
@@ -366,7 +369,7 @@ def test_a_sweep_that_was_extended_by_another_command(tmp_path: Path) -> None:
     text = (tmp_path / "s/sweep.yaml").read_text()
     assert text.count("    activation: tanh\n") == 2
     (tmp_path / "s/sweep.yaml").write_text(text.replace("    activation: tanh\n", ""))
-    found = compared(collect([str(tmp_path / "s")], False), None, None, None, None)
+    found = compared(collect([str(tmp_path / "s")])[0], None, None, None, None)
     assert {group.values["activation"]: group.n for group in found.groups} == {"relu": 2, "tanh": 2}
 
 
@@ -374,12 +377,12 @@ def test_lists_in_values(tmp_path: Path) -> None:
     assert split("model.hidden=[64,64],init='a,b',x=1") == ["model.hidden=[64,64]", "init='a,b'", "x=1"]
     axes = {"model.hidden": ["[8,8]", "[16]"], "seed": ["0", "1"]}
     write_sweep(tmp_path / "s", axes, lambda given: result(float(given["seed"])))
-    found = compared(collect([str(tmp_path / "s")], False), None, None, None, "model.hidden=[8, 8]")
+    found = compared(collect([str(tmp_path / "s")])[0], None, None, None, "model.hidden=[8, 8]")
     assert [arm.group.values["model.hidden"] for arm in found.arms] == ["[16]"]
 
 
 def test_nothing_differs(tmp_path: Path) -> None:
     write_sweep(tmp_path / "s", {"seed": ["0"]}, lambda given: result(0.25))
-    found = compared(collect([str(tmp_path / "s")], False), None, None, None, None)
+    found = compared(collect([str(tmp_path / "s")])[0], None, None, None, None)
     assert [(group.mean, group.std, group.n) for group in found.groups] == [(0.25, None, 1)]
     assert math.isclose(found.seconds, 2.5)

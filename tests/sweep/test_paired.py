@@ -1,5 +1,7 @@
 """The statistics of pairs against scipy's, and against their definitions written out."""
 
+from itertools import product
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -13,6 +15,7 @@ from gradpath.sweep.paired import (
     holm,
     pairs_needed,
     sign_flip_p,
+    smallest_corrected,
     smallest_p,
 )
 
@@ -130,9 +133,26 @@ def test_how_many_pairs_are_needed() -> None:
     """The first number of pairs with which all of one sign, corrected for the comparisons, come to 0.05."""
     for comparisons in (1, 2, 3, 4, 7, 20, 100):
         reached = [n for n in range(1, 17) if holm([sign_flip_p([1.0] * n)] * comparisons)[0] <= 0.05]
-        assert pairs_needed(comparisons) == reached[0]
-    assert [pairs_needed(m) for m in (1, 2, 3, 4)] == [6, 7, 7, 8]
-    assert pairs_needed(10_000) is None
+        assert pairs_needed([1] * comparisons, 0) == reached[0]
+    assert [pairs_needed([5] * m, 0) for m in (1, 2, 3, 4)] == [6, 7, 7, 8]
+    assert [pairs_needed([5, 10], place) for place in (0, 1)] == [6, 7]
+    assert pairs_needed([1] * 10_000, 0) is None
+
+
+@pytest.mark.parametrize("pairs", [*product(range(1, 5), repeat=3)])
+def test_the_smallest_corrected_p_is_the_smallest_of_all(pairs: tuple[int, ...]) -> None:
+    """All p that tests of so many pairs can give, each with each, corrected."""
+    can_be = [sorted({*np.arange(1, 2 ** (n - 1) + 1) * 2 / 2**n}) for n in pairs]
+    corrected = np.array([holm(values) for values in product(*can_be)])
+    assert smallest_corrected(pairs) == corrected.min(axis=0).tolist()
+
+
+@pytest.mark.parametrize("others", [(4,), (9,), (5, 5), (6, 12), (3, 8, 16)])
+def test_so_many_pairs_are_enough_beside_the_others(others: tuple[int, ...]) -> None:
+    needed = pairs_needed([1, *others], 0)
+    for n in range(1, 17):
+        d = [[1.0] * count for count in (n, *others)]
+        assert (holm([sign_flip_p(values) for values in d])[0] <= 0.05) == (n >= needed)
 
 
 def test_chance_alone_is_found_about_as_often_as_it_says() -> None:

@@ -8,23 +8,37 @@ from conftest import Command, tree
 
 ROWS = [
     ("sweep.nam=x", "sweep.nam=x: sweep has no such key. Did you mean sweep.name?"),
-    ("sweep.name=../x", "sweep.name=../x: must be a folder's name of letters, digits, - _ . + = and spaces."),
+    ("sweep.name=../x", "sweep.name=../x: must be a folder's name of at most 100 letters, digits, - _ and . alone."),
+    ("sweep.name='a,b'", "sweep.name=a,b: must be a folder's name of at most 100 letters"),
+    ("sweep.name='é'", "must be a folder's name of at most 100 letters"),
+    ("sweep.name=..", "sweep.name=..: must be a folder's name of at most 100 letters"),
     ("sweep.name=a,b", "sweep.name=a,b: one value for the whole sweep"),
     ("sweep.retry=all", "sweep.retry=all: must be failed or pruned."),
     ("sweep.zip=seed", "sweep.zip=seed: must be a list of words, such as [a,b]."),
+    ("sweep.zip=[seed]", "sweep.zip=[seed]: must be at least two keys, which change together."),
+    ("sweep.zip=[seed,seed]", "sweep.zip=[seed,seed]: names a key twice."),
+    ("sweep.zip=[seed,data] sweep.zip=[seed,activation]", "sweep.zip=[seed,activation]: sweep.zip is there twice;"),
     ("sweep.zip=[seed,activation]", "sweep.zip: activation has no several values in this sweep."),
     ("sweep.limit=1", "sweep.limit=1: the sweep has 2 jobs, each a run; write sweep.limit=2."),
     ("sweep.limit=0", "sweep.limit=0: must be at least 1."),
     ("sweep.resume=true", "sweep.resume=true: no sweep in"),
     ("sweep.join=true sweep.name=nobodys", "sweep.join=true: there is no sweep in logs/sweeps/nobodys."),
     ("sweep.resume=true sweep.name=nobodys", "sweep.resume=true: there is no sweep in logs/sweeps/nobodys."),
+    ("sweep.dry_run=true sweep.resume=true sweep.name=nobodys", "there is no sweep in logs/sweeps/nobodys."),
+    ("sweep.dry_run=true sweep.join=true sweep.name=nobodys", "there is no sweep in logs/sweeps/nobodys."),
+    ("sweep.dry_run=true sweep.resume=true", "sweep.resume=true: no sweep in"),
+    ("sweep.dry_run=true hydra.sweep.dir=conf", "conf: holds files but no sweep.yaml; choose another name."),
     ("+sweep.name=x", "+sweep.name=x: no + is needed; write sweep.name=x."),
     ("hydra.launcher.jobs=0", "hydra.launcher.jobs=0: must be auto or a whole number from 1 to 1000."),
     ("hydra.launcher.jobs=1,2", "hydra.launcher.jobs=1,2: one value for the whole sweep."),
     ("hydra/launcher=slurm", "hydra/launcher=slurm: there is no Slurm on this machine"),
     ("hydra/launcher=slurm hydra.launcher.cluster=pbs", "hydra.launcher.cluster=pbs: must be slurm or local."),
     ("hydra/launcher=ray hydra.launcher.threads=0", "hydra.launcher.threads=0: must be a whole number, at least 1."),
-    ("hydra/launcher=joblib", "Could not find 'hydra/launcher/joblib'"),
+    ("hydra/launcher=joblib", "hydra/launcher=joblib: no such option. There are basic, local, ray, slurm."),
+    ("hydra/launcher=slurmm", "hydra/launcher=slurmm: no such option. Did you mean slurm? There are basic, local, ray,"),
+    ("hydra/sweeper=optunaa", "hydra/sweeper=optunaa: no such option. Did you mean optuna? There are "),
+    ("hydra/lancher=local", "hydra/lancher=local: no such group. Did you mean hydra/launcher? There are "),
+    ("--mutlirun", "unrecognized arguments: --mutlirun. Did you mean --multirun? python train.py --help lists the"),
     ("hydra.job.chdir=true", "hydra.callbacks, hydra.job.chdir and Hydra's logging: add hydra/launcher=basic."),
     ("optimizer.lr=0.1,-1", "optimizer.lr=-1: must be greater than 0."),
     ("activation=relu,reluu", "activation=reluu: no such option. Did you mean relu?"),
@@ -43,3 +57,8 @@ def test_one_line(typed: str, message: str, before_torch: Command, project: Path
 def test_settings_of_a_sweep_without_m(before_torch: Command) -> None:
     done = before_torch("train.py", "sweep.name=x")
     assert (done.returncode, done.stderr) == (2, "error: sweep.name=x: belongs to a sweep: add -m.\n")
+    done = before_torch("train.py", "sweep.nam=x")
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert done.stderr.startswith(
+        "error: sweep.nam=x: sweep has no such key. Did you mean sweep.name? Its keys: sweep.name,"
+    )

@@ -39,8 +39,15 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     """Raises ConfigError for the first wrong type or value out of range among the keys of `sweep`."""
     _check_fields(Sweep, settings, "sweep.")
     name = settings["name"]
-    if name is not None and (not name.strip(". ") or len(name) > 100 or not re.fullmatch(r"[\w.+=, -]+", name)):
-        raise ConfigError(f"sweep.name={name}: must be a folder's name of letters, digits, - _ . + = and spaces.")
+    # Any other character would have to be put in quotes, for Hydra's grammar or for the shell's.
+    if name is not None and (not name.strip(".") or len(name) > 100 or not re.fullmatch(r"[A-Za-z0-9._-]+", name)):
+        raise ConfigError(f"sweep.name={name}: must be a folder's name of at most 100 letters, digits, - _ and . alone.")
+    together = settings["zip"]
+    shown = f"sweep.zip=[{','.join(together)}]"
+    if len(together) == 1:
+        raise ConfigError(f"{shown}: must be at least two keys, which change together.")
+    if len({*together}) < len(together):
+        raise ConfigError(f"{shown}: names a key twice.")
 
 
 def check_sweeper(keys: Mapping[str, Any]) -> None:

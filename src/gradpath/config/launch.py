@@ -3,7 +3,7 @@
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import ENOTDIR
 from pathlib import Path
@@ -30,7 +30,7 @@ from gradpath.config.resume import resume_arguments
 from gradpath.config.schema import GROUPS
 from gradpath.config.search import Search, search
 from gradpath.config.typed import Typed, check_typed, searches
-from gradpath.errors import ConfigError, RunFailed, first_line
+from gradpath.errors import ConfigError, RunFailed, first_line, nearest
 from gradpath.streams import open_streams
 from gradpath.threads import wait_briefly
 
@@ -54,7 +54,7 @@ def launch(
         # Hydra, which reads it again for a sweep, takes no null for a group.
         sys.argv[1:] = [text for text in resume_arguments(sys.argv[1:], resumes) if text != "experiment=null"]
         parser = get_args_parser()
-        parser.error = wrong_option  # type: ignore[method-assign]
+        parser.error = lambda message: wrong_option(message, parser._option_string_actions)  # type: ignore[method-assign]
         arguments = parser.parse_intermixed_args()
         shows_only = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
         if arguments.config_name or arguments.config_path:
@@ -297,6 +297,11 @@ def fail(message: str, code: int = 2) -> NoReturn:
     sys.exit(code)
 
 
-def wrong_option(message: str) -> NoReturn:
-    """Replaces argparse's `error`, which would print the usage first."""
-    fail(f"{message}; python train.py --help lists the options.")
+def wrong_option(message: str, known: Iterable[str] = ()) -> NoReturn:
+    """Replaces argparse's `error`, which would print the usage first.
+
+    Args:
+        known: the options that there are.
+    """
+    near = nearest(message.removeprefix("unrecognized arguments: ").split(maxsplit=1)[0], known)
+    fail(f"{message}{'.' + near if near else ';'} python train.py --help lists the options.")

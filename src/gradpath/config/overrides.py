@@ -159,6 +159,7 @@ def _check_name(override: Override, groups: list[str], choosing: list[Override],
         # Empty, as from a variable of the shell that is not set, it would be the current folder.
         raise ConfigError(f"{typed}: write a folder.")
     if is_hydras(override):
+        _check_hydras_option(override, loader)
         return
     groups = [name for name in groups if name != "hydra"]
     if override.is_delete():
@@ -173,6 +174,20 @@ def _check_name(override: Override, groups: list[str], choosing: list[Override],
     elif key.split(".")[0] not in [*groups, *Root.__annotations__]:
         hint = _hint(override, choosing, loader)
         raise ConfigError(f"{typed}: no such group or key.{hint} There are {', '.join(groups)}.")
+
+
+def _check_hydras_option(override: Override, loader: ConfigLoader) -> None:
+    """Raises ConfigError if an option of Hydra's own is chosen that is not there, such as `hydra/launcher=slurmm`."""
+    group, below = override.key_or_group, "hydra/"
+    if not group.startswith(below) or override.is_delete():
+        return
+    groups = [below + name for name in loader.list_groups("hydra")]
+    if group not in groups:
+        raise ConfigError(f"{line(override)}: no such group.{nearest(group, groups)} There are {', '.join(groups)}.")
+    options = loader.get_group_options(group)
+    for value in values(override):
+        if value not in (*options, "null"):
+            raise ConfigError(f"{group}={value}: no such option.{nearest(value, options)} There are {', '.join(options)}.")
 
 
 def _check_key(override: Override, known: dict[str, Any], choices: dict[str, str], asked: Asked) -> None:

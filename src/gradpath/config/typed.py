@@ -52,6 +52,7 @@ def check_typed(overrides: list[Override], loader: ConfigLoader, multirun: bool)
         job = check_job(loader, jobs)
         if not is_sweep(job.node.hydra):
             if settings:
+                _check_setting(settings[0], job.node)
                 raise ConfigError(f"{line(settings[0])}: belongs to a sweep: add -m.")
             return job
         node = job.node
@@ -76,17 +77,24 @@ def searches(hydra: DictConfig) -> bool:
 
 def _settings(node: DictConfig, typed: list[Override]) -> dict[str, Any]:
     """How the sweep itself is made: the keys of `sweep`, checked."""
-    known = {f"sweep.{name}": value for name, value in node.sweep.items()}
-    for override in typed:
+    for k, override in enumerate(typed):
         if override.is_sweep_override():
             raise ConfigError(f"{line(override)}: one value for the whole sweep; a list is written [a,b].")
-        if override.key_or_group not in known:
-            near = nearest(override.key_or_group, known)
-            raise ConfigError(f"{line(override)}: sweep has no such key.{near} Its keys: {', '.join(known)}.")
+        _check_setting(override, node)
+        if override.key_or_group == "sweep.zip" and any(other.key_or_group == "sweep.zip" for other in typed[:k]):
+            raise ConfigError(f"{line(override)}: sweep.zip is there twice; all keys that change together are one list.")
         set_key(node, override)
     settings = mapping(node.sweep)
     check_settings(settings)
     return settings
+
+
+def _check_setting(override: Override, node: DictConfig) -> None:
+    """Raises ConfigError if `sweep` has no such key."""
+    known = [f"sweep.{name}" for name in node.sweep]
+    if override.key_or_group not in known:
+        near = nearest(override.key_or_group, known)
+        raise ConfigError(f"{line(override)}: sweep has no such key.{near} Its keys: {', '.join(known)}.")
 
 
 def _params(sweeper: Any, loader: ConfigLoader) -> list[Override]:

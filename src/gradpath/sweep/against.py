@@ -4,10 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import fmean
 
-from gradpath.errors import ConfigError, nearest
+from gradpath.errors import ConfigError, counted, nearest
 from gradpath.sweep.comparison import Cell, Group, label, shown
 from gradpath.sweep.given import SEED, Values
-from gradpath.sweep.paired import ALPHA, bootstrap_interval, holm, pairs_needed, sign_flip_p, smallest_p
+from gradpath.sweep.paired import ALPHA, bootstrap_interval, holm, pairs_needed, sign_flip_p, smallest_corrected
 from gradpath.sweep.typed_values import meaning
 
 Place = tuple[str | None, ...]
@@ -20,7 +20,7 @@ class Arm:
     differences: seed -> metric of the group minus metric of the base.
     unpaired: what has no partner, and why.
     p, corrected: of the test; None without a pair.
-    reachable: whether so many pairs can bring the corrected p to 0.05.
+    smallest: the smallest corrected p that so many pairs, beside those of the other arms, can give; None without a pair.
     """
 
     group: Group
@@ -30,7 +30,7 @@ class Arm:
     interval: tuple[float, float] | None = None
     p: float | None = None
     corrected: float | None = None
-    reachable: bool = False
+    smallest: float | None = None
 
     @property
     def n(self) -> int:
@@ -68,8 +68,8 @@ def read_base(text: str, found: Sequence[Group], by: Sequence[str]) -> Values:
         if key not in by:
             makes = f"the groups are made by {', '.join(by)}" if by else "there is one group only"
             raise ConfigError(f"--against {text}: {makes}, not by {key}.{nearest(key, by)}")
-        there = {meaning(known) if known is not None else "-": known for known in (group.values[key] for group in found)}
-        place = value if value == "-" else meaning(value)
+        there = {meaning(shown(known)): known for known in (group.values[key] for group in found)}
+        place = meaning(value)
         if place not in there:
             names = [shown(known) for known in there.values()]
             raise ConfigError(
@@ -172,32 +172,34 @@ def _verb(why: str) -> str:
 
 
 def _tested(arms: Sequence[Arm]) -> list[Arm]:
-    """The arms with their intervals and tests. An arm without a pair counts as a comparison, too."""
+    """The arms with their intervals and tests. An arm without a pair is not tested, and no test is corrected for it."""
     numbers = [[*arm.differences.values()] for arm in arms]
     tests = [sign_flip_p(d) for d in numbers]
-    corrected = holm([1.0 if p is None else p for p in tests])
-    best = holm([smallest_p(len(d)) for d in numbers])
+    corrected = iter(holm([p for p in tests if p is not None]))
+    best = iter(smallest_corrected([len(d) for d in numbers if d]))
     return [
-        replace(arm, interval=bootstrap_interval(d), p=p, corrected=None if p is None else own, reachable=smallest <= ALPHA)
-        for arm, d, p, own, smallest in zip(arms, numbers, tests, corrected, best, strict=True)
-    ]
+        arm if p is None
+        else replace(arm, interval=bootstrap_interval(d), p=p, corrected=next(corrected), smallest=next(best))
+        for arm, d, p in zip(arms, numbers, tests, strict=True)
+    ]  # fmt: skip
 
 
 def too_few(arms: Sequence[Arm]) -> list[str]:
     """Sentences about arms whose pairs are too few for any result to be shown."""
-    needed = pairs_needed(len(arms))
-    counts: dict[int, list[Arm]] = {}
-    for arm in arms:
-        if not arm.reachable:
-            counts.setdefault(arm.n, []).append(arm)
+    tested = [arm for arm in arms if arm.n]
+    pairs = [arm.n for arm in tested]
+    # Arms of as many pairs have the same smallest p, and need as many.
+    counts: dict[tuple[int, float], list[Arm]] = {}
+    for arm in tested:
+        if arm.smallest is not None and arm.smallest > ALPHA:
+            counts.setdefault((arm.n, arm.smallest), []).append(arm)
     said = []
-    for n, few in sorted(counts.items()):
+    for (n, smallest), few in sorted(counts.items()):
         which = "" if len(few) == len(arms) else f" ({'; '.join(arm.group.label for arm in few)})"
-        smallest = min(1.0, len(arms) * smallest_p(n))
+        needed = pairs_needed(pairs, pairs.index(n))
         more = f"{needed} seeds are needed" if needed else "no number of seeds is enough"
-        comparisons = f"{len(arms)} comparison{'s' * (len(arms) > 1)}"
         said.append(
             f"n = {n} is too small to show anything{which}: "
-            f"with {comparisons} the corrected p is at least {smallest:.3g}; {more}."
+            f"with {counted(len(tested), 'comparison')} the corrected p is at least {smallest:.3g}; {more}."
         )
     return said

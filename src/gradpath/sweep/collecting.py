@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
-from gradpath.errors import ConfigError, nearest
+from gradpath.errors import ConfigError, counted, nearest
 from gradpath.files import RESULT, SWEEP, relative
 from gradpath.sweep.again import SWEEPS, to_continue
 from gradpath.sweep.given import Run
@@ -17,26 +17,23 @@ from gradpath.sweep.plan import Plan, read_plan
 NAMED = 8
 
 
-def collect(typed: Sequence[str], partial: bool) -> list[Run]:
-    """All runs of the sweeps and folders that were typed, each once.
-
-    Args:
-        partial: whether a sweep may be incomplete.
+def collect(typed: Sequence[str]) -> tuple[list[Run], str | None]:
+    """All runs of the sweeps and folders that were typed, each once; and what the first incomplete sweep lacks.
 
     Raises:
-        ConfigError: there is no such sweep or run; a file is damaged; or a job is missing or failed, and `partial` is false.
+        ConfigError: there is no such sweep or run; or a file is damaged.
     """
     if not typed:
         raise ConfigError(f"no sweep given.{_known()}")
     runs: dict[Path, Run] = {}
+    lacking: str | None = None
     for folder in dict.fromkeys(find(text) for text in typed):
         plan = read_plan(folder)
         found = [single_run(folder)] if plan is None else sweep_runs(folder, plan)
-        if not partial:
-            _check_complete(found, folder, plan)
+        lacking = lacking or _lacking(found, folder, plan)
         for run in found:
             runs.setdefault(run.folder.resolve(), run)
-    return [*runs.values()]
+    return [*runs.values()], lacking
 
 
 def find(text: str, signs: Sequence[str] = (SWEEP, RESULT)) -> Path:
@@ -69,7 +66,7 @@ def _names() -> list[str]:
 
 def _known() -> str:
     names = _names()
-    more = ", ..." * (len(names) > NAMED)
+    more = f" and {len(names) - NAMED} more" * (len(names) > NAMED)
     return f" The newest are {', '.join(names[:NAMED])}{more}." if names else f" There is none in {relative(SWEEPS)} yet."
 
 
@@ -82,19 +79,19 @@ def _meant(text: str) -> str:
     return nearest(place.name, [*_names(), *beside]) or _known()
 
 
-def _check_complete(runs: Sequence[Run], folder: Path, plan: Plan | None) -> None:
-    """Raises ConfigError if a job has no result, or failed. A diverged one has a result."""
+def _lacking(runs: Sequence[Run], folder: Path, plan: Plan | None) -> str | None:
+    """A sentence if a job has no result, or failed. A diverged one has a result."""
     counts = Counter(str(run.row["status"]) for run in runs)
     incomplete = [f"{counts[status]} {status}" for status in ("missing", "failed") if counts[status]]
     if not incomplete:
-        return
+        return None
     if plan is None:
         what = "the run failed" if counts["failed"] else "its result.json is damaged"
         how = f"python train.py resume={relative(folder)}"
     else:
-        what = f"of {len(runs)} jobs {' and '.join(incomplete)}"
+        what = f"of {counted(len(runs), 'job')} {' and '.join(incomplete)}"
         how = " and ".join(_to_go_on(runs, folder, plan))
-    raise ConfigError(f"{relative(folder)}: {what}; go on with {how}, or add --partial to compare what there is.")
+    return f"{relative(folder)}: {what}; go on with {how}, or add --partial to compare what there is."
 
 
 def _to_go_on(runs: Sequence[Run], folder: Path, plan: Plan) -> Iterator[str]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from gradpath.errors import counted
 from gradpath.files import relative
 from gradpath.sweep.against import Arm, compare, matched_keys, read_base, split, too_few
 from gradpath.sweep.comparison import Cell, Group, cells, chosen_keys, chosen_metric, groups, label, ordered
@@ -46,7 +47,8 @@ class Comparison:
         many = len(self.sources)
         where = relative(self.sources[0]) if many == 1 else f"{many} folders"
         over = f", averaged over {' and '.join(self.over)}" if self.over else ""
-        return f"{where}: {len(self.cells)} runs, {said(counts)}; {duration(self.seconds)} in all. {self.metric}{over}:"
+        runs = f"{counted(len(self.cells), 'run')}, {said(counts)}"
+        return f"{where}: {runs}; {duration(self.seconds)} in all. {self.metric}{over}:"
 
     @property
     def method(self) -> str:
@@ -55,7 +57,7 @@ class Comparison:
         flips = (
             "all flips of signs" if most <= EXACT else f"flips of signs, {FLIPS:,} random ones for more than {EXACT} pairs"
         )
-        family = f"{len(self.arms)} comparison{'s' * (len(self.arms) > 1)}"
+        family = counted(sum(arm.n > 0 for arm in self.arms), "comparison")
         return (
             f"Against {label(self.base)}: {self.metric} of the group minus that of its base, by seed; n counts seeds. "
             f"Interval: {LEVEL:.0%}, percentile bootstrap, {RESAMPLES:,} resamples. "
@@ -89,10 +91,8 @@ def compared(runs: Sequence[Run], metric: str | None, by: str | None, sort: str 
     Raises:
         ConfigError: an argument is wrong.
     """
-    keys, values = given(runs)
+    keys, values, chosen = _keys(runs, by)
     name = chosen_metric(runs, metric)
-    there = [*dict.fromkeys([*keys, SEED, *values[0]])]
-    chosen = chosen_keys(None if by is None else split(by), keys, there)
     measured = cells(runs, values, name)
     found = ordered(groups(measured, chosen), chosen, name, sort)
     matched = matched_keys(found, keys, chosen)
@@ -105,6 +105,20 @@ def compared(runs: Sequence[Run], metric: str | None, by: str | None, sort: str 
     along = [key for key in keys if key not in (*chosen, *matched, SEED)] if chosen else []
     sources = [*dict.fromkeys(run.source for run in runs)]
     return Comparison(sources, name, chosen, [*[SEED] * seeded, *matched], along, measured, found, base, arms)
+
+
+def check_names(runs: Sequence[Run], metric: str | None, by: str | None, sort: str | None, against: str | None) -> None:
+    """Raises ConfigError if an argument is wrong. Of runs of which none has come to its end, only the keys are known."""
+    _keys(runs, by)
+    if any(run.row["status"] == "ok" for run in runs):
+        compared(runs, metric, by, sort, against)
+
+
+def _keys(runs: Sequence[Run], by: str | None) -> tuple[list[str], list[Values], list[str]]:
+    """The keys in which the runs differ, the values of each run, and the keys that make the groups."""
+    keys, values = given(runs)
+    there = [*dict.fromkeys([*keys, SEED, *values[0]])]
+    return keys, values, chosen_keys(None if by is None else split(by), keys, there)
 
 
 def duration(seconds: float) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from gradpath.errors import ConfigError, alternatives, nearest
 from gradpath.sweep.given import SEED, Run, Values, in_order
+from gradpath.sweep.rows import UNSET
 
 # The metric that is compared unless another is asked for: the first that a run has.
 USUAL = ("test/accuracy", "test/loss", "val/accuracy", "val/loss", "train/accuracy", "train/loss")
@@ -94,7 +95,7 @@ def label(values: Mapping[str, str | None]) -> str:
 
 
 def shown(value: str | None) -> str:
-    return "-" if value is None else value
+    return UNSET if value is None else value
 
 
 def metrics(runs: Sequence[Run]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from gradpath.config.command_line import command_line
 from gradpath.config.job import Job, Sweep
-from gradpath.errors import ConfigError, RunFailed
+from gradpath.errors import ConfigError, RunFailed, counted
 from gradpath.files import relative, remove_leftovers
 from gradpath.locks import hold
 from gradpath.sweep.again import made_with, to_continue
@@ -20,7 +20,7 @@ from gradpath.sweep.growth import extended, last_number, planned
 from gradpath.sweep.in_process import InProcess
 from gradpath.sweep.launchers import check_launcher, engine_for, threads_per_job
 from gradpath.sweep.outcome import in_short, objective, read_outcome
-from gradpath.sweep.place import for_grid, sweep_folder
+from gradpath.sweep.place import check_folder, for_grid, sweep_folder
 from gradpath.sweep.plan import Plan, Planned, read_plan, write_plan
 from gradpath.sweep.progress import Progress
 from gradpath.sweep.source import Listed
@@ -46,7 +46,7 @@ def run_sweep(sweep: Sweep) -> None:
         run_search(sweep)
         return
     if sweep.settings["dry_run"]:
-        show_jobs(sweep)
+        show_jobs(sweep, check_folder(sweep, for_grid(sweep.grid)))
         return
     conclude(*conduct(sweep))
 
@@ -170,16 +170,15 @@ def check_joined(old: Plan | None, plan: Plan, folder: Path) -> None:
         raise ConfigError(f"sweep.join=true: {relative(folder)} has other jobs, or other code; join with the same command.")
 
 
-def show_jobs(sweep: Sweep) -> None:
-    """Lists the jobs as a sweep of that name would have them."""
-    there = sweep.named and sweep.folder.is_dir()
-    old = read_plan(sweep.folder) if there else None
-    plan, numbers = extended(old, plan_of(sweep), made_with(command_line()), 1, last_number(sweep.folder) if there else -1)
+def show_jobs(sweep: Sweep, folder: Path | None) -> None:
+    """Lists the jobs as the sweep in that folder, or a new one, would have them."""
+    old = read_plan(folder) if folder else None
+    plan, numbers = extended(old, plan_of(sweep), made_with(command_line()), 1, last_number(folder) if folder else -1)
     asked = {*numbers.values()}
     for job in plan.jobs:
         if job.number in asked:
             print(f"{job.name}  {' '.join(job.overrides)}")
-    print(f"{len(asked)} job{'s' * (len(asked) != 1)}", flush=True)
+    print(counted(len(asked), "job"), flush=True)
 
 
 def show_begin(folder: Path, plan: Plan, old: Plan | None, total: int, missing: int, joins: bool) -> None:
@@ -188,7 +187,7 @@ def show_begin(folder: Path, plan: Plan, old: Plan | None, total: int, missing: 
     known = f", {total - missing} done before" if missing < total else ""
     others = len(plan.jobs) - total
     beside = f", beside {others} of other commands" if others else ""
-    print(f"{relative(folder)}: {total} job{'s' * (total != 1)}, {missing} {here}{known}{beside}", flush=True)
+    print(f"{relative(folder)}: {counted(total, 'job')}, {missing} {here}{known}{beside}", flush=True)
     former = [job.name for job in plan.former if not old or job not in old.former]
     if former:
         more = f" and {len(former) - NAMED} more" if len(former) > NAMED else ""

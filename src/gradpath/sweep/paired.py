@@ -81,10 +81,26 @@ def smallest_p(pairs: int) -> float:
     return min(1.0, 2 / 2**pairs) if pairs <= EXACT else 1 / (1 + FLIPS)
 
 
-def pairs_needed(comparisons: int) -> int | None:
-    """With how many pairs the corrected p of at least one of so many comparisons can reach 0.05; None: with no number."""
-    counts: Iterator[int] = iter(range(1, EXACT + 2))
-    return next((n for n in counts if comparisons * smallest_p(n) <= ALPHA), None)
+def smallest_corrected(pairs: Sequence[int]) -> list[float]:
+    """The smallest corrected p that each of several comparisons can get.
+
+    Each gets it where all come out as clearly as they can: no corrected p falls when another p rises.
+
+    Args:
+        pairs: of each comparison.
+    """
+    return holm([smallest_p(n) for n in pairs])
+
+
+def pairs_needed(pairs: Sequence[int], place: int) -> int | None:
+    """With how many pairs the corrected p of a comparison can come to 0.05; None: with no number.
+
+    Args:
+        pairs: of each comparison. Those of the others stay.
+        place: of this comparison among them.
+    """
+    counts = range(1, EXACT + 2)
+    return next((n for n in counts if smallest_corrected([*pairs[:place], n, *pairs[place + 1 :]])[place] <= ALPHA), None)
 
 
 @lru_cache(maxsize=2)

@@ -46,6 +46,13 @@ def sweep_folder(sweep: Sweep, match: Match) -> Path:
     raise ConfigError(f"{relative(sweep.folder)}: there are 1000 sweeps of this second; write sweep.name=.")
 
 
+def check_folder(sweep: Sweep, match: Match) -> Path | None:
+    """The folder of a sweep that is there already. Raises ConfigError where `sweep_folder` would, and makes nothing."""
+    known = sweep.named or sweep.settings["resume"] or sweep.settings["join"]
+    folder = sweep_folder(sweep, match) if known else None
+    return folder if folder and folder.is_dir() else None
+
+
 def for_grid(grid: Grid) -> Match:
     """Tells a sweep of the jobs of this grid, and one that has them among others. Their code may have changed since."""
     wanted = {same_when_equal(grid.overrides(place)) for place in grid.places()}

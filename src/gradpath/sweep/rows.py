@@ -9,6 +9,8 @@ from gradpath.sweep.outcome import Outcome, read_outcome
 from gradpath.sweep.plan import Plan, Planned
 
 Row = dict[str, Any]
+# What stands for the value of a key that a run was not given, wherever people read it.
+UNSET = "unset"
 
 
 def rows(folder: Path, plan: Plan) -> Iterator[Row]:

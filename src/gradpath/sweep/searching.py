@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from gradpath.config.command_line import command_line
 from gradpath.config.job import Sweep
 from gradpath.config.search import Search
-from gradpath.errors import ConfigError, RunFailed
+from gradpath.errors import ConfigError, RunFailed, counted
 from gradpath.files import relative, remove_leftovers
 from gradpath.locks import hold
 from gradpath.sweep.again import alone, made_with
@@ -22,7 +22,7 @@ from gradpath.sweep.engine import Call
 from gradpath.sweep.in_process import InProcess
 from gradpath.sweep.launchers import engine_for, threads_per_job
 from gradpath.sweep.outcome import read_outcome
-from gradpath.sweep.place import sweep_folder
+from gradpath.sweep.place import check_folder, sweep_folder
 from gradpath.sweep.plan import Plan, Planned, read_plan, write_plan
 from gradpath.sweep.progress import Progress
 from gradpath.sweep.summary import Summary
@@ -41,10 +41,15 @@ def run_search(sweep: Sweep) -> None:
     assert search is not None
     if find_spec("optuna") is None:
         raise ConfigError("hydra/sweeper=optuna: needs optuna: python -m pip install 'gradpath[search]'.")
+
+    def match(plan: Plan) -> int:
+        return 2 * (plan.search is not None and {*plan.search} == {*search.typed})
+
     if sweep.settings["dry_run"]:
+        check_folder(sweep, match)
         show_space(search)
         return
-    folder = sweep_folder(sweep, lambda plan: 2 * (plan.search is not None and {*plan.search} == {*search.typed}))
+    folder = sweep_folder(sweep, match)
     with hold(folder, "sweep.name"):
         remove_leftovers(folder)
         _search(sweep, search, folder)
@@ -80,7 +85,7 @@ def _search(sweep: Sweep, search: Search, folder: Path) -> None:
     told = sum(trial.state.is_finished() for trial in known)
     missing = max(most, len(known)) - told
     print(
-        f"{relative(folder)}: {told + missing} trials, {missing} to run",
+        f"{relative(folder)}: {counted(told + missing, 'trial')}, {missing} to run",
         f"{told} done before" * bool(told),
         sep=", " * bool(told),
         flush=True,
@@ -118,7 +123,7 @@ def show_space(search: Search) -> None:
     for one in search.space.dimensions:
         ends = f"{one.text(one.low)} to {one.text(one.high)}" if one.low is not None else " ".join(one.texts)
         print(f"{one.key}: {ends}{', logarithmic' if one.log else ''}")
-    print(f"{search.keys['n_trials']} trials", flush=True)
+    print(counted(search.keys["n_trials"], "trial"), flush=True)
 
 
 def said_of(best: Sequence["FrozenTrial"], search: Search, plan: Plan) -> Iterator[str]:

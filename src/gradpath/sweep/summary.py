@@ -9,11 +9,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from gradpath.errors import counted
 from gradpath.files import SUMMARY, write_text
 from gradpath.sweep.outcome import STATUSES
 from gradpath.sweep.plan import Plan
 from gradpath.sweep.report import write_report
-from gradpath.sweep.rows import Row, rows, varied_keys
+from gradpath.sweep.rows import UNSET, Row, rows, varied_keys
 
 # The summary and the report of a thousand jobs take seconds. They are written again after this many times as long, and after
 # so many seconds at least.
@@ -75,9 +76,11 @@ def as_markdown(plan: Plan, found: Sequence[Row]) -> str:
     shown = [name for name in SHOWN if any(row.get(name) is not None for row in found)]
     counts = Counter(row["status"] for row in found)
     head = ["job", *keys, "status", *shown]
-    lines = ["# Sweep", "", *(f"    {command}" for command in plan.commands), "", f"{len(found)} jobs: {said(counts)}.", ""]
+    lines = ["# Sweep", "", *(f"    {command}" for command in plan.commands), ""]
+    lines += [f"{counted(len(found), 'job')}: {said(counts)}.", ""]
     lines += [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    lines += [f"| {' | '.join(cell(row.get(name)) for name in head)} |" for row in found]
+    given = [row | {key: UNSET for key in keys if row[key] is None} for row in found]
+    lines += [f"| {' | '.join(cell(row.get(name)) for name in head)} |" for row in given]
     failed = [row for row in found if row["status"] in ("failed", "diverged")]
     if failed:
         lines += ["", "## Failed and diverged", "", *(f"- {row['job']}: {cell(row['error'])}" for row in failed)]

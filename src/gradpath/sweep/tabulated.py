@@ -133,7 +133,7 @@ def _json_group(group: Group) -> dict[str, Any]:
 def _json_arm(arm: Arm) -> dict[str, Any]:
     return {
         "group": arm.group.values, "base": arm.base, "difference": arm.mean, "interval": arm.interval, N: arm.n,
-        "p": arm.p, "corrected": arm.corrected, "result": arm.says, "enough_seeds": arm.reachable,
+        "p": arm.p, "corrected": arm.corrected, "result": arm.says, "smallest_corrected": arm.smallest,
         "by_seed": {shown(seed): value for seed, value in arm.differences.items()}, "unpaired": [*arm.unpaired],
     }  # fmt: skip
 
@@ -152,7 +152,7 @@ def _verdicts(group: Group) -> str:
 
 
 def _digits(value: float | None, digits: str = ".4g") -> str:
-    return "nan" if value is None else f"{value:{digits}}"
+    return "-" if value is None else f"{value:{digits}}"
 
 
 def _time(seconds: float) -> str:

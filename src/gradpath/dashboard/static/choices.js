@@ -45,7 +45,7 @@ export function drawCounts() {
   const overlaid = [...new Set(grid.cells.flatMap(({ group }) => differing(group.jobs)))];
   const most = Math.max(0, ...grid.cells.map(({ group }) => group.jobs.filter(({ run }) => run !== null).length));
   page.counts.replaceChildren(
-    html("p", {}, `${jobs.length} jobs`, shown.length < jobs.length ? `, of which ${shown.length} are read:` : ":"),
+    html("p", {}, jobs.length === 1 ? "1 job" : `${jobs.length} jobs`, shown.length < jobs.length ? `, of which ${shown.length} are read:` : ":"),
     ...[...grouped(shown, (profile) => profile.class)].map(([kind, all]) =>
       html("p", {}, html("b", { class: `class ${classStyle(kind)}` }, kind), ` ${all.length}`)),
     ...[...missing].map(([word, all]) => html("p", { class: "soft" }, `${word} ${all.length}`)));

@@ -21,7 +21,7 @@ const MANY = 30; // values, of which few other jobs share one
 const MOST_ROWS = 60;
 
 /** @type {(job: Job, key: string) => string} */
-const worth = ({ varied }, key) => (Object.hasOwn(varied, key) ? varied[key] : key && "not set");
+const worth = ({ varied }, key) => (Object.hasOwn(varied, key) ? varied[key] : key && "unset");
 
 /**
  * The values of a key: numbers by size, words in the order of the jobs. Without a key, there is one value, "".

@@ -8,6 +8,7 @@
 const TABLE = [
   ["delta", "Gradient at the pre-activation, |δ|", "|δ|", "root mean square over samples", "log"],
   ["delta_second_moment", "Second moment of δ", "⟨|δ|²⟩", "mean over samples", "log"],
+  ["delta_rms", "Gradient per unit, rms δ", "rms δ", "root mean square over samples and units", "log"],
   ["weight_grad_norm", "Weight gradient, |dW|", "|dW|", "norm, before clipping", "log"],
   ["weight_grad_norm_clipped", "Weight gradient after clipping", "|dW|", "norm, after clipping", "log"],
   ["bias_grad_norm", "Bias gradient, |db|", "|db|", "norm", "log"],

@@ -67,11 +67,11 @@ const decoded = (run) => ({
 export const report = { ...sent, runs: sent.runs.map(decoded) };
 
 /**
- * The value of a key, as typed.
+ * The value of a key, as typed; "unset" of a run that was not given it, as rows.py says.
  * @param {Run} run
  * @param {string} key
  */
-export const choice = (run, key) => run.choices[report.keys.indexOf(key)] ?? "as it is";
+export const choice = (run, key) => run.choices[report.keys.indexOf(key)] ?? "unset";
 
 /**
  * The values of a key in order: numbers by size, words as they were typed.

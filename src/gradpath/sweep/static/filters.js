@@ -52,7 +52,7 @@ export function drawFilters() {
   }));
   follow(() => {
     const some = shown().length;
-    count.textContent = `${some} of ${report.runs.length} runs`;
+    count.textContent = `${some} of ${report.runs.length} ${report.runs.length === 1 ? "run" : "runs"}`;
     reset.hidden = some === report.runs.length;
     colours.replaceChildren(legend(groups()));
   });
