@@ -18,8 +18,10 @@ from urllib.parse import quote
 import numpy as np
 import pytest
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
+from torch import nn
 
 from board import get, refusal, serving, wait_until
+from gradpath import probe
 from gradpath.config.checks import PROJECT
 from gradpath.dashboard.answers import Answers
 from gradpath.dashboard.records import sample
@@ -93,6 +95,9 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "started", content(count=3, steps=0))
     write(folder / "strange verdict", GOOD, {"class": 3, "ratio": float("inf"), "findings": [1, {"cause": 2}] * 5})
     write(folder / "no verdict", GOOD | {"verdict": np.array("{")})
+    with pytest.warns(RuntimeWarning, match="no step was measured"), probe(nn.Linear(2, 2), folder=folder / "unmeasured"):
+        pass
+    write(folder / "silent", {"layer": np.array([], dtype=str), "step": np.array([], dtype=int)})
     for name, (damaged, _) in DAMAGED.items():
         (folder / "damaged" / name).mkdir(parents=True)
         (folder / "damaged" / name / "flow.npz").write_bytes(damaged)
@@ -134,7 +139,7 @@ def test_the_tab_is_listed(server: str) -> None:
 
 def test_every_record_is_listed_once_and_the_newest_first(server: str, logs: Path) -> None:
     listed = names(server)
-    assert set(listed) == {"good", "odd", "big", "started", "strange verdict", "no verdict"} | {
+    assert set(listed) == {"good", "odd", "big", "started", "strange verdict", "no verdict", "unmeasured", "silent"} | {
         f"damaged/{name}" for name in DAMAGED
     }
     assert len(set(listed)) == len(listed)
@@ -207,6 +212,15 @@ def test_a_verdict_that_cannot_be_read_leaves_the_matrix(server: str) -> None:
 def test_a_run_that_has_measured_nothing_yet(server: str) -> None:
     answer = record(server, "started")
     assert (answer["steps"], answer["values"], answer["recorded"]) == ([], [], 0)
+
+
+def test_a_record_without_steps_says_why(server: str) -> None:
+    status, sentence = refusal(f"{server}/data/plugin/gradient_flow/record?run=unmeasured")
+    why = "no step was measured: no backward pass went through the model's layers inside the block"
+    assert (status, sentence) == (422, f"has nothing to show: {why}.")
+    assert (
+        refusal(f"{server}/data/plugin/gradient_flow/record?run=silent")[1] == "has nothing to show: no step was measured."
+    )
 
 
 def test_the_first_and_the_last_step_alone(server: str) -> None:

@@ -77,7 +77,7 @@ def _content(archive: Archive, quantity: str, most: int) -> dict[str, Any]:
 
 def _layers(archive: Archive) -> list[str]:
     """The names of the layers, (L,)."""
-    if archive.header("layer").shape == (0,):
+    if archive.header("layer").shape == archive.header("step").shape == (0,):
         raise RecordError(f"has nothing to show: {_unmeasured(archive)}.")
     names = archive.array("layer", "U", NAME_BYTES)
     if names.ndim != 1 or not 0 < len(names) <= LAYERS:
