@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gradpath.config.job import Job, Sweep
-from gradpath.errors import ConfigError, RunFailed
+from gradpath.errors import ConfigError, RunFailed, counted
 from gradpath.files import relative, remove_leftovers
 from gradpath.locks import hold
 from gradpath.sweep.course import Course, done
@@ -173,13 +173,13 @@ def check_joined(old: Plan | None, plan: Plan, folder: Path) -> None:
 def show_jobs(sweep: Sweep) -> None:
     for job in sweep.jobs():
         print(f"{job.folder.name}  {' '.join(job.overrides)}")
-    print(f"{len(sweep.grid)} jobs", flush=True)
+    print(counted(len(sweep.grid), "job"), flush=True)
 
 
 def show_begin(folder: Path, total: int, missing: int, joins: bool) -> None:
     here = "joined" if joins else "to run"
     known = f", {total - missing} done before" if missing < total else ""
-    print(f"{relative(folder)}: {total} jobs, {missing} {here}{known}", flush=True)
+    print(f"{relative(folder)}: {counted(total, 'job')}, {missing} {here}{known}", flush=True)
 
 
 def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, found: Iterable[str] = ()) -> None:
@@ -207,7 +207,7 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
         print(f"stopped; to continue: {plan.command} sweep.name={folder.name}", file=sys.stderr, flush=True)
         raise SystemExit(128 + course.asked[0])
     if counts["failed"] or course.unwritten or (counts["missing"] and not course.joins):
-        raise RunFailed(f"{counts['failed']} of {len(jobs)} jobs failed; sweep.retry=failed runs them again")
+        raise RunFailed(f"{counts['failed']} of {counted(len(jobs), 'job')} failed; sweep.retry=failed runs them again")
 
 
 def command() -> str:
