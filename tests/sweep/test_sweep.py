@@ -117,7 +117,7 @@ def test_a_number_is_never_given_twice(sweep: Command, tmp_path: Path) -> None:
     option = tmp_path / "options/activation/foo.yaml"
     option.parent.mkdir(parents=True)
     typed = ["--config-dir", str(tmp_path / "options"), "activation=relu,foo"]
-    for kind, said in (("Tanh", "2 jobs, 2 to run"), ("ReLU", "1 jobs, 0 to run"), ("Sigmoid", "2 jobs, 1 to run")):
+    for kind, said in (("Tanh", "2 jobs, 2 to run"), ("ReLU", "1 job, 0 to run"), ("Sigmoid", "2 jobs, 1 to run")):
         option.write_text(f"_target_: torch.nn.{kind}\n")
         done = sweep(*typed)
         assert (done.returncode, said in done.stdout) == (0, True), done.stdout + done.stderr
