@@ -272,7 +272,8 @@ def test_divergence_is_a_finding_in_any_loop() -> None:
     assert p.verdict()["findings"][0]["kind"] == "divergence"
 
 
-def test_frozen_layers_are_measured_and_stay() -> None:
+def test_frozen_layers_take_no_part_and_stay() -> None:
+    """The layers above and below a frozen one are measured as they were; what is below all trained layers is not."""
     torch.manual_seed(0)
     free, frozen = (network_of("relu", "none", [7, 6]).double() for _ in range(2))
     frozen.load_state_dict(free.state_dict())
@@ -283,11 +284,29 @@ def test_frozen_layers_are_measured_and_stay() -> None:
     data = batches(1)
     expected = by_hand(free, data, torch.optim.SGD(free.parameters(), lr=0.1))
     p = measured(frozen, [data], torch.optim.SGD(frozen.parameters(), lr=0.1))
-    row = p.record.row(0)
-    assert row["delta"] == pytest.approx(expected["delta"])
-    assert np.isnan(row["weight_grad_norm"][0])
-    assert row["update_ratio"][0] == 0
-    assert row["update_ratio"][1:] == pytest.approx(expected["update_ratio"][1:])
+    row = {name: dict(zip(p.record.layers, values, strict=True)) for name, values in p.record.row(0).items()}
+    names = [name for name, module in frozen.named_modules() if isinstance(module, nn.Linear)]
+    assert [row["delta"][name] for name in names[1:]] == pytest.approx(expected["delta"][1:])
+    assert np.isnan([row["delta"][names[0]], row["weight_grad_norm"][names[0]]]).all()
+    assert row["update_ratio"][names[0]] == 0
+    assert [row["update_ratio"][name] for name in names[1:]] == pytest.approx(expected["update_ratio"][1:])
+
+
+def test_features_of_a_frozen_part_are_used_again() -> None:
+    """They need no gradient, with the probe as without it."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Sequential(nn.Linear(6, 16), nn.ReLU()), nn.Linear(16, 3))
+    model[0].requires_grad_(False)
+    optimizer = torch.optim.SGD(model[1].parameters(), lr=0.1)
+    with probe(model) as p:
+        features = model[0](torch.randn(8, 6))
+        assert features.is_leaf
+        assert not features.requires_grad
+        for _ in range(3):
+            optimizer.zero_grad()
+            F.cross_entropy(model[1](features), torch.arange(8) % 3).backward()
+            optimizer.step()
+    assert p.record.steps == [0, 1, 2]
 
 
 def test_a_layer_used_twice() -> None:

@@ -99,7 +99,7 @@ def read(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Job
 
 
 def read_sweep(typed: Typed, loader: ConfigLoader) -> Job | Sweep:
-    """The jobs of a sweep, each checked. One job is a run, unless something was said of the sweep.
+    """The jobs of a sweep, each checked. One job is a run, unless a key of `sweep` or its folder was typed.
 
     Raises:
         ConfigError: for the first mistake, in any job.
@@ -113,9 +113,7 @@ def read_sweep(typed: Typed, loader: ConfigLoader) -> Job | Sweep:
     composition = GridComposition(jobs, loader)
     for place in jobs.places():
         composition(place)
-    if len(jobs) == 1 and not (
-        is_named(typed) or any(typed.settings[key] for key in ("dry_run", "resume", "join", "retry"))
-    ):
+    if len(jobs) == 1 and not typed.is_set and not is_named(typed):
         return single_job(check_job(loader, typed.with_hydras))
     return made(typed, composition)
 

@@ -25,12 +25,14 @@ class Typed:
     with_hydras: what was typed, with Hydra's own keys.
     hydra: Hydra's part of the configuration.
     settings: the keys of `sweep`: how the sweep itself is made.
+    is_set: whether any of them was typed.
     """
 
     overrides: list[Override]
     with_hydras: list[Override]
     hydra: DictConfig
     settings: dict[str, Any]
+    is_set: bool
 
 
 def check_typed(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Composition | Typed:
@@ -67,7 +69,7 @@ def check_typed(overrides: list[Override], loader: ConfigLoader, multirun: bool)
             raise ConfigError(f"{override.input_line}: write the values out, as in key=1,2,3 or key=range(1,4).")
     if swept and not multirun and not is_sweep(node.hydra):
         raise ConfigError(f"{swept[0].input_line}: several values are a sweep: add -m. A list is written [a,b].")
-    return Typed(varied, jobs, node.hydra, _settings(node, settings))
+    return Typed(varied, jobs, node.hydra, _settings(node, settings), bool(settings))
 
 
 def searches(hydra: DictConfig) -> bool:

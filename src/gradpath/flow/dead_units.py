@@ -31,6 +31,8 @@ class Silence:
                 layer that was not seen.
             samples: number of the step's samples in this process.
         """
+        # Where the last dimension is not that of the units (channels that come second), nothing is known of these.
+        peaks = [p if p is not None and n % max(1, len(p)) == 0 else None for p, n in zip(peaks, self.units, strict=True)]
         sizes = [n if peak is None else len(peak) for peak, n in zip(peaks, self.units, strict=True)]
         # -1 marks a layer that this process did not see; another may have. All layers share one transfer.
         all_peaks = torch.cat(
@@ -54,6 +56,8 @@ class Silence:
         if peak.max(initial=-1) < 0:
             return float("nan")
         idle, before = self.idle.get(layer, (np.zeros(len(peak), dtype=np.int64), 0))
+        if len(idle) != len(peak):
+            return float("nan")
         idle, seen = np.where(peak > 0, 0, idle + samples), before + samples
         self.idle[layer] = idle, seen
         return float(np.mean(idle >= min(seen, WINDOW)))

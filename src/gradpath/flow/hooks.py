@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from gradpath.flow.backward import say
 from gradpath.flow.norms import Scalar, square_sum
 from gradpath.flow.saturation import Shape, is_activation, shape_of
 
@@ -65,6 +66,8 @@ class Meter:
         self.name, self.linear = name, linear
         # The shape of the activation behind the layer, kept from step to step.
         self.shape = Shape()
+        # Whether measuring has failed here.
+        self.off = False
         # The latest sum of a gradient's squares, from this step or an earlier one.
         self.square: Scalar = 1.0
         self.clear()
@@ -95,6 +98,7 @@ class Watch:
     A layer's activation is the first activation module called after it. If there is none (a function such as `F.relu`), it
     is the input of the next Linear. Passes without gradients (`torch.no_grad`) are not seen, and a forward pass counts only
     once its backward pass comes. A layer used several times counts as one layer that has the units of all its uses.
+    What is frozen, with all below it, is not measured: nothing is made to require a gradient.
     Checkpointed parts need `use_reentrant=False`, because a reentrant one runs a backward pass of its own.
 
     Args:
@@ -129,7 +133,8 @@ class Watch:
     def attach(self) -> None:
         """Starts to watch gradients; does nothing if it already watches them."""
         if not self.handles:
-            self.handles = [m.linear.register_forward_hook(partial(self._on_linear, m)) for m in self.meters]
+            hooks = [(meter.linear, partial(self._on_linear, meter)) for meter in self.meters]
+            self.handles = [linear.register_forward_hook(hook, with_kwargs=True) for linear, hook in hooks]
 
     def watch_activations(self, watching: bool) -> None:
         """Starts or stops to watch activations too."""
@@ -164,21 +169,26 @@ class Watch:
         # No activation of this pass belongs to the last layer of an earlier pass.
         self.last = None
 
-    def _on_linear(self, meter: Meter, module: nn.Module, inputs: tuple[Tensor, ...], h: Tensor) -> Tensor | None:
-        if not torch.is_grad_enabled():
-            return None
-        self.order[meter] = None
-        use = self._use(inputs[0], h) if self.activations else None
-        frozen = not h.requires_grad
-        if frozen:
-            # Everything below is frozen, so autograd would stop above this layer. What is returned is a clone, because the
-            # next operation may change it in place.
-            h = h.detach().requires_grad_().clone()
-        assert h.grad_fn is not None
-        # A hook on the node sees the gradient that flows on at h: summed over all its uses, and as the user's hooks left it.
-        # A hook on the tensor would run before the user's, and would be called for `autograd.grad(..., h)` as well.
-        h.grad_fn.register_prehook(partial(self._on_delta, meter, use))
-        return h if frozen else None
+    def _on_linear(
+        self, meter: Meter, module: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor], h: Tensor
+    ) -> None:
+        # What needs no gradient is frozen, with all below it, and takes no part in training.
+        if not h.requires_grad or meter.off or not torch.is_grad_enabled() or _is_transformed():
+            return
+        try:
+            self.order[meter] = None
+            use = self._use(inputs[0] if inputs else named["input"], h) if self.activations else None
+            assert h.grad_fn is not None
+            # A hook on the node sees the gradient that flows on at h: summed over all its uses, and as the user's hooks left
+            # it. A hook on the tensor would run before the user's, and would be called for `autograd.grad(..., h)` as well.
+            h.grad_fn.register_prehook(partial(self._on_delta, meter, use))
+        except Exception as error:
+            self._give_up(meter, error)
+
+    def _give_up(self, meter: Meter, error: Exception) -> None:
+        """Measures a layer no more. An error of the measuring must not end the training."""
+        meter.off = True
+        say(f"gradpath: {meter.name} is not measured any more: {type(error).__name__}: {error}")
 
     def _use(self, inputs: Tensor, h: Tensor) -> Use:
         place, last = inputs.data_ptr(), self.last
@@ -191,18 +201,27 @@ class Watch:
         return self.last
 
     def _on_activation(self, shape: Shape, module: nn.Module, inputs: Any, outputs: Tensor) -> None:
-        if self.last is not None and self.last.activations is None and torch.is_grad_enabled():
+        if self.last is None or self.last.activations is not None or not torch.is_grad_enabled() or _is_transformed():
+            return
+        try:
             self.last.activations = _sums(outputs.detach(), shape, self.keep)
+        except Exception as error:
+            # Its layer is measured without the activation.
+            self.shapes.pop(module, None)
+            say(f"gradpath: {type(module).__name__} is not measured any more: {type(error).__name__}: {error}")
 
     def _on_delta(self, meter: Meter, use: Use | None, grads: tuple[Tensor | None, ...]) -> None:
         grad = grads[0]
         # Gradients are enabled for a derivative inside the loss (create_graph=True); the backward pass itself comes later.
-        if grad is None or torch.is_grad_enabled():
+        if grad is None or torch.is_grad_enabled() or meter.off:
             return
         this = torch._C._current_graph_task_id()
         if this != self.pass_id:
             self._begin_pass(this)
-        meter.add(grad, use)
+        try:
+            meter.add(grad, use)
+        except Exception as error:
+            self._give_up(meter, error)
 
     def _begin_pass(self, pass_id: int) -> None:
         if all(parameter.grad is None for parameter in self.trained):
@@ -231,6 +250,11 @@ def _sums(outputs: Tensor, shape: Shape, keep: bool) -> Activations:
         peak=peak,
         values=rows if keep else None,
     )
+
+
+def _is_transformed() -> bool:
+    """Whether a transform of `torch.func` runs (vmap, grad): its tensors have no values of their own."""
+    return bool(torch._C._are_functorch_transforms_active())
 
 
 def _scalar(value: Tensor) -> Scalar:

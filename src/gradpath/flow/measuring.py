@@ -80,8 +80,8 @@ class Measuring:
         self.last: dict[str, Scalar] = {}
 
     def attach(self) -> None:
-        """Starts to measure."""
-        if self.handle is None:
+        """Starts to measure, unless measuring has failed before."""
+        if self.handle is None and not self.failed:
             self.handle = register_module_forward_hook(self._on_forward)
             listen(self._on_backward)
 

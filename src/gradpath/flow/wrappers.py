@@ -20,6 +20,11 @@ def is_compiled(model: nn.Module) -> bool:
     return unwrapped(model) is not model or any(module._compiled_call_impl is not None for module in model.modules())
 
 
+def has_compiled_parts(model: nn.Module) -> bool:
+    """Whether torch.compile is at work on the model or on a part of it."""
+    return any(module._compiled_call_impl is not None or hasattr(module, "_orig_mod") for module in model.modules())
+
+
 def anything_compiled() -> bool:
     """Whether Dynamo has compiled anything in this process; that may be the code that calls the model."""
     dynamo = sys.modules.get("torch._dynamo.utils")

@@ -31,6 +31,11 @@ def to_continue(command: str, folder: Path, *more: str) -> str:
     return shlex.join([*words, f"sweep.name={folder.name}" if by_name else f"hydra.sweep.dir={relative(folder)}", *more])
 
 
+def names_place(command: str) -> bool:
+    """Whether a command says where its sweep is."""
+    return any(word.startswith(PLACE) for word in _words(command))
+
+
 def alone(command: str, overrides: Sequence[str]) -> str:
     """The command of a single run.
 

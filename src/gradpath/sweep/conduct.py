@@ -3,7 +3,7 @@
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,14 @@ from gradpath.config.command_line import command_line
 from gradpath.config.job import Job, Sweep
 from gradpath.errors import ConfigError, RunFailed, counted
 from gradpath.files import relative, remove_leftovers
-from gradpath.locks import hold
-from gradpath.sweep.again import made_with, to_continue
-from gradpath.sweep.code import made_by, version
+from gradpath.locks import CLAIM, hold, is_held
+from gradpath.sweep.again import made_with, names_place, to_continue
 from gradpath.sweep.course import Course, done
 from gradpath.sweep.engine import Call
-from gradpath.sweep.growth import extended, last_number, planned
+from gradpath.sweep.growth import extended, last_number, older, planned
 from gradpath.sweep.in_process import InProcess
 from gradpath.sweep.launchers import check_launcher, engine_for, threads_per_job
-from gradpath.sweep.outcome import in_short, objective, read_outcome
+from gradpath.sweep.outcome import forget_failure, in_short, objective, read_outcome
 from gradpath.sweep.place import check_folder, for_grid, sweep_folder
 from gradpath.sweep.plan import Plan, Planned, read_plan, write_plan
 from gradpath.sweep.progress import Progress
@@ -28,6 +27,7 @@ from gradpath.sweep.summary import Summary, said, write_summary
 
 # So many names stand in a line.
 NAMED = 4
+CHANGED_CODE = "the code that trains has changed since the sweep was begun"
 
 
 def run_sweep(sweep: Sweep) -> None:
@@ -62,17 +62,19 @@ def run_batch(sweep: Sweep) -> list[Any]:
     write_summary(folder, plan)
     if course.asked:
         raise SystemExit(128 + course.asked[0])
+    if course.changed:
+        raise RunFailed(CHANGED_CODE)
     keys = sweep.settings["objective"]
-    values: dict[tuple[str, str], Any] = {}
-    for job in jobs:
-        outcome = read_outcome(folder, job.name)
+    values: dict[str, Any] = {}
+    for name in dict.fromkeys(job.name for job in jobs):
+        outcome = read_outcome(folder, name)
         several = [objective(outcome, key) for key in ([keys] if isinstance(keys, str) else keys)]
-        values[job.config, job.code] = several[0] if isinstance(keys, str) else several
-    return [values[job.config, job.code] for job in plan_of(sweep)]
+        values[name] = several[0] if isinstance(keys, str) else several
+    return [values[job.name] for job in jobs]
 
 
 def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
-    """Runs what is missing. Returns the sweep's folder and plan, the jobs that were asked for, and what came of it.
+    """Runs what is missing. Returns the sweep's folder and plan, the jobs as they were typed, and what came of it.
 
     Raises:
         ConfigError: as `run_sweep`.
@@ -95,11 +97,14 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
         # The number of a job in the plan -> its number on the command line.
         on_line = {numbers[number]: number for number in reversed(numbers)}
         jobs = [job for job in plan.jobs if job.number in on_line]
+        if not sweep.settings["join"]:
+            # Helpers find nothing to run again: each failure is, once.
+            forget_failures(folder, jobs, sweep.settings["retry"])
         missing, before = [], Counter[str]()
         # One result at a time: those of a thousand jobs take a hundred megabytes.
         for job in jobs:
             outcome = read_outcome(folder, job.name)
-            if outcome and done(outcome, sweep.settings["retry"]):
+            if outcome and done(outcome, None):
                 before[outcome.status] += 1
             else:
                 missing.append(job)
@@ -112,7 +117,18 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
                 folder, engine, caller(sweep, folder, plan, on_line), progress, Summary(folder, plan), sweep.settings["join"]
             )
             course.run(Listed(missing), sweep.settings["fail_fast"])
-    return folder, plan, jobs, course
+    named = {job.number: job for job in jobs}
+    return folder, plan, [named[numbers[job.number]] for job in typed], course
+
+
+def forget_failures(folder: Path, jobs: Iterable[Planned], retry: str | None) -> None:
+    """Removes what jobs have left that are to be run again, unless a process is at work on them."""
+    for job in jobs:
+        outcome = read_outcome(folder, job.name)
+        if outcome and not outcome.interrupted and outcome.status == retry:
+            # Where nothing can be removed, nothing can be run again either.
+            with suppress(ConfigError, OSError), hold(folder / job.name, name=CLAIM):
+                forget_failure(folder, job.name)
 
 
 @contextmanager
@@ -153,7 +169,6 @@ def call_for(sweep: Sweep, folder: Path, plan: Plan, job: Planned, asked: Job) -
         code=job.code,
         threads=plan.threads,
         variables=sweep.variables,
-        again=sweep.settings["retry"] == "failed",
     )
 
 
@@ -184,17 +199,18 @@ def show_jobs(sweep: Sweep, folder: Path | None) -> None:
 def show_begin(folder: Path, plan: Plan, old: Plan | None, total: int, missing: int, joins: bool) -> None:
     """Says what is run, and what else the sweep has: jobs of other commands, and jobs that other code has trained."""
     here = "joined" if joins else "to run"
-    known = f", {total - missing} done before" if missing < total else ""
+    before = f", {total - missing} done before" if missing < total else ""
     others = len(plan.jobs) - total
-    beside = f", beside {others} of other commands" if others else ""
-    print(f"{relative(folder)}: {counted(total, 'job')}, {missing} {here}{known}{beside}", flush=True)
-    former = [job.name for job in plan.former if not old or job not in old.former]
+    beside = f", beside {counted(others, 'other')}" if others else ""
+    print(f"{relative(folder)}: {counted(total, 'job')}, {missing} {here}{before}{beside}", flush=True)
+    known = {job.number for job in old.former} if old else set()
+    former = [job.name for job in plan.former if job.number not in known and (folder / job.name).is_dir()]
     if former:
         more = f" and {len(former) - NAMED} more" if len(former) > NAMED else ""
         print(f"kept beside, as the code or an option's file has changed: {', '.join(former[:NAMED])}{more}", flush=True)
-    aged = sum(version(job.code) != made_by() for job in plan.jobs)
+    aged = older(plan.jobs)
     if aged:
-        print(f"{aged} of the {others} others {'was' if aged == 1 else 'were'} made by other code", flush=True)
+        print(f"{aged} of the {counted(others, 'other')} {'was' if aged == 1 else 'were'} made by other code", flush=True)
 
 
 def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, found: Iterable[str] = ()) -> None:
@@ -206,9 +222,12 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
     Raises:
         RunFailed, SystemExit: as `run_sweep`.
     """
+    jobs = [*{job.number: job for job in jobs}.values()]
     unwritten = dict(course.unwritten)
     try:
-        write_summary(folder, plan)
+        # Who conducts the sweep writes it.
+        if not course.joins or not is_held(folder):
+            write_summary(folder, plan)
     except OSError as error:
         unwritten["the summary"] = in_short(error)
     counts, interrupted = Counter[str](), 0
@@ -224,16 +243,16 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
     share = f"{course.trials} trials, {len(jobs)} jobs: " if course.trials not in (None, len(jobs)) else ""
     print(f"{relative(folder)}: {share}{said(counts)}", *found, sep="\n", flush=True)
     if course.asked:
-        print(f"stopped; to continue: {to_continue(command_line(), folder)}", file=sys.stderr, flush=True)
+        more = ["sweep.join=true"] * (course.joins and is_held(folder))
+        print(f"stopped; to continue: {to_continue(command_line(), folder, *more)}", file=sys.stderr, flush=True)
         raise SystemExit(128 + course.asked[0])
-    named = any(text.startswith(("sweep.name=", "hydra.sweep.dir=")) for text in command_line().split())
-    again = "the same command" if named else f"sweep.name={folder.name}"
+    again = "the same command" if names_place(command_line()) else f"sweep.name={folder.name}"
     lacks = {
         "failed; sweep.retry=failed runs them again": counts["failed"] - interrupted,
         f"were ended from outside; {again} goes on with them": interrupted,
         f"are missing; {again} runs them": 0 if course.joins else counts["missing"],
     }
-    said_of = ["the code that trains has changed since the sweep was begun"] * course.changed
+    said_of = [CHANGED_CODE] * course.changed
     said_of += [f"{number} of {len(jobs)} jobs {what}" for what, number in lacks.items() if number]
     if "the summary" in unwritten:
         said_of.append(f"the summary could not be written; {again} writes it")

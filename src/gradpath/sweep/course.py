@@ -1,6 +1,7 @@
 """The course of a sweep: jobs are handed to an engine until each has an outcome in its folder."""
 
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,6 +28,8 @@ from gradpath.sweep.summary import Summary
 
 # Seconds between two looks at running jobs.
 PAUSE = 0.5
+# A job that is given back more often ends itself with that exit code.
+PATIENCE = 5
 # How a job's process ends that was told to: stopped by Ctrl-C or SIGTERM, or ended at once.
 STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGKILL)
 
@@ -56,6 +59,8 @@ class Course:
         self.elsewhere: dict[str, tuple[Planned, End]] = {}
         # What earlier attempts have left of jobs that run.
         self.before: dict[str, Stamp] = {}
+        # How often a job was given back by a process that seemed to find it at work elsewhere.
+        self.given_back = Counter[str]()
         # Running jobs that were told to stop, and why.
         self.pruned: dict[str, str] = {}
         # Jobs whose end could not be written down, and why.
@@ -111,7 +116,7 @@ class Course:
         call = self.call(job)
         known = read_outcome(self.folder, job.name)
         # What is left of an earlier attempt must not pass for the end of this one.
-        if known and not done(known, "failed" if call.again else None):
+        if known and not done(known, None):
             self.before[job.name] = stamp(self.folder, job.name)
         try:
             (self.folder / job.name).mkdir(exist_ok=True)
@@ -177,7 +182,12 @@ class Course:
             outcome = read_outcome(self.folder, name)
             if end == ELSEWHERE and (outcome is None or outcome.interrupted):
                 del self.elsewhere[name]
-                jobs.again(job)
+                self.given_back[name] += 1
+                if self.given_back[name] > PATIENCE:
+                    self._record(job, "failed", f"its process ended with exit code {ELSEWHERE} again and again", False)
+                    failed |= self._finish(job, jobs)
+                else:
+                    jobs.again(job)
             elif end == ELSEWHERE or self._written(job, end):
                 del self.elsewhere[name]
                 failed |= self._finish(job, jobs, here=False)

@@ -32,7 +32,6 @@ class Call:
     code: a digest of the code that trains, as the plan has it.
     threads: for torch.
     variables: environment variables to set.
-    again: whether to run a job that failed before.
     """
 
     sweep: Path
@@ -45,7 +44,6 @@ class Call:
     code: str
     threads: int
     variables: Mapping[str, str]
-    again: bool
 
     @property
     def folder(self) -> Path:

@@ -1,6 +1,7 @@
 """What becomes of a sweep's plan with another command: which jobs it has already, and what the new ones are called."""
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from gradpath.config.job import Job
 from gradpath.config.run_names import job_name
 from gradpath.files import FAILURES
-from gradpath.sweep.code import made_by_with, named_packages
+from gradpath.sweep.code import has_changed, made_by_with, named_packages
 from gradpath.sweep.plan import Plan, Planned, digest
 from gradpath.sweep.typed_values import meaning, same_when_equal, typed_values
 
@@ -25,8 +26,15 @@ def planned(job: Job, codes: dict[frozenset[str], str], varied: Iterable[str] = 
     if packages not in codes:
         codes[packages] = made_by_with(packages)
     return Planned(
-        job.number, job.folder.name, job.overrides, typed_values(varied), digest(job.config), codes[packages]
+        job.number, job.folder.name, job.overrides, typed_values(varied), digest(job.config), codes[packages],
+        packages=sorted(packages),
     )  # fmt: skip
+
+
+def older(jobs: Iterable[Planned]) -> int:
+    """How many jobs were planned for other code than there is now."""
+    counts = Counter((job.code, tuple(job.packages)) for job in jobs)
+    return sum(count for (code, packages), count in counts.items() if has_changed(code, packages))
 
 
 def last_number(folder: Path) -> int:
@@ -42,7 +50,7 @@ def extended(
     """The plan of a sweep that goes on with a command, and the number there of each job of the command.
 
     A job is the same if its configuration and its code are. One whose code or configuration changed gets a number of its
-    own, and takes the place of the job that was asked for with the same values; that one is kept as a former job, and comes
+    own, and takes the place of the job of the same values or configuration; that one is kept as a former job, and comes
     back when configuration and code do.
 
     Args:
@@ -51,7 +59,7 @@ def extended(
     """
     had = old or Plan((), threads, ())
     known = {(job.config, job.code): job for job in (*had.former, *had.jobs)}
-    following = max([last, *(job.number for job in known.values())]) + 1
+    following = max([last, *(job.number for job in (*had.former, *had.jobs))]) + 1
     asked: dict[int, Planned] = {}
     numbers: dict[int, int] = {}
     for job in typed:
@@ -60,8 +68,10 @@ def extended(
         following += same.number == following
         asked[same.number] = same
         numbers[job.number] = same.number
-    values = {same_when_equal(job.overrides) for job in typed}
-    kept = {job.number: job for job in had.jobs if same_when_equal(job.overrides) not in values}
+    values, configs = {same_when_equal(job.overrides) for job in typed}, {job.config for job in typed}
+    kept = {
+        job.number: job for job in had.jobs if same_when_equal(job.overrides) not in values and job.config not in configs
+    }
     before = {job.number for job in had.jobs}
     commands = had.commands
     if not before >= {*asked}:

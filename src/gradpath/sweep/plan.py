@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Planned:
     config: a digest of its resolved configuration.
     code: a digest of the code that trains, with the user's own packages that the configuration names.
     command: which of the sweep's commands asked for it.
+    packages: the user's own that the configuration names.
     """
 
     number: int
@@ -40,6 +41,7 @@ class Planned:
     config: str
     code: str
     command: int = 0
+    packages: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,8 @@ class Plan:
     threads: of each job, so that a resumed sweep computes with as many.
     jobs: in the order of their numbers.
     search: what was typed, if the jobs are proposed one by one; None for a grid.
-    former: jobs whose place was taken, because the code or an option's file had changed. Their folders stay.
+    former: jobs whose place was taken, because the code or an option's file had changed, and trials of a search that were
+        proposed again. Their folders stay.
     """
 
     commands: tuple[str, ...]
@@ -72,7 +75,10 @@ def write_plan(folder: Path, plan: Plan) -> None:
         content["search"] = [*plan.search]
     content["jobs"] = [asdict(job) for job in plan.jobs]
     if plan.former:
-        content["former"] = [asdict(job) for job in plan.former]
+        # Who asked for them is no longer known.
+        content["former"] = [
+            {name: value for name, value in asdict(job).items() if name != "command"} for job in plan.former
+        ]
     write_text(folder / SWEEP, yaml.dump(content, Dumper=DUMPER, sort_keys=False))
 
 
@@ -109,17 +115,17 @@ def _understood(content: Any) -> Plan:
 
 def _jobs(content: Any, key: str, commands: int) -> tuple[Planned, ...]:
     _check(_are(content, Mapping), key)
-    names = {field.name for field in fields(Planned)}
+    names = {one.name for one in fields(Planned)}
     found = []
     for job in content:
         what = f"{key}: job {job.get('number')}"
-        _check(names - {"command"} <= {*job} <= names, what)
+        _check(names - {"command", "packages"} <= {*job} <= names, what)
         one = Planned(**job)
         _check(type(one.number) is int and one.number >= 0 and type(one.command) is int, what)
         _check(0 <= one.command < commands, what)
         # A sweep's folder is data: no name in it leads out of it.
         _check(isinstance(one.name, str) and re.fullmatch(r"\d+[\w.-]*", one.name), what)
-        _check(_are(one.overrides, str) and isinstance(one.varied, dict), what)
+        _check(_are(one.overrides, str) and _are(one.packages, str) and isinstance(one.varied, dict), what)
         _check(_are([*one.varied, *one.varied.values(), one.config, one.code], str), what)
         found.append(one)
     return (*found,)

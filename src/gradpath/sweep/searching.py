@@ -15,10 +15,10 @@ from gradpath.errors import ConfigError, RunFailed, counted
 from gradpath.files import relative, remove_leftovers
 from gradpath.locks import hold
 from gradpath.sweep.again import alone, made_with
-from gradpath.sweep.code import made_by, version
 from gradpath.sweep.conduct import call_for, conclude
 from gradpath.sweep.course import Course, done
 from gradpath.sweep.engine import Call
+from gradpath.sweep.growth import older
 from gradpath.sweep.in_process import InProcess
 from gradpath.sweep.launchers import engine_for, threads_per_job
 from gradpath.sweep.outcome import read_outcome
@@ -66,16 +66,18 @@ def _search(sweep: Sweep, search: Search, folder: Path) -> None:
     most = search.keys["n_trials"]
     on_gpus = sweep.composition.first.config["trainer"]["accelerator"] != "cpu"
     threads = old.threads if old else threads_per_job(sweep.launcher, most, on_gpus)
-    plan = Plan((made_with(command_line()),), threads, old.jobs if old else (), tuple(search.typed))
+    plan = Plan(
+        (made_with(command_line()),), threads, old.jobs if old else (), tuple(search.typed), old.former if old else ()
+    )
     write_plan(folder, plan)
     study = open_study(folder, search)
     summary = Summary(folder, plan)
 
-    def grown(jobs: Sequence[Planned]) -> None:
-        summary.plan = replace(plan, jobs=tuple(sorted(jobs, key=lambda job: job.number)))
+    def grown(jobs: Sequence[Planned], former: Sequence[Planned]) -> None:
+        summary.plan = replace(plan, jobs=tuple(sorted(jobs, key=lambda job: job.number)), former=(*former,))
         write_plan(folder, summary.plan)
 
-    trials = Trials(study, sweep, folder, plan.jobs, grown, lambda line: progress.say(line))
+    trials = Trials(study, sweep, folder, plan.jobs, plan.former, grown, lambda line: progress.say(line))
 
     def call(job: Planned) -> Call:
         progress.total = trials.total()
@@ -90,7 +92,7 @@ def _search(sweep: Sweep, search: Search, folder: Path) -> None:
         sep=", " * bool(told),
         flush=True,
     )
-    aged = sum(version(job.code) != made_by() for job in plan.jobs)
+    aged = older(plan.jobs)
     if aged:
         print(f"{aged} of them {'was' if aged == 1 else 'were'} made by other code", flush=True)
     ended = [read_outcome(folder, job.name) for job in trials.jobs.values()]

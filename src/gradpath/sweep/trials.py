@@ -29,7 +29,8 @@ class Trials:
 
     Args:
         jobs: of the plan as it is.
-        grown: called with all jobs before a new one begins.
+        former: jobs whose trials were proposed again.
+        grown: called with all jobs, and with the former ones, before a new one begins.
         say: prints a line.
     """
 
@@ -39,7 +40,8 @@ class Trials:
         sweep: Sweep,
         folder: Path,
         jobs: Sequence[Planned],
-        grown: Callable[[Sequence[Planned]], None],
+        former: Sequence[Planned],
+        grown: Callable[[Sequence[Planned], Sequence[Planned]], None],
         say: Callable[[str], None],
     ) -> None:
         assert sweep.search is not None
@@ -48,7 +50,7 @@ class Trials:
         self.jobs = {job.number: job for job in jobs}
         # What each job that was handed out is given.
         self.given: dict[str, Job] = {}
-        self._grown = grown
+        self._grown, self._former = grown, [*former]
         self._codes: dict[frozenset[str], str] = {}
         # Trials that wait for a job's end, by the job's name; those of them that take up a place.
         self._waiting: dict[str, list[Trial]] = {}
@@ -130,7 +132,7 @@ class Trials:
             trial.set_user_attr(JOB, job.name)
         if job is new:
             self.jobs[job.number] = job
-            self._grown([*self.jobs.values()])
+            self._grown([*self.jobs.values()], self._former)
         self.given[job.name] = asked
         self._waiting.setdefault(job.name, []).append(trial)
         self._placed.add(trial.number)
@@ -186,5 +188,5 @@ class Trials:
     def _enqueue(self, values: Mapping[str, Any], own: Planned) -> None:
         """Proposes values again. The new trial's job takes the place of the old one in the plan."""
         self.study.enqueue_trial(dict(values))
-        del self.jobs[own.number]
-        self._grown([*self.jobs.values()])
+        self._former.append(self.jobs.pop(own.number))
+        self._grown([*self.jobs.values()], self._former)

@@ -29,14 +29,17 @@ def meaning(text: str) -> str:
     """Equal for texts that mean the same value: 0.1 and 1e-1, [8,8] and [8, 8]."""
     try:
         content = yaml.safe_load(text) if "*" not in text else text
-    except yaml.YAMLError:
-        content = text
-    return json.dumps(_plain(content), default=str)
+        return json.dumps(_plain(content), default=str)
+    # YAML reads 2024-13-45 as a date that there is not, 0x_ as a number, and has keys of types that JSON has not.
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError):
+        return json.dumps(text)
 
 
 def _plain(value: Any) -> Any:
     if isinstance(value, list):
         return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, bool) or value is None:
         return value
     try:

@@ -91,7 +91,7 @@ def _print_to(log: Path) -> None:
 def job(call: Call) -> int:
     """Runs a job that this process has claimed. Returns the exit code. Its outcome is in its folder."""
     known = read_outcome(call.sweep, call.name)
-    if known and not known.interrupted and not (call.again and known.status == "failed"):
+    if known and not known.interrupted:
         # Another process has run it since this one was asked to.
         return DONE
     if has_changed(call.code, named_packages(call.config)):

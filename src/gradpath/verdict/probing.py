@@ -11,7 +11,7 @@ from gradpath.flow.backward import say
 from gradpath.flow.probe import Probe
 from gradpath.flow.record import FILE, set_verdict
 from gradpath.flow.way_norms import WayNorms
-from gradpath.flow.wrappers import is_distributed
+from gradpath.flow.wrappers import has_compiled_parts, is_distributed
 from gradpath.verdict.from_record import Layer, diagnose, why_nothing
 
 
@@ -25,6 +25,8 @@ class JudgingProbe(Probe):
     def __init__(self, model: nn.Module, *arguments: Any, **options: Any) -> None:
         super().__init__(model, *arguments, **options)
         self.ways = WayNorms(self.model)
+        # Torch warns of hooks on all modules where it has compiled one.
+        self.follows = not has_compiled_parts(model)
         self.watch.on_backward = self._on_backward
 
     def verdict(self) -> dict[str, Any]:
@@ -41,15 +43,15 @@ class JudgingProbe(Probe):
 
     @property
     def _followed(self) -> WayNorms | None:
-        """What was seen along the ways; None of a compiled model, to which torch allows no hook on all calls."""
-        return None if self.compiled else self.ways
+        """What was seen along the ways; None if they were not followed."""
+        return self.ways if self.follows else None
 
     def _layers(self) -> list[Layer]:
         return [Layer(meter.linear.out_features, *self.scales[meter]) for meter in self.columns]
 
     def _ready(self) -> None:
         super()._ready()
-        if self.measuring and self.slow and not self.compiled:
+        if self.measuring and self.slow and self.follows:
             self.ways.attach()
         else:
             self.ways.detach()

@@ -1,0 +1,115 @@
+"""Whatever a user's loop does, the probe neither ends it nor changes it."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gradpath import probe
+from probing import steps_of
+
+
+class Keywords(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(6, 12), nn.Linear(12, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(input=torch.relu(self.a(input=x)))
+
+
+class ChannelsSecond(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.act, self.b = nn.Linear(3, 16), nn.ReLU(), nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(self.act(self.a(x).transpose(1, 2)).max(2).values)
+
+
+def test_layers_that_are_called_by_keyword() -> None:
+    torch.manual_seed(0)
+    model = Keywords()
+    assert np.isfinite(steps_of(model, torch.ones(5, 6)).record.row(0)["delta"]).all()
+
+
+def test_sizes_that_change_from_step_to_step() -> None:
+    torch.manual_seed(0)
+    model = ChannelsSecond()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with probe(model) as p:
+        for points in (50, 60, 16, 50):
+            optimizer.zero_grad()
+            model(torch.randn(8, points, 3)).square().mean().backward()
+            optimizer.step()
+    assert p.record.steps == [0, 1, 2, 3]
+    assert np.isfinite(p.record.matrix("delta")).all()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
+def test_transforms_beside_the_step() -> None:
+    """Gradients of each sample, and a directional derivative, by torch.func."""
+    torch.manual_seed(0)
+    model, x, y = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2)), torch.randn(6, 4), torch.arange(6) % 2
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def loss(weights: dict[str, Tensor], one: Tensor, label: Tensor) -> Tensor:
+        return F.cross_entropy(torch.func.functional_call(model, weights, (one[None],)), label[None])
+
+    def beside() -> list[Tensor]:
+        weights = {name: parameter.detach() for name, parameter in model.named_parameters()}
+        each = torch.func.vmap(torch.func.grad(loss), (None, 0, 0))(weights, x, y)
+        _, slope = torch.func.jvp(model, (x,), (torch.ones_like(x),))
+        return [*each.values(), slope.detach()]
+
+    plain = beside()
+    with probe(model) as p:
+        assert all(map(torch.equal, plain, beside()))
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    delta = p.record.row(0)["delta"]
+    with probe(model) as alone:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    assert delta == pytest.approx(alone.record.row(0)["delta"], rel=0.2)
+
+
+def test_an_error_of_the_measuring_ends_the_measuring_of_that_layer_only() -> None:
+    """A layer that returns a tensor of a type of its own, which does not give away its node."""
+    torch.manual_seed(0)
+
+    class Odd(nn.Linear):
+        def forward(self, x: Tensor) -> Tensor:
+            return super().forward(x).as_subclass(Refusing)
+
+    class Refusing(Tensor):
+        @classmethod
+        def __torch_function__(cls, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+            if func == Tensor.grad_fn.__get__:
+                raise RuntimeError("no node here")
+            return super().__torch_function__(func, types, args, kwargs or {})
+
+    model = nn.Sequential(nn.Linear(4, 8), nn.ReLU(), Odd(8, 8), nn.ReLU(), nn.Linear(8, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with probe(model) as p:
+            for _ in range(3):
+                optimizer.zero_grad()
+                model(torch.randn(6, 4)).square().mean().backward()
+                optimizer.step()
+    ours = [str(warning.message) for warning in said if "gradpath" in str(warning.message)]
+    # One by what follows the way, one for each layer: what the next one returns is of that type, too.
+    assert sorted(ours) == [
+        "gradpath: 2 could not be measured, so the measuring has ended: RuntimeError: no node here",
+        "gradpath: 2 is not measured any more: RuntimeError: no node here",
+        "gradpath: 4 is not measured any more: RuntimeError: no node here",
+    ]
+    assert p.record.steps == [0, 1, 2]
+    delta = dict(zip(p.record.layers, p.record.row(0)["delta"], strict=True))
+    assert np.isfinite(delta["0"])
+    assert np.isnan(delta["2"])
