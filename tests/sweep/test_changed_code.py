@@ -38,7 +38,7 @@ def test_a_users_package_changes(launcher: str, begin: Start, sweep: Command, pr
     )
     again = sweep(*typed, "trainer.max_epochs=30", fresh=True, **variables)
     assert (again.returncode, "4 jobs, 4 to run" in again.stdout) == (0, True), again.stdout
-    assert "kept beside, as the code or an option's file has changed: 0-s0, 1-s1, 2-s2, 3-s3" in again.stdout
+    assert "kept beside, as the code or an option's file has changed: 0-s0" in again.stdout
     plan = yaml.safe_load((folder / "sweep.yaml").read_text())
     assert [job["name"] for job in plan["jobs"]] == ["4-s0", "5-s1", "6-s2", "7-s3"]
     # A comment is no change.

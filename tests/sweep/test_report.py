@@ -231,7 +231,7 @@ def test_a_job_that_could_not_begin_says_how_to_make_it(tmp_path: Path) -> None:
         failed = {"status": "failed", "error": "no", "command": f"python train.py -m {options} seed=0,1"}
         (tmp_path / job.name / "result.json").write_text(json.dumps(failed))
         found = run_content(tmp_path / job.name)
-        assert found["command"] == f"python train.py --config-dir=my/own {' '.join(job.overrides)}"
+        assert found["commands"][0] == f"python train.py --config-dir=my/own {' '.join(job.overrides)}"
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_a_longer_command_adds_jobs(sweep: Command, tmp_path: Path) -> None:
     other = ("activation=gelu", "seed=0")
     listed = sweep(*other, "sweep.dry_run=true").stdout.splitlines()
     assert (listed[0].split()[0], listed[1]) == ("3-gelu-s0", "1 job")
-    assert "1 job, 1 to run, beside 3 of other commands" in sweep(*other).stdout
+    assert "1 job, 1 to run, beside 3 others" in sweep(*other).stdout
     with (tmp_path / "sweep/summary.csv").open() as file:
         rows = [(row["job"], row["activation"], row["seed"]) for row in csv.DictReader(file)]
     assert rows == [("0-s0", "", "0"), ("1-s1", "", "1"), ("2-s2", "", "2"), ("3-gelu-s0", "gelu", "0")]
