@@ -228,14 +228,15 @@ def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(
 ) -> None:
     folder = tmp_path / "sweep"
     whole = tmp_path / "whole"
-    typed = ("seed=range(3)", "trainer.max_epochs=40", *ENGINES[launcher])
+    typed = ("seed=range(3)", "trainer.max_epochs=150", *ENGINES[launcher])
     assert sweep(*typed[:2], folder=whole).returncode == 0
     process = begin(*typed)
-    wait_until(lambda: len([*folder.glob("*/checkpoints/last.ckpt")]) == 2)
+    wait_until(lambda: len([*folder.glob("*/checkpoints/last.ckpt")]) >= 2)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == 130
-    said = re.fullmatch(r"stopped; to continue: (python.* train\.py -m .*)", err.strip())
+    # Ray says a line of its own before.
+    said = re.fullmatch(r"stopped; to continue: (python.* train\.py -m .*)", err.strip().splitlines()[-1])
     assert said
     assert results(folder) == {}
     assert "3 missing" in out
@@ -271,6 +272,24 @@ def test_what_the_parent_leaves_when_it_is_killed(begin: Start, tmp_path: Path) 
     process.kill()
     process.communicate()
     wait_until(lambda: not any(alive(pid) for pid in children))
+
+
+def test_the_process_that_jobs_are_forked_from_is_killed(begin: Start, sweep: Command, tmp_path: Path) -> None:
+    """Its jobs are told as ended from outside, and go on with the same command."""
+    typed = ("seed=range(2)", "trainer.max_epochs=400")
+    process = begin(*typed, fresh=True)
+    folder = tmp_path / "sweep"
+    wait_until(lambda: len([*folder.glob("*/checkpoints/last.ckpt")]) == 2)
+    # The server has the jobs as its children.
+    (server,) = [pid for pid in descendants(process.pid) if len(descendants(pid)) >= 2]
+    os.kill(server, signal.SIGKILL)
+    out, err = process.communicate()
+    assert (process.returncode, "Traceback" in out + err) == (1, False)
+    assert "cannot be written to" not in out
+    assert "were ended from outside; the same command goes on with them" in err
+    assert "2 to run" in (again := sweep(*typed)).stdout
+    assert again.returncode == 0
+    assert [result["status"] for result in results(folder).values()] == ["ok", "ok"]
 
 
 def descendants(pid: int) -> list[int]:

@@ -47,9 +47,9 @@ def test_the_tab_has_words_for_all_that_is_recorded() -> None:
     assert {*recorded} <= {*worded}
 
 
-def test_one_job_is_one_job(before_torch: Command, tmp_path: Path) -> None:
+def test_one_job_is_one_job(command: Command, before_torch: Command, tmp_path: Path) -> None:
     dry = ("train.py", "-m", "seed=0", "sweep.name=one", "sweep.dry_run=true")
-    assert before_torch(*dry).stdout.endswith("\n1 job\n")
+    assert command(*dry).stdout.endswith("\n1 job\n")
     write_sweep(tmp_path, {"seed": ["0"]}, lambda given: result(0.5))
     assert ": 1 run, 1 ok;" in before_torch("scripts/compare.py", str(tmp_path)).stdout
     write_run(tmp_path / "0-job", result(None, status="failed", error="no"))

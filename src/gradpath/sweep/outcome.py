@@ -16,6 +16,8 @@ from gradpath.saved_json import number, read_json
 from gradpath.sweep.engine import UNWRITABLE, End, Lost
 
 STATUSES = ("ok", "diverged", "pruned", "failed")
+# What multiprocessing says of a process whose server, from which it was forked, can no longer tell how it ended.
+UNKNOWN = 255
 # Signals by which a process is ended from outside. Its job goes on from its last checkpoint when the sweep does.
 FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
@@ -62,6 +64,8 @@ def in_words(ended: End) -> tuple[str, bool]:
     """How a process ended without an outcome, and whether it was ended from outside."""
     if isinstance(ended, Lost):
         return ended.why, True
+    if ended == UNKNOWN:
+        return "the process that jobs are forked from was ended", True
     if ended >= UNWRITABLE:
         return f"the job's folder cannot be written to: {os.strerror(ended - UNWRITABLE)}", False
     if ended < 0:
