@@ -113,3 +113,56 @@ def test_an_error_of_the_measuring_ends_the_measuring_of_that_layer_only() -> No
     delta = dict(zip(p.record.layers, p.record.row(0)["delta"], strict=True))
     assert np.isfinite(delta["0"])
     assert np.isnan(delta["2"])
+
+
+class Adapted(nn.Linear):
+    """A frozen layer with two small weights of its own."""
+
+    def __init__(self, units: int) -> None:
+        super().__init__(units, units)
+        self.weight.requires_grad_(False)
+        self.down, self.up = nn.Parameter(torch.randn(2, units)), nn.Parameter(torch.randn(units, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + x @ self.down.T @ self.up.T
+
+
+class AdaptedConv(nn.Conv1d):
+    def __init__(self) -> None:
+        super().__init__(3, 3, 1)
+        self.own = nn.Parameter(torch.randn(3, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x) + (self.own @ x)
+
+
+class Halved(nn.Module):
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight / 2
+
+
+def computed_from_a_buffer() -> nn.Module:
+    layer = nn.Conv1d(3, 3, 1)
+    weight = layer.weight.detach()
+    del layer.weight
+    layer.register_buffer("weight", weight)
+    return nn.utils.parametrize.register_parametrization(layer, "weight", Halved())
+
+
+ODD = {
+    "adapters": lambda: nn.Sequential(nn.Flatten(), Adapted(15), nn.ReLU(), Adapted(15), nn.ReLU(), nn.Linear(15, 3)),
+    "a convolution with a weight of its own": lambda: nn.Sequential(AdaptedConv(), nn.Flatten(), nn.Linear(15, 3)),
+    "a weight computed from a buffer": lambda: nn.Sequential(computed_from_a_buffer(), nn.Flatten(), nn.Linear(15, 3)),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_layers_with_other_weights_than_usual(name: str) -> None:
+    torch.manual_seed(0)
+    model = ODD[name]()
+    optimizer = torch.optim.SGD([parameter for parameter in model.parameters() if parameter.requires_grad], lr=0.1)
+    with probe(model) as p:
+        F.cross_entropy(model(torch.randn(6, 3, 5)), torch.arange(6) % 3).backward()
+        optimizer.step()
+    assert p.record.steps == [0]
+    assert p.verdict()["coverage"] == {"share": 1.0, "missing": []}

@@ -2,6 +2,7 @@
 
 import math
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from gradpath.sweep.against import Arm, split
 from gradpath.sweep.collecting import collect
 from gradpath.sweep.compared import Comparison, compared
 from gradpath.sweep.comparison import Group
+from gradpath.sweep.plan import read_plan, write_plan
 
 AXES = {"activation": ["relu", "tanh", "gelu"], "optimizer.lr": ["0.1", "1e-2", "10"], "seed": ["3", "1", "20", "7"]}
 DRAWS = range(6)
@@ -371,6 +373,18 @@ def test_a_sweep_that_was_extended_by_another_command(tmp_path: Path) -> None:
     (tmp_path / "s/sweep.yaml").write_text(text.replace("    activation: tanh\n", ""))
     found = compared(collect([str(tmp_path / "s")])[0], None, None, None, None)
     assert {group.values["activation"]: group.n for group in found.groups} == {"relu": 2, "tanh": 2}
+
+
+def test_versions_of_the_code_are_told(tmp_path: Path) -> None:
+    """Of the code, and of a user's package; a job that names a package has other code than one that does not."""
+    write_sweep(tmp_path / "s", {"activation": ["relu", "mine"], "seed": ["0", "1"]}, lambda given: result(1.0))
+    plan = read_plan(tmp_path / "s")
+    for codes, versions in (("aabb", 1), ("aabc", 2), ("abcc", 2), ("abbc", 2)):
+        packages = [[], [], ["mylab"], ["mylab"]]
+        jobs = [replace(job, code=c, packages=p) for job, c, p in zip(plan.jobs, codes, packages, strict=True)]
+        write_plan(tmp_path / "s", replace(plan, jobs=tuple(jobs)))
+        notes = compared(collect([str(tmp_path / "s")])[0], None, None, None, None).notes
+        assert ("The runs were made by 2 versions of the code." in notes) == (versions == 2)
 
 
 def test_lists_in_values(tmp_path: Path) -> None:

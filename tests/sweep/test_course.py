@@ -28,7 +28,7 @@ from sweeping import ENGINES, results
 
 
 def call_of(folder: Path, name: str, threads: int = 1, **variables: str) -> Call:
-    return Call(folder, name, {}, {"data": "xor"}, [], {}, "python train.py -m", made_by(), threads, variables)
+    return Call(folder, name, {}, {"data": "xor"}, [], {}, "python train.py -m", made_by(), [], threads, variables)
 
 
 def test_a_job_that_has_ended_is_composed_once(tmp_path: Path) -> None:

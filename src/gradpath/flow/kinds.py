@@ -147,7 +147,7 @@ def layer_of(name: str, module: nn.Module) -> Layer | None:
     if any(is_lazy(parameter) for several in found.values() for parameter in several):
         return None
     biases = {attribute: several for attribute, several in found.items() if _is_bias(attribute)}
-    weights = {a: several for a, several in found.items() if a not in biases and max(p.ndim for p in several) > 1}
+    weights = {a: several for a, several in found.items() if a not in biases and any(p.ndim > 1 for p in several)}
     if not weights:
         return None
     sizes = KINDS[kind][1](module) if kind else Sizes(None, -1, None, None)

@@ -11,9 +11,6 @@ from gradpath.flow.measuring import Measuring, Seen
 from gradpath.flow.norms import Scalar, gather
 from gradpath.model.network import variance
 
-# Kinds of layers whose output is a sum of fan_in terms at each entry.
-PRODUCTS = ("linear", "convolution")
-
 
 class Scales(NamedTuple):
     """units: features or channels. sigma_w2, sigma_b2: fan_in * Var(W), Var(b)."""
@@ -50,8 +47,7 @@ class Step:
 class WayNorms:
     """Measures the ways of `model` while it is attached. Keeps the first and the last step that were measured.
 
-    layers: those that a gradient reached in any pass, by name. scales: for each layer that is a product with weights, its
-    units, sigma_w^2 and sigma_b^2 at the start.
+    layers: those that a gradient reached in any pass, by name. scales: of each convolution, as it is now.
     """
 
     def __init__(self, model: nn.Module) -> None:
@@ -60,7 +56,7 @@ class WayNorms:
         self.last: Step | None = None
         self.layers: dict[str, Layer] = {}
         self.passes = 0
-        self.scales = {layer.name: _scales(layer) for layer in layers(model) if layer.kind in PRODUCTS}
+        self.scales = {layer.name: _scales(layer) for layer in layers(model) if _is_plain_convolution(layer)}
         self._step = Step()
         self._measuring = Measuring(model, self._on_pass)
 
@@ -94,8 +90,13 @@ class WayNorms:
         self._step.add(seen)
 
 
+def _is_plain_convolution(layer: Layer) -> bool:
+    """Whether a layer is a convolution with its one weight, and not with others of its own beside it (adapters)."""
+    return layer.kind == "convolution" and [*layer.weights] == ["weight"]
+
+
 def _scales(layer: Layer) -> Scales:
-    (weight,) = computed(layer).values()
+    weight = computed(layer)["weight"]
     bias = [parameter for several in layer.biases.values() for parameter in several]
     units, _, fan_in, _ = layer.sizes
     assert units is not None

@@ -24,6 +24,7 @@ class Comparison:
     cells: all runs, in their order.
     base: what was typed after --against; empty if nothing was.
     arms: the groups against their bases.
+    versions: how many versions of the code have made the runs.
     """
 
     sources: Sequence[Path]
@@ -35,6 +36,7 @@ class Comparison:
     groups: Sequence[Group]
     base: Values
     arms: Sequence[Arm]
+    versions: int
 
     @property
     def seconds(self) -> float:
@@ -69,6 +71,8 @@ class Comparison:
     def notes(self) -> list[str]:
         """What a reader has to know of the tables."""
         found = []
+        if self.versions > 1:
+            found.append(f"The runs were made by {self.versions} versions of the code.")
         if self.along:
             found.append(f"{' and '.join(self.along)} changes from group to group, too: what is compared is both.")
         out = [f"{cell.name} ({cell.why})" for cell in self.cells if cell.value is None]
@@ -104,7 +108,18 @@ def compared(runs: Sequence[Run], metric: str | None, by: str | None, sort: str 
     seeded = SEED in keys and SEED not in chosen
     along = [key for key in keys if key not in (*chosen, *matched, SEED)] if chosen else []
     sources = [*dict.fromkeys(run.source for run in runs)]
-    return Comparison(sources, name, chosen, [*[SEED] * seeded, *matched], along, measured, found, base, arms)
+    return Comparison(
+        sources, name, chosen, [*[SEED] * seeded, *matched], along, measured, found, base, arms, versions(runs)
+    )
+
+
+def versions(runs: Sequence[Run]) -> int:
+    """How many versions of the code have made the runs, as far as sweeps say it. Other packages are no other version."""
+    codes: dict[tuple[str, ...], set[str]] = {}
+    for run in runs:
+        if run.code:
+            codes.setdefault(run.packages, set()).add(run.code)
+    return max((len(known) for known in codes.values()), default=0)
 
 
 def check_names(runs: Sequence[Run], metric: str | None, by: str | None, sort: str | None, against: str | None) -> None:

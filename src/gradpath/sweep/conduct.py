@@ -167,6 +167,7 @@ def call_for(sweep: Sweep, folder: Path, plan: Plan, job: Planned, asked: Job) -
         varied=job.varied,
         command=plan.commands[job.command],
         code=job.code,
+        packages=job.packages,
         threads=plan.threads,
         variables=sweep.variables,
     )

@@ -98,7 +98,9 @@ class Course:
                         self.pruned[name] = why
                         self.engine.stop_one(name)
                 self.progress.refresh()
-                self.summary.update()
+                if not self.joins:
+                    # Who conducts the sweep writes it.
+                    self.summary.update()
         self.trials = jobs.trials()
 
     @property

@@ -1,6 +1,6 @@
 """What every launcher is to a sweep: jobs are handed in, and how their processes ended comes back."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -29,7 +29,7 @@ class Call:
     config, choices, overrides: as for a run.
     varied: what differs between the jobs of the sweep, as typed.
     command: of the sweep, as typed.
-    code: a digest of the code that trains, as the plan has it.
+    code, packages: a digest of the code that trains, and the user's own packages in it, as the plan has them.
     threads: for torch.
     variables: environment variables to set.
     """
@@ -42,6 +42,7 @@ class Call:
     varied: Mapping[str, str]
     command: str
     code: str
+    packages: Sequence[str]
     threads: int
     variables: Mapping[str, str]
 

@@ -26,6 +26,7 @@ class Run:
     typed: key -> value, as typed.
     choices: group -> option; empty if the run has not come to its end.
     row: what came out, without what was given.
+    code, packages: as in the sweep's plan; empty for a run alone.
     """
 
     source: Path
@@ -33,6 +34,8 @@ class Run:
     typed: Mapping[str, str]
     choices: Mapping[str, str]
     row: Row
+    code: str = ""
+    packages: tuple[str, ...] = ()
 
 
 def given(runs: Sequence[Run]) -> tuple[list[str], list[Values]]:

@@ -88,7 +88,8 @@ def _run(source: Path, parent: Path, job: Planned) -> Run:
         found["error"] = _damage(parent / job.name / RESULT)
     choices = outcome.result.get("choices") if outcome else None
     known = {str(key): str(value) for key, value in choices.items()} if isinstance(choices, Mapping) else {}
-    return Run(source, parent / job.name, typed_values(job.overrides) | job.varied, known, found)
+    typed = typed_values(job.overrides) | job.varied
+    return Run(source, parent / job.name, typed, known, found, job.code, (*job.packages,))
 
 
 def _damage(path: Path) -> str | None:

@@ -19,7 +19,7 @@ from gradpath.files import LOG, OVERRIDES, RESULT, write_json
 from gradpath.locks import CLAIM, hold
 from gradpath.run.train import run
 from gradpath.sweep.apart import remove_stops
-from gradpath.sweep.code import has_changed, made_by, named_packages
+from gradpath.sweep.code import has_changed, made_by
 from gradpath.sweep.engine import CHANGED, DONE, ELSEWHERE, UNWRITABLE, Call
 from gradpath.sweep.outcome import forget_failure, read_outcome
 
@@ -94,7 +94,7 @@ def job(call: Call) -> int:
     if known and not known.interrupted:
         # Another process has run it since this one was asked to.
         return DONE
-    if has_changed(call.code, named_packages(call.config)):
+    if has_changed(call.code, call.packages):
         return CHANGED
     if known:
         forget_failure(call.sweep, call.name)

@@ -9,7 +9,7 @@ from torch import nn
 
 from gradpath.flow.profile import LayerFlow
 from gradpath.flow.record import Record
-from gradpath.flow.way_norms import WayNorms
+from gradpath.flow.way_norms import Scales, WayNorms
 from gradpath.verdict.along_ways import is_plain, verdict_along, worst_way
 from gradpath.verdict.anatomy import anatomy
 from gradpath.verdict.divergence import first_not_finite
@@ -57,7 +57,9 @@ def diagnose(model: nn.Module, record: Record, layers: Sequence[Layer], ways: Wa
     end = read(record.row(-1)["delta"][_reached(record, -1)[:-1]].tolist()) if record.steps else None
     way = [record.layers[index] for index in used[:-1]]
     if ways and ways.first and ways.last and not is_plain(ways.first, [record.layers[index] for index in used]):
-        found, worst = verdict_along(ways.first, ways.scales, found, anatomy(model))
+        # Those of Linear layers stand in the columns.
+        linear = {name: Scales(of.width, of.sigma_w2, of.sigma_b2) for name, of in zip(record.layers, layers, strict=True)}
+        found, worst = verdict_along(ways.first, ways.scales | linear, found, anatomy(model))
         at_end = worst_way(ways.last)
         end, way = at_end.reading if at_end else Reading(None), worst.stations if worst else []
     covered = ways.coverage if ways else None

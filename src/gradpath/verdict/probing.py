@@ -24,47 +24,54 @@ class JudgingProbe(Probe):
 
     def __init__(self, model: nn.Module, *arguments: Any, **options: Any) -> None:
         super().__init__(model, *arguments, **options)
-        self.ways = WayNorms(self.model)
-        # Torch warns of hooks on all modules where it has compiled one.
-        self.follows = not has_compiled_parts(model)
+        # None if they are not followed. Torch warns of hooks on all modules where it has compiled one.
+        self.ways = None if has_compiled_parts(model) else _ways_of(self.model)
         self.watch.on_backward = self._on_backward
 
     def verdict(self) -> dict[str, Any]:
         """The verdict on the record, in the form of `from_record.diagnose`."""
-        return diagnose(self.model, self.record, self._layers(), self._followed)
+        return diagnose(self.model, self.record, self._layers(), self.ways)
 
     def close(self) -> None:
         super().close()
-        self.ways.detach()
+        if self.ways:
+            self.ways.detach()
 
     def unmeasured(self) -> str | None:
         """Why no step was measured; None if one was."""
-        return why_nothing(self.model, self.record, self._followed)
-
-    @property
-    def _followed(self) -> WayNorms | None:
-        """What was seen along the ways; None if they were not followed."""
-        return self.ways if self.follows else None
+        return why_nothing(self.model, self.record, self.ways)
 
     def _layers(self) -> list[Layer]:
         return [Layer(meter.linear.out_features, *self.scales[meter]) for meter in self.columns]
 
     def _ready(self) -> None:
         super()._ready()
-        if self.measuring and self.slow and self.follows:
+        if not self.ways:
+            return
+        if self.measuring and self.slow:
             self.ways.attach()
         else:
             self.ways.detach()
 
     def _on_backward(self) -> None:
-        if self.watch.passes == 1:
+        if self.ways and self.watch.passes == 1:
             # What earlier passes left belongs to no step.
             self.ways.forget()
         self.gradients.on_backward()
 
     def _finish(self) -> None:
         super()._finish()
-        self.ways.finish()
+        if self.ways:
+            self.ways.finish()
+
+
+def _ways_of(model: nn.Module) -> WayNorms | None:
+    """What follows the ways of a model. A layer that cannot be understood must not end the training."""
+    try:
+        return WayNorms(model)
+    except Exception as error:
+        say(f"gradpath: the ways of the gradient are not followed: {type(error).__name__}: {error}")
+        return None
 
 
 @contextmanager
