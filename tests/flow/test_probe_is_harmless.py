@@ -47,6 +47,8 @@ def test_sizes_that_change_from_step_to_step() -> None:
             optimizer.step()
     assert p.record.steps == [0, 1, 2, 3]
     assert np.isfinite(p.record.matrix("delta")).all()
+    # The last dimension of the activation's output is that of the points: nothing is known of the sixteen units.
+    assert np.isnan(p.record.matrix("dead")[:2, 0]).all()
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")

@@ -24,6 +24,7 @@ from gradpath.sweep.plan import Planned, read_plan
 from gradpath.sweep.progress import Progress
 from gradpath.sweep.source import Listed
 from gradpath.sweep.summary import Summary
+from lab import make_lab
 from sweeping import ENGINES, results
 
 
@@ -153,3 +154,13 @@ def test_who_asks_a_job_to_stop_is_told_apart(tmp_path: Path) -> None:
     assert [path.name for path in folder.glob(".stop*")] == [other]
     assert claimed(call_of(tmp_path, "0-job")) == DONE
     assert not [*folder.glob(".stop*")]
+
+
+def test_a_job_that_ends_as_if_another_process_had_it(sweep: Command, project: Path, tmp_path: Path) -> None:
+    variables = make_lab(tmp_path, {"1-s1": "busy"})
+    variables["PYTHONPATH"] = os.pathsep.join([str(project / "src"), str(tmp_path)])
+    typed = ("--config-dir", str(tmp_path / "options"), "activation=fragile", "seed=0,1")
+    done = sweep(*typed, fresh=True, **variables)
+    assert done.returncode == 1
+    assert "failed: 1-s1: its process ended with exit code 75 again and again" in done.stdout
+    assert [result["status"] for result in results(tmp_path / "sweep").values()] == ["ok", "failed"]

@@ -11,6 +11,7 @@ import pytest
 from gradpath.errors import ConfigError
 from gradpath.sweep.growth import extended
 from gradpath.sweep.plan import Plan, Planned, read_plan, write_plan
+from gradpath.sweep.typed_values import meaning
 
 OLD = """\
 command: python train.py -m seed=0
@@ -80,6 +81,29 @@ def test_a_default_that_is_changed_and_changed_back() -> None:
     assert [job.name for job in third.former] == others
     fourth, _ = grown(third, asked({"seed": ["0", "1", "2"]}, "lr 0.7"), "one")
     assert [job.number for job in fourth.jobs] == [4, 5, 6]
+
+
+def test_a_default_that_is_typed_after_the_code_has_changed() -> None:
+    """The same configuration in other words takes the place of the old one, so that no seed counts twice."""
+    first, _ = grown(None, asked({"seed": ["0", "1"]}), "one")
+    named = [
+        replace(job, overrides=[*job.overrides, "optimizer.lr=0.001"], code="new") for job in asked({"seed": ["0", "1"]})
+    ]
+    second, names = grown(first, named, "two")
+    assert [job.name for job in second.jobs] == names == ["2-s0", "3-s1"]
+    assert [job.number for job in second.former] == [0, 1]
+
+
+@pytest.mark.parametrize("text", ["2024-13-45", "0x_", "{2001-01-01: 1}", "[" * 2000, "9" * 5000, "a: b: c", "*x", ""])
+def test_any_text_means_something(text: str) -> None:
+    """What YAML cannot build is a text; it means what the same text means, and nothing else."""
+    assert meaning(text) == meaning(text)
+    assert meaning(text) != meaning(f"{text}x")
+
+
+def test_texts_that_mean_the_same() -> None:
+    for one, other in (("0.1", "1e-1"), ("[8,8]", "[8, 8]"), ("{a: 1e-3}", "{a: 0.001}"), ("True", "true")):
+        assert meaning(one) == meaning(other)
 
 
 def test_no_number_is_given_twice() -> None:
