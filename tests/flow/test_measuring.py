@@ -3,6 +3,7 @@
 import copy
 import gc
 import io
+import itertools
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,26 +15,31 @@ from torch.utils.checkpoint import checkpoint
 
 from branching import MORE, Network, loss_of, made, norms_at
 from gradpath.flow import backward, measuring
-from gradpath.flow.measuring import Measuring, Seen
+from gradpath.flow.kinds import layers
+from gradpath.flow.measuring import Measuring, Seen, in_step
 
 
 @contextmanager
 def measured(model: nn.Module) -> Iterator[list[Seen]]:
     passes: list[Seen] = []
-    gauge = Measuring(model, passes.append)
+    gauge = Measuring(model, {layer.module: layer for layer in layers(model)}, passes.append)
     gauge.attach()
     try:
         yield passes
     finally:
         gauge.detach()
         gauge.detach()
-        assert not gauge.plans
+        assert not gauge.plans and not gauge.stack
         assert not torch.nn.modules.module._global_forward_hooks
         assert not backward._listeners
 
 
 def read(seen: Seen) -> list[list[tuple[str, float]]]:
-    return [[(name, float(seen.squares[name]) ** 0.5) for name in way] for way in seen.ways]
+    return [[(place.name, float(place.square or 0) ** 0.5) for place in way] for way in seen.ways]
+
+
+def names(seen: Seen) -> set[str]:
+    return {place.name for place in seen.places}
 
 
 def compare(seen: Seen, expected: list[list[tuple[str, float]]]) -> None:
@@ -62,7 +68,7 @@ def test_the_stations_of_a_network(name: str) -> None:
         compare(seen, expected)
     assert len(passes) == 2
     trained = {n for n, m in network.named_modules() if any(p.requires_grad for p in m.parameters(recurse=False))}
-    assert {layer.name for layer in passes[0].layers.values()} <= trained
+    assert {place.layer.name for way in passes[0].ways for place in way if place.layer} <= trained
 
 
 def test_every_layer_is_measured_on_the_way_or_beside_it() -> None:
@@ -70,10 +76,10 @@ def test_every_layer_is_measured_on_the_way_or_beside_it() -> None:
     with measured(network) as passes:
         gradients(network, x)
     (seen,) = passes
-    layers = {name for name, module in network.named_modules() if isinstance(module, nn.Linear | nn.Embedding)}
-    assert layers <= set(seen.squares)
+    called = {name for name, module in network.named_modules() if isinstance(module, nn.Linear | nn.Embedding)}
+    assert called <= names(seen)
     assert set(seen.beside["blocks.1.down +"]) == {"blocks.1.up", "blocks.1.down"}
-    assert seen.entries["blocks.1.up"] == 4 * 7 * 8
+    assert {place.entries for place in seen.places if place.name == "blocks.1.up"} == {4 * 7 * 8}
 
 
 @pytest.mark.parametrize("reentrant", [True, False])
@@ -124,10 +130,12 @@ def test_two_losses_and_a_graph_that_is_run_twice() -> None:
         expected = [torch.autograd.grad(y, h, retain_graph=True)[0].norm().item() for y in (a, b, a + b)]
         passes.clear()
         a.backward(retain_graph=True)
-        b.backward(retain_graph=True)
-        (a + b).backward()
-    assert [seen.ways for seen in passes] == [[["trunk", "one"]], [["trunk", "two"]], [["trunk"]]]
-    assert [float(seen.squares["trunk"]) ** 0.5 for seen in passes] == pytest.approx(expected)
+        b.backward()
+        assert [[place.name for place in seen.ways[0]] for seen in passes] == [["trunk", "one"], ["trunk", "two"]]
+        # Passes through one graph belong to one batch, whose gradient is their sum.
+        assert [own for _, own in in_step(passes)] == [True, False]
+        (place,) = {place for seen in passes for place in seen.places if place.name == "trunk"}
+        assert float(place.square or 0) ** 0.5 == pytest.approx(expected[2])
 
 
 def test_a_pass_through_a_derivative_counts_the_derivative_itself_does_not() -> None:
@@ -141,7 +149,7 @@ def test_a_pass_through_a_derivative_counts_the_derivative_itself_does_not() -> 
             model(x)
         model(x)
         model(x).mean().backward()
-    assert [set(seen.squares) for seen in passes] == [{"0", "2"}] * 2
+    assert [names(seen) for seen in passes] == [{"0", "2"}] * 2
 
 
 def test_complex_layers_have_the_norm_of_both_parts() -> None:
@@ -154,7 +162,8 @@ def test_complex_layers_have_the_norm_of_both_parts() -> None:
     model = nn.Sequential(*[nn.Linear(3, 3, dtype=torch.complex128) for _ in range(2)])
     with measured(model) as passes:
         model(torch.randn(4, 3, dtype=torch.complex128)).abs().square().mean().backward()
-    assert passes[0].squares == pytest.approx({"0": expected[0], "1": expected[1]})
+    found = {place.name: place.square for place in passes[0].places}
+    assert found == pytest.approx({"0": expected[0], "1": expected[1]})
 
 
 def test_nothing_travels_and_nothing_is_kept() -> None:
@@ -180,20 +189,25 @@ def test_nothing_travels_and_nothing_is_kept() -> None:
     assert len(passes) == 1
 
 
-def test_an_error_while_measuring_ends_the_measuring_and_not_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_while_measuring_ends_that_of_the_layer_and_not_the_training(monkeypatch: pytest.MonkeyPatch) -> None:
     network, x = made("plain")
     expected = gradients(network, x)
 
-    def broken(*_: object) -> float:
-        raise ValueError("no room")
+    def broken(values: Tensor, last: float = 1.0) -> float:
+        if values is not None and next(calls) == 3:
+            raise ValueError("no room")
+        return 1.0
 
+    calls = itertools.count()
     monkeypatch.setattr(measuring, "square_sum", broken)
     with measured(network) as passes:
-        with pytest.warns(RuntimeWarning, match=r"layers.\d could not be measured.*ValueError: no room") as said:
+        with pytest.warns(RuntimeWarning, match=r"layers.4 is not measured any more: ValueError: no room") as said:
             found = gradients(network, x)
         gradients(network, x)
     assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
-    assert (len(said), passes) == (1, [])
+    assert len(said) == 1
+    left = {f"layers.{index}" for index in (0, 1, 2, 3, 5, 6, 7)}
+    assert [names(seen) for seen in passes] == [left, left]
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")

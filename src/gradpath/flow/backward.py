@@ -161,7 +161,7 @@ def _wrap(modules: Sequence[Any], name: str, read: Reader) -> Callable[[], None]
 
 def _begin(read: Reader, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Pass, list[Ending]] | None:
     """Tells the listeners of a pass; returns what `_end` needs, None if they are not told."""
-    told = None if _is_left_alone() else _pass_of(read, args, kwargs)
+    told = None if is_left_alone() else _pass_of(read, args, kwargs)
     if told is None:
         return None
     endings: list[Ending] = []
@@ -260,12 +260,13 @@ def _several(given: Any) -> tuple[Any, ...]:
     return tuple(given.values() if isinstance(given, dict) else given)
 
 
-def _is_left_alone() -> bool:
+def is_left_alone() -> bool:
     """Whether what runs now is no training: a transform of functions, a trace, a capture."""
     modes = torch._C._TorchDispatchModeKey
     return (
         torch._C._are_functorch_transforms_active()
         or torch.compiler.is_compiling()
+        or torch._C._get_tracing_state() is not None
         or any(torch._C._get_dispatch_mode(mode) is not None for mode in (modes.FAKE, modes.PROXY, modes.FUNCTIONAL))
         or (
             torch.cuda.is_initialized()  # type: ignore[no-untyped-call]

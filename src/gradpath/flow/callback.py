@@ -169,7 +169,8 @@ class FlowCallback(pl.Callback):
 
     def _log_histograms(self, probe: Probe) -> None:
         for layer, meter in zip(probe.record.layers, probe.watch.meters, strict=True):
-            grad = meter.linear.weight.grad
+            (weight,) = meter.layer.parameters[:1]
+            grad = weight.grad
             outputs = meter.activations.values if meter.activations else None
             for tag, values in (("activation", outputs), ("weight_grad", grad)):
                 if values is not None and bool(torch.isfinite(values).all()):

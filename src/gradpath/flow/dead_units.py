@@ -15,13 +15,22 @@ class Silence:
     """Counts, for each unit of each layer, the samples since it was last positive.
 
     Args:
-        units: number of units of each layer. distributed: processes share the batches.
+        units: number of units of each layer; None if it is not known. distributed: processes share the batches.
     """
 
-    def __init__(self, units: Sequence[int], distributed: bool) -> None:
-        self.units, self.distributed = units, distributed
+    def __init__(self, units: Sequence[int | None], distributed: bool) -> None:
+        self.distributed = distributed
         # For each layer that was seen: samples since each unit was last positive, and samples seen.
         self.idle: dict[int, tuple[npt.NDArray[np.int64], int]] = {}
+        self.units: list[int] = []
+        self.meet(units)
+
+    def meet(self, units: Sequence[int | None]) -> None:
+        """Takes up the layers as they are now. Of one that has other units than before nothing is known."""
+        before, self.units = self.units, [n or 1 for n in units]
+        for layer, (old, new) in enumerate(zip(before, self.units, strict=False)):
+            if old != new:
+                self.idle.pop(layer, None)
 
     def dead(self, peaks: Sequence[Tensor | None], samples: int, device: torch.device) -> list[float]:
         """The fraction of each layer's units that were silent for WINDOW samples; NaN where nothing has been seen.

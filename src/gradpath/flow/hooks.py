@@ -1,261 +1,278 @@
-"""What passes through the Linear layers of a network: gradients at the pre-activations, and activations."""
+"""What passes through the layers of a network in a step: gradients at the pre-activations, and activations."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
+from gradpath.flow.activations import Activations, sums
 from gradpath.flow.backward import say
-from gradpath.flow.norms import Scalar, square_sum
+from gradpath.flow.kinds import Layer, layers, unshaped
+from gradpath.flow.measuring import Measuring, Place, Seen, in_step
+from gradpath.flow.norms import Scalar
 from gradpath.flow.saturation import Shape, is_activation, shape_of
-
-
-@dataclass(slots=True)
-class Activations:
-    """Sums over the outputs of a layer's activation, taken about phi(0) so that a small variance stays exact.
-
-    given: the sum, None if it equals the sum of `peak`. squares: the sum of squares. outputs, saturated: how many outputs
-    there are, and how many of them are saturated. peak: (units,), positive for a unit that was not zero on every sample.
-    values: the latest outputs themselves, if they are kept.
-    """
-
-    shape: Shape
-    given: Scalar | None
-    squares: Scalar
-    outputs: int
-    saturated: Scalar
-    peak: Tensor
-    values: Tensor | None
-
-    def __add__(self, later: "Activations") -> "Activations":
-        return replace(
-            later,
-            given=None if self.given is None and later.given is None else self.total + later.total,
-            squares=self.squares + later.squares,
-            outputs=self.outputs + later.outputs,
-            saturated=self.saturated + later.saturated,
-            # Peaks are never negative (sums or maxima), so their sum is positive if one of them is.
-            peak=self.peak + later.peak,
-        )
-
-    @property
-    def total(self) -> Scalar:
-        return _scalar(self.peak.sum()) if self.given is None else self.given
 
 
 @dataclass(slots=True)
 class Use:
     """One call of a layer; it counts once a gradient comes back to it.
 
-    place: address of its input in memory. shape: shape of its output.
+    address: of its input in memory. shape: shape of its output. unit_dim: the dimension of its units, from the end.
     """
 
-    place: int
+    address: int
     shape: torch.Size
+    unit_dim: int
     activations: Activations | None = None
 
 
 class Meter:
-    """Sums for one layer over the backward passes since `clear`: squares of the gradients at h, samples, entries of h."""
+    """The sums of one layer over a step.
 
-    def __init__(self, name: str, linear: nn.Linear) -> None:
-        self.name, self.linear = name, linear
+    delta: the gradients' squares at h, each times the square of the pass's number of samples. samples: of all batches of the
+    step. entries: of h. activations: the sums over them, None if there are none.
+    """
+
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self.name = layer.name or layer.kind
         # The shape of the activation behind the layer, kept from step to step.
         self.shape = Shape()
-        # Whether measuring has failed here.
-        self.off = False
-        # The latest sum of a gradient's squares, from this step or an earlier one.
-        self.square: Scalar = 1.0
+        # What told the gradient of the layer's first parameter from others at the end of the latest pass.
+        self.stamp: tuple[int, int] | None = None
         self.clear()
 
     def clear(self) -> None:
-        self.uses = self.samples = self.entries = 0
-        self.delta: Scalar = 0.0
+        self.samples = self.entries = 0
+        self.delta: Scalar = float("nan")
         self.activations: Activations | None = None
 
-    def add(self, grad: Tensor, use: Use | None) -> None:
-        # A single sample may come without a batch dimension.
-        samples = len(grad) if grad.ndim > 1 else 1
-        self.uses += 1
-        self.samples += samples
-        self.entries += grad.numel()
+    def add(self, place: Place, samples: int) -> None:
+        """Adds the gradient at one output."""
+        assert place.square is not None
         # The mean over the batch put a factor of 1 / samples into every gradient; it is taken out here.
-        self.square = square_sum(grad, self.square)
-        self.delta += samples**2 * self.square
-        seen = use.activations if use else None
+        self.delta = samples**2 * place.square + (self.delta if self.entries else 0.0)
+        self.entries += place.entries
+        seen = place.seen.activations if place.seen else None
         if seen:
             self.shape = seen.shape
             self.activations = self.activations + seen if self.activations else seen
 
+    def mark_gradient(self) -> None:
+        self.stamp = _stamp(self._parameter())
+
+    def was_thrown_away(self) -> bool:
+        """Whether the gradient that the latest pass left was set to None or to zeros since."""
+        parameter = self._parameter()
+        stamp = _stamp(parameter)
+        if parameter is None or stamp == self.stamp:
+            # The latest pass left nothing (`autograd.grad`), or what it left is still there.
+            return stamp is None
+        return parameter.grad is None or not bool(parameter.grad.any())
+
+    def _parameter(self) -> nn.Parameter | None:
+        return next((parameter for parameter in self.layer.parameters if parameter.requires_grad), None)
+
 
 class Watch:
-    """Hooks on every `nn.Linear` of `model`, and on the activation behind each.
+    """Follows every layer of `model`, and the activation behind each, while it is attached.
 
     A layer's activation is the first activation module called after it. If there is none (a function such as `F.relu`), it
-    is the input of the next Linear. Passes without gradients (`torch.no_grad`) are not seen, and a forward pass counts only
+    is the input of the next layer. Passes without gradients (`torch.no_grad`) are not seen, and a forward pass counts only
     once its backward pass comes. A layer used several times counts as one layer that has the units of all its uses.
     What is frozen, with all below it, is not measured: nothing is made to require a gradient.
-    Checkpointed parts need `use_reentrant=False`, because a reentrant one runs a backward pass of its own.
+    A gradient that was thrown away (`zero_grad`) before the step belongs to no step.
 
     Args:
-        model: any module with Linear layers.
+        model: any module with layers.
         keep: hold on to the latest activations, for histograms.
-        on_backward: called once in each backward pass, by the first gradient that arrives.
+        samples, batch_dim: the number of samples in a batch, or the dimension of the model's input that counts them.
+        hook_each: as for `Measuring`.
+        on_start, on_pass: called before and after each pass.
 
     Raises:
-        ValueError: there is no Linear layer, or one has no shape yet.
+        ValueError: there is no layer, or one has no shape yet.
     """
 
-    def __init__(self, model: nn.Module, keep: bool = False, on_backward: Callable[[], None] | None = None) -> None:
-        named = [(name, module) for name, module in model.named_modules() if isinstance(module, nn.Linear)]
-        if not named:
-            raise ValueError("probe: the model has no nn.Linear layer to watch")
-        for name, linear in named:
-            if isinstance(linear.weight, nn.UninitializedParameter):
-                raise ValueError(f"probe: {name} has no shape yet; run a batch through the model first")  # noqa: TRY004
-        self.meters = [Meter(name or "linear", linear) for name, linear in named]
+    def __init__(
+        self,
+        model: nn.Module,
+        keep: bool = False,
+        *,
+        samples: int | None = None,
+        batch_dim: int = 0,
+        hook_each: bool = False,
+        on_start: Callable[[], None] | None = None,
+        on_pass: Callable[[], None] | None = None,
+    ) -> None:
+        self.model, self.keep, self.samples, self.on_start, self.on_pass = model, keep, samples, on_start, on_pass
+        for name in unshaped(model):
+            raise ValueError(f"probe: {name} has no shape yet; run a batch through the model first")
+        self.meters = [Meter(layer) for layer in layers(model)]
+        if not self.meters:
+            raise ValueError("probe: the model has no layer with weights to watch")
         self.shapes = {module: shape_of(module) for module in model.modules() if is_activation(module)}
-        self.activations, self.keep, self.on_backward = False, keep, on_backward
-        self.last: Use | None = None
-        self.activation_handles: list[RemovableHandle] = []
-        # The gradients of these tell whether a step's accumulation has begun.
-        self.trained = [p for p in model.parameters() if p.requires_grad]
-        self.model = model
-        self.handles: list[RemovableHandle] = []
-        # The layers used so far, in the order of their first use.
-        self.order: dict[Meter, None] = {}
-        self.clear()
+        self.activations, self.last = False, None
+        # The passes since the step began, and how many of them there were when an optimiser last took gradients.
+        self.passes: list[Seen] = []
+        self.taken = 0
+        # How often the model has been found to have other layers than before.
+        self.version = 0
+        self.measuring = Measuring(
+            model, {}, self._on_pass, follow=False, on_begin=self._on_begin, on_call=self._on_call, on_end=self._on_end,
+            batch_dim=batch_dim, hook_each=hook_each, on_unknown=self._on_unknown,
+        )  # fmt: skip
+        self._meet()
+
+    last: Use | None
 
     def attach(self) -> None:
         """Starts to watch gradients; does nothing if it already watches them."""
-        if not self.handles:
-            hooks = [(meter.linear, partial(self._on_linear, meter)) for meter in self.meters]
-            self.handles = [linear.register_forward_hook(hook, with_kwargs=True) for linear, hook in hooks]
+        self.measuring.attach()
 
     def watch_activations(self, watching: bool) -> None:
         """Starts or stops to watch activations too."""
-        for handle in self.activation_handles:
-            handle.remove()
-        self.activation_handles = []
         self.activations, self.last = watching, None
-        if watching:
-            hooks = [(a, partial(self._on_activation, shape)) for a, shape in self.shapes.items()]
-            self.activation_handles = [module.register_forward_hook(hook) for module, hook in hooks]
-            self.activation_handles.append(self.model.register_forward_pre_hook(self._on_forward))
 
     def detach(self) -> None:
         """Leaves the model as it was."""
-        self.watch_activations(False)
-        for handle in self.handles:
-            handle.remove()
-        self.handles = []
+        self.activations = False
+        self.measuring.detach()
         self.clear()
 
     def clear(self) -> None:
-        """Forgets what was seen. `passes` counts the backward passes since."""
-        self.passes, self.pass_id, self.last = 0, -1, None
+        """Forgets what was seen."""
+        self.passes, self.taken, self.last = [], 0, None
         for meter in self.meters:
             meter.clear()
 
-    def in_order(self) -> list[Meter]:
-        """The layers in the order of their first use, those never used last."""
-        return [*self.order, *(meter for meter in self.meters if meter not in self.order)]
+    def end(self, upto: int | None = None) -> None:
+        """Forgets the passes of the finished step: all, or the first `upto`."""
+        later = [] if upto is None else self.passes[upto:]
+        self.clear()
+        self.passes = later
 
-    def _on_forward(self, module: nn.Module, inputs: Any) -> None:
-        # No activation of this pass belongs to the last layer of an earlier pass.
-        self.last = None
+    def add_up(self, chosen: Collection[Meter], passes: int | None = None, upto: int | None = None) -> int:
+        """Sums up what the step's passes showed of the `chosen` layers. Returns the number of batches among them.
 
-    def _on_linear(
-        self, meter: Meter, module: nn.Module, inputs: tuple[Tensor, ...], named: dict[str, Tensor], h: Tensor
-    ) -> None:
-        # What needs no gradient is frozen, with all below it, and takes no part in training.
-        if not h.requires_grad or meter.off or not torch.is_grad_enabled() or _is_transformed():
+        Args:
+            passes: what the loss is divided by (None: the number of batches). upto: only the first passes belong to the step.
+        """
+        of_layer = {meter.layer: meter for meter in chosen}
+        for meter in chosen:
+            meter.clear()
+        batches = samples = 0
+        done: set[Place] = set()
+        for seen, own in in_step(self.passes[:upto]):
+            mine = [(place, of_layer[place.layer]) for place in seen.places if place.layer in of_layer]
+            size = self.samples or samples_of(seen)
+            if mine and own:
+                batches, samples = batches + 1, samples + size
+            for place, meter in mine:
+                if place not in done:
+                    meter.add(place, size)
+            done.update(seen.places)
+        for meter in chosen:
+            if meter.entries:
+                meter.delta, meter.samples = (passes or batches) ** 2 * meter.delta, samples
+        return batches
+
+    def sums_at(self, joins: Collection[Place], passes: int) -> list[dict[str, Scalar]]:
+        """The same numbers for places that are no layers' outputs."""
+        found = []
+        for join in joins:
+            size = next((self.samples or samples_of(seen) for seen in self.passes if join in seen.places), 1)
+            assert join.square is not None
+            delta = (size * passes) ** 2 * join.square
+            found.append({"delta": delta, "samples": size, "entries": join.entries})
+        return found
+
+    def _meet(self) -> None:
+        others = {module: partial(self._on_activation, shape) for module, shape in self.shapes.items()}
+        self.measuring.meet({meter.layer.module: meter.layer for meter in self.meters}, others)
+
+    def _on_unknown(self, module: nn.Module) -> None:
+        """Modules were exchanged. A layer that has the name of an earlier one takes its place."""
+        known = {meter.name: meter for meter in self.meters}
+        for layer in layers(self.model):
+            meter = known.get(layer.name or layer.kind)
+            if meter is None:
+                self.meters.append(Meter(layer))
+            elif meter.layer.module is not layer.module:
+                meter.layer, meter.shape = layer, Shape()
+        for new in self.model.modules():
+            if new not in self.shapes and is_activation(new):
+                self.shapes[new] = shape_of(new)
+        self.version += 1
+        self._meet()
+
+    def _on_call(self, place: Place, args: tuple[Any, ...], kwargs: dict[str, Any], h: Tensor) -> None:
+        if not self.activations:
             return
-        try:
-            self.order[meter] = None
-            use = self._use(inputs[0] if inputs else named["input"], h) if self.activations else None
-            assert h.grad_fn is not None
-            # A hook on the node sees the gradient that flows on at h: summed over all its uses, and as the user's hooks left
-            # it. A hook on the tensor would run before the user's, and would be called for `autograd.grad(..., h)` as well.
-            h.grad_fn.register_prehook(partial(self._on_delta, meter, use))
-        except Exception as error:
-            self._give_up(meter, error)
-
-    def _give_up(self, meter: Meter, error: Exception) -> None:
-        """Measures a layer no more. An error of the measuring must not end the training."""
-        meter.off = True
-        say(f"gradpath: {meter.name} is not measured any more: {type(error).__name__}: {error}")
-
-    def _use(self, inputs: Tensor, h: Tensor) -> Use:
-        place, last = inputs.data_ptr(), self.last
+        assert place.layer
+        inputs = next((one for one in (*args, *kwargs.values()) if isinstance(one, Tensor)), None)
+        address, last = inputs.data_ptr() if inputs is not None else 0, self.last
         # If no activation module was called since the last layer, this layer's input is the last layer's activation, unless
         # it was the last layer's input too, has another shape or has no gradient.
-        follows = inputs.requires_grad and last is not None and place != last.place and inputs.shape == last.shape
-        if last is not None and last.activations is None and follows:
-            last.activations = _sums(inputs.detach(), Shape(), self.keep)
-        self.last = Use(place, h.shape)
-        return self.last
+        if inputs is not None and inputs.requires_grad and last is not None and last.activations is None:
+            if address != last.address and inputs.shape == last.shape:
+                last.activations = sums(inputs.detach(), Shape(), last.unit_dim, self.keep)
+        if place.layer.sizes.units is None:
+            self.last = None
+            return
+        self.last = place.seen = Use(address, h.shape, place.layer.sizes.unit_dim)
 
-    def _on_activation(self, shape: Shape, module: nn.Module, inputs: Any, outputs: Tensor) -> None:
-        if self.last is None or self.last.activations is not None or not torch.is_grad_enabled() or _is_transformed():
+    def _on_activation(self, shape: Shape, module: nn.Module, outputs: Any) -> None:
+        last = self.last
+        if not self.activations or last is None or last.activations is not None or not isinstance(outputs, Tensor):
             return
         try:
-            self.last.activations = _sums(outputs.detach(), shape, self.keep)
+            last.activations = sums(outputs.detach(), shape, last.unit_dim, self.keep)
         except Exception as error:
             # Its layer is measured without the activation.
             self.shapes.pop(module, None)
+            self._meet()
             say(f"gradpath: {type(module).__name__} is not measured any more: {type(error).__name__}: {error}")
 
-    def _on_delta(self, meter: Meter, use: Use | None, grads: tuple[Tensor | None, ...]) -> None:
-        grad = grads[0]
-        # Gradients are enabled for a derivative inside the loss (create_graph=True); the backward pass itself comes later.
-        if grad is None or torch.is_grad_enabled() or meter.off:
+    def _on_end(self) -> None:
+        # No activation of a later call belongs to the last layer of this one.
+        self.last = None
+
+    def _on_begin(self) -> None:
+        """Forgets gradients that were thrown away since an earlier pass of the step."""
+        if self.on_start:
+            self.on_start()
+        if not self.passes:
             return
-        this = torch._C._current_graph_task_id()
-        if this != self.pass_id:
-            self._begin_pass(this)
-        try:
-            meter.add(grad, use)
-        except Exception as error:
-            self._give_up(meter, error)
+        meters = {meter.layer: meter for meter in self.meters}
+        reached = {place.layer for seen in self.passes for place in seen.places if place.layer}
+        gone = {layer for layer in reached if layer in meters and meters[layer].was_thrown_away()}
+        if not gone:
+            return
+        for seen in self.passes:
+            kept = {place: None for place in seen.places if place.layer not in gone}
+            seen.places = kept if any(place.layer for place in kept) else {}
 
-    def _begin_pass(self, pass_id: int) -> None:
-        if all(parameter.grad is None for parameter in self.trained):
-            # All gradients were thrown away, so whatever had been collected belongs to no step.
-            self.clear()
-        self.passes, self.pass_id = self.passes + 1, pass_id
-        if self.on_backward:
-            self.on_backward()
-
-
-def _sums(outputs: Tensor, shape: Shape, keep: bool) -> Activations:
-    rows = outputs if outputs.ndim == 2 else outputs.reshape(-1, outputs.shape[-1])
-    if rows.dtype not in (torch.float32, torch.float64):
-        rows = rows.float()
-    centred = rows - shape.centre if shape.centre else rows
-    # A sum of non-negative outputs is zero only if all of them are, so one pass over the data gives peak and total.
-    peak = rows.sum(0) if shape.nonnegative else rows.abs().amax(0)
-    given = None if shape.total_is_peak else _scalar(centred.sum())
-    saturated = shape.saturated(rows)
-    return Activations(
-        shape=shape,
-        given=given,
-        squares=square_sum(centred),
-        outputs=rows.numel(),
-        saturated=float("nan") if saturated is None else _scalar(saturated),
-        peak=peak,
-        values=rows if keep else None,
-    )
+    def _on_pass(self, seen: Seen) -> None:
+        self.passes.append(seen)
+        reached = {place.layer for place in seen.places}
+        for meter in self.meters:
+            if meter.layer in reached:
+                meter.mark_gradient()
+        if self.on_pass:
+            self.on_pass()
 
 
-def _is_transformed() -> bool:
-    """Whether a transform of `torch.func` runs (vmap, grad): its tensors have no values of their own."""
-    return bool(torch._C._are_functorch_transforms_active())
+def samples_of(seen: Seen) -> int:
+    """The number of samples that went through a pass: those of the model's input, else the rows of its first layer."""
+    first = seen.first
+    return first.samples if first.samples is not None else first.rows
 
 
-def _scalar(value: Tensor) -> Scalar:
-    return value.item() if value.is_cpu else value.double()
+def _stamp(parameter: nn.Parameter | None) -> tuple[int, int] | None:
+    if parameter is None or parameter.grad is None:
+        return None
+    return id(parameter.grad), parameter.grad._version

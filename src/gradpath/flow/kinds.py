@@ -154,6 +154,15 @@ def layer_of(name: str, module: nn.Module) -> Layer | None:
     return Layer(name, module, kind or "other", weights, biases, sizes)
 
 
+def unshaped(model: nn.Module) -> list[str]:
+    """The names of the lazy modules that have not seen a batch yet, and have no shape."""
+    return [
+        name or type(module).__name__
+        for name, module in model.named_modules()
+        if any(is_lazy(parameter) for parameter in module.parameters(recurse=False))
+    ]
+
+
 def output_of(outputs: Any) -> Tensor | None:
     """The tensor that carries a layer's units in what its `forward` returned: the first one through which a gradient can go.
 

@@ -1,190 +1,375 @@
 """The size of the gradient at every layer's output and at every station on its way, in any network, pass by pass.
 
-A hook on all forward calls leaves a mark on autograd's node of a layer's output. When a backward pass begins, the graph is
-walked from its roots, the marks in it are found, the ways are read from it, and hooks are hung on the nodes of the layers
-and the stations. They are taken off when the pass is over. Nothing is left in the modules and nothing is kept between
-passes, so copies, files and other passes know nothing of it. No tensor is changed or made to require a gradient.
+A hook on forward calls hangs a hook on autograd's node of a layer's output, and leaves a mark there. When a backward pass
+begins, the graph can be walked from its roots: the marks in it are found, the ways are read from it, and hooks are hung on
+the nodes of the other stations. Nothing is left in the modules and nothing is kept between steps, so copies, files and other
+passes know nothing of it. No tensor is changed or made to require a gradient.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from math import prod
 from typing import Any
+from weakref import WeakSet
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.hooks import RemovableHandle
 
-from gradpath.flow.backward import Pass, leave, listen, say
-from gradpath.flow.kinds import Layer, layers, output_of
+from gradpath.flow.backward import Pass, is_left_alone, leave, listen, say
+from gradpath.flow.kinds import Layer, output_of
 from gradpath.flow.norms import Scalar, square_sum
+from gradpath.flow.samples import samples_in
 from gradpath.flow.ways import Graph, graph_of, stations, ways
 
 
-@dataclass
-class Seen:
-    """What one backward pass showed.
+@dataclass(eq=False, slots=True)
+class Place:
+    """A place in the graph of one forward pass at which the gradient is measured.
 
-    ways: for each first layer the names of the stations, first layer first. squares, entries: for every layer and station
-    that the gradient reached, the sum of its squares and the number of its entries. A layer's second call in the pass is
-    named `layer#2`. beside: for each station, the layers on branches between it and the one before.
-    layers: the layer of each name; a station that is no layer's output has none.
+    layer: whose output it is; None where branches join. number: in the order of the forward calls. samples: in the input of
+    the model's call; None outside one. rows: the size of the output's first dimension. name: as in the pass, where the
+    layer's second call is named `layer#2`. square: the sum of the gradient's squares, None before one has come.
+    entries: how many the gradient has. held: the gradient itself, while another pass may come through the same graph.
+    seen: whatever the one who is told of the call keeps here.
     """
 
-    ways: list[list[str]] = field(default_factory=list)
-    squares: dict[str, Scalar] = field(default_factory=dict)
-    entries: dict[str, int] = field(default_factory=dict)
+    layer: Layer | None
+    number: float
+    rows: int = 1
+    samples: int | None = None
+    name: str = ""
+    square: Scalar | None = None
+    entries: int = 0
+    held: list[Tensor] | None = None
+    seen: Any = None
+
+
+@dataclass(eq=False, slots=True)
+class Seen:
+    """What one backward pass showed, and the passes inside it.
+
+    places: those that the gradient reached, in the order in which it came. ways: for each first layer the stations, first
+    layer first. beside: for each station, by name, the layers on branches between it and the one before. keeps: the graph
+    may be run again.
+    """
+
+    keeps: bool = False
+    places: dict[Place, None] = field(default_factory=dict)
+    ways: list[list[Place]] = field(default_factory=list)
     beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    layers: dict[str, Layer] = field(default_factory=dict)
+
+    @property
+    def first(self) -> Place:
+        """The place that was made first."""
+        return min(self.places, key=lambda place: place.number)
 
 
-@dataclass
+@dataclass(eq=False)
 class _Plan:
-    """A pass that runs.
+    """A pass that runs. Its seen is None if it is not measured.
 
     firsts: the nodes of the first layers. targets: for each of them, the ways of `seen` that its stations stand on; several
     if the pass is nested in a node that several ways go through. calls: how often each layer has been met, in the passes
     nested in this one too.
     """
 
-    seen: Seen
-    graph: Graph
-    firsts: list[Any]
-    targets: list[list[list[str]]]
-    calls: dict[Layer, int]
+    seen: Seen | None
+    graph: Graph | None = None
+    firsts: list[Any] = field(default_factory=list)
+    targets: list[list[list[Place]]] = field(default_factory=list)
+    calls: dict[Layer, int] = field(default_factory=dict)
 
 
 class Measuring:
-    """Measures each backward pass through `model` between `attach` and `detach`.
+    """Measures each backward pass through the layers of `model` between `attach` and `detach`.
 
     A derivative that gets a graph of its own (a gradient penalty) is not measured; the pass that goes through it is. Passes
-    inside another one (reentrant checkpoints) are parts of it. An error while measuring is said once and ends the measuring,
-    never the training.
+    inside another one (reentrant checkpoints) are parts of it. Passes that are confined to tensors of which none is a
+    parameter of the model (a saliency map) are left alone. An error while measuring switches off the layer where it came up,
+    with one warning, never the training.
 
     Args:
-        model: any module. Its frozen layers are not measured.
+        model: any module.
+        layers: those to be measured, by their modules.
         on_pass: called after each pass that reached a layer.
+        follow: find the ways of the gradient.
+        on_begin: called before each pass. on_call: called with the place, the arguments and the output of each measured call
+            of a layer. others: what is called with the outputs of other modules of the model. on_end: called when the
+            model's own call is over.
+        batch_dim: the dimension of the model's input that counts samples.
+        hook_each: hang a hook on each module instead of one on all modules. Torch warns of those where it has compiled one.
+        on_unknown: called with a module of no known part, which may have become one.
     """
 
-    def __init__(self, model: nn.Module, on_pass: Callable[[Seen], None]) -> None:
-        self.layers = {layer.module: layer for layer in layers(model)}
-        self.on_pass = on_pass
-        self.handle: RemovableHandle | None = None
+    def __init__(
+        self,
+        model: nn.Module,
+        layers: Mapping[nn.Module, Layer],
+        on_pass: Callable[[Seen], None] | None = None,
+        *,
+        follow: bool = True,
+        on_begin: Callable[[], None] | None = None,
+        on_call: Callable[[Place, tuple[Any, ...], dict[str, Any], Tensor], None] | None = None,
+        on_end: Callable[[], None] | None = None,
+        others: Mapping[nn.Module, Callable[[nn.Module, Any], None]] | None = None,
+        batch_dim: int = 0,
+        hook_each: bool = False,
+        on_unknown: Callable[[nn.Module], None] | None = None,
+    ) -> None:
+        self.model, self.follow, self.batch_dim, self.hook_each = model, follow, batch_dim, hook_each
+        self.on_pass, self.on_begin, self.on_call, self.on_end, self.on_unknown = (
+            on_pass,
+            on_begin,
+            on_call,
+            on_end,
+            on_unknown,
+        )
+        self.meet(layers, others or {})
+        self.handles: list[RemovableHandle] = []
         # The key of the marks, one for each `Measuring`; the kinds of nodes that carry one; the number of the next mark.
         self.key, self.kinds, self.numbers = object(), set[type](), itertools.count()
+        # The passes that run, the innermost last, and those of them that are told apart.
+        self.stack: list[_Plan] = []
         self.plans: dict[Pass, _Plan] = {}
-        self.failed = False
-        self.last: dict[str, Scalar] = {}
+        # Places of calls since the model's last one, and layers at which measuring failed.
+        self.recent: list[Place] = []
+        # Layers in the order in which they were first called.
+        self.called: dict[Layer, None] = {}
+        self.off: set[Layer | None] = set()
+        # The latest sum of squares of each layer, which tells `square_sum` what to expect.
+        self.last: dict[Layer | None, Scalar] = {}
+
+    def meet(self, layers: Mapping[nn.Module, Layer], others: Mapping[nn.Module, Callable[[nn.Module, Any], None]]) -> None:
+        """Takes up the modules of the model as they are now."""
+        self.parts: dict[nn.Module, Any] = {**dict.fromkeys(self.model.modules()), **others, **layers}
+        self.parameters = {id(parameter) for parameter in self.model.parameters()}
+        self.foreign: WeakSet[nn.Module] = WeakSet()
 
     def attach(self) -> None:
-        """Starts to measure, unless measuring has failed before."""
-        if self.handle is None and not self.failed:
-            self.handle = register_module_forward_hook(self._on_forward)
+        """Starts to measure; does nothing if it has."""
+        if not self.handles:
+            if self.hook_each:
+                parts = [module for module, part in self.parts.items() if part is not None or module is self.model]
+                self.handles = [part.register_forward_hook(self._on_forward, with_kwargs=True) for part in parts]
+            else:
+                self.handles = [register_module_forward_hook(self._on_forward, with_kwargs=True)]
             listen(self._on_backward)
 
     def detach(self) -> None:
         """Ends the measuring, but not that of a pass that runs."""
-        if self.handle is not None:
-            self.handle.remove()
-            self.handle = None
+        if self.handles:
+            for handle in self.handles:
+                handle.remove()
+            self.handles, self.recent = [], []
             leave(self._on_backward)
 
-    def _on_forward(self, module: nn.Module, args: Any, outputs: Any) -> None:
-        layer = self.layers.get(module)
-        if layer is None or torch.compiler.is_compiling() or not torch.is_grad_enabled():
+    def _on_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
+        part = self.parts.get(module)
+        if part is None and module is not self.model:
+            if self.on_unknown and module not in self.parts and module not in self.foreign:
+                self._on_stranger(module, args, kwargs, outputs)
+            return
+        if isinstance(part, Layer):
+            self.called.setdefault(part)
+        if not torch.is_grad_enabled() or is_left_alone():
             return
         try:
-            found = output_of(outputs) if layer.trains else None
-            if found is not None and found.grad_fn is not None:
-                node: Any = found.grad_fn
-                node.metadata[self.key] = layer, next(self.numbers)
-                self.kinds.add(type(node))
+            if isinstance(part, Layer):
+                self._on_layer(part, args, kwargs, outputs)
+            elif part is not None:
+                part(module, outputs)
+            if module is self.model:
+                self._on_model(args, kwargs)
         except Exception as error:
-            self._give_up(layer.name, error)
+            self._give_up(part if isinstance(part, Layer) else None, error, type(module).__name__)
+            self.parts[module] = None
 
-    def _on_backward(self, told: Pass) -> Callable[[], None] | None:
-        if told.create_graph and not told.accumulates:
-            return None
+    def _on_stranger(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
+        """A module that was put into the model after the measuring began, or none of the model's."""
+        if any(module is own for own in self.model.modules()):
+            assert self.on_unknown
+            self.on_unknown(module)
+            if module in self.parts:
+                self._on_forward(module, args, kwargs, outputs)
+        else:
+            self.foreign.add(module)
+
+    def _on_layer(self, layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
+        h = output_of(outputs)
+        # What needs no gradient is frozen, with all below it, and takes no part in training.
+        if layer in self.off or h is None or h.grad_fn is None:
+            return
+        node: Any = h.grad_fn
+        dim = self.batch_dim if h.ndim > self.batch_dim else 0
+        place = Place(layer, next(self.numbers), h.shape[dim] if h.ndim > 1 else 1)
+        # A hook on the node sees the gradient that flows on at h: summed over all its uses, and as the user's hooks left it.
+        # A hook on the tensor would run before the user's, and would be called for `autograd.grad(..., h)` as well.
+        node.register_prehook(partial(self._on_gradient, place))
+        self.recent.append(place)
+        if self.follow and layer.trains:
+            node.metadata[self.key] = place
+            self.kinds.add(type(node))
+        if self.on_call:
+            self.on_call(place, args, kwargs, h)
+
+    def _on_model(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        samples = samples_in((args, kwargs), self.batch_dim)
+        for place in self.recent:
+            place.samples = samples
+        self.recent = []
+        if self.on_end:
+            self.on_end()
+
+    def _on_backward(self, told: Pass) -> Callable[[], None]:
         outer = self.plans.get(told.outer) if told.outer else None
-        seen, calls = (outer.seen, outer.calls) if outer else (Seen(), {})
-        graph = graph_of(told.roots)
-        marked = self._marked(graph.nodes, calls)
-        names = {node: name for node, (name, _) in marked.items()}
-        seen.layers |= dict(marked.values())
-        found = ways(graph, names, _is_wide)
-        targets = self._targets(seen, [[station.name for station in way] for way in found], outer)
-        self.plans[told] = _Plan(seen, graph, [way[0].node for way in found], targets, calls)
-        stops = {station.node: station for way in found for station in way}
-        seen.beside |= {station.name: station.branch for station in stops.values()}
-        handles = [
-            node.register_prehook(partial(self._on_gradient, seen, name))
-            for node, name in ({node: station.name for node, station in stops.items()} | names).items()
-        ]
-        return partial(self._finish, told, handles)
+        handles: list[RemovableHandle] = []
+        if (told.create_graph and not told.accumulates) or not self._trains(told) or (outer and outer.seen is None):
+            plan = _Plan(None)
+        else:
+            if not outer:
+                self.recent = []
+                if self.on_begin:
+                    self.on_begin()
+            plan = _Plan(outer.seen if outer else Seen(), calls=outer.calls if outer else {})
+            assert plan.seen
+            plan.seen.keeps |= told.keep_graph
+            if self.follow:
+                handles = self._plan(told, plan, outer)
+        self.plans[told] = plan
+        self.stack.append(plan)
+        return partial(self._finish, told, plan, handles)
 
-    def _marked(self, nodes: list[Any], calls: dict[Layer, int]) -> dict[Any, tuple[str, Layer]]:
-        """The marked nodes with their names and layers."""
+    def _trains(self, told: Pass) -> bool:
+        """Whether a pass may bring gradients to the model's parameters."""
+        return not told.inputs or any(id(given) in self.parameters for given in told.inputs)
+
+    def _plan(self, told: Pass, plan: _Plan, outer: _Plan | None) -> list[RemovableHandle]:
+        """Reads the ways from the graph of a pass, and hangs hooks on the stations that are no layer's output."""
+        seen = plan.seen
+        assert seen
+        plan.graph = graph_of(told.roots)
+        marked = self._marked(plan.graph.nodes, plan.calls)
+        found = ways(plan.graph, {node: place.name for node, place in marked.items()}, _is_wide)
+        joins, handles = self._joins(marked, {station.node: station for way in found for station in way})
+        at = {**marked, **joins}
+        seen.beside |= {station.name: station.branch for way in found for station in way}
+        plan.firsts = [way[0].node for way in found]
+        plan.targets = self._targets(seen, [[at[station.node] for station in way] for way in found], outer)
+        return handles
+
+    def _marked(self, nodes: list[Any], calls: dict[Layer, int]) -> dict[Any, Place]:
+        """The marked nodes with their places, which get their names in the pass."""
         # Asking a node for its metadata makes some.
         marks = [(node, node.metadata.get(self.key)) for node in nodes if type(node) in self.kinds]
         found = {}
-        for node, (layer, _) in sorted((pair for pair in marks if pair[1]), key=lambda pair: pair[1][1]):
-            calls[layer] = calls.get(layer, 0) + 1
-            name = layer.name or "model"
-            found[node] = (name if calls[layer] == 1 else f"{name}#{calls[layer]}", layer)
+        for node, place in sorted((pair for pair in marks if pair[1]), key=lambda pair: pair[1].number):
+            if place.layer is None:
+                # Where branches join in a graph that is run again.
+                continue
+            calls[place.layer] = calls.get(place.layer, 0) + 1
+            name = place.layer.name or "model"
+            place.name = name if calls[place.layer] == 1 else f"{name}#{calls[place.layer]}"
+            found[node] = place
         return found
 
-    def _targets(self, seen: Seen, names: list[list[str]], outer: _Plan | None) -> list[list[list[str]]]:
+    def _joins(
+        self, marked: Mapping[Any, Place], stops: Mapping[Any, Any]
+    ) -> tuple[dict[Any, Place], list[RemovableHandle]]:
+        """Hangs hooks on the stations that are no layer's output. In a graph that is run again they are found again."""
+        numbers = {place.name: place.number for place in marked.values()}
+        found: dict[Any, Place] = {}
+        handles = []
+        for node, station in stops.items():
+            if node in marked:
+                continue
+            place = node.metadata.get(self.key)
+            if place is None:
+                place = Place(None, numbers[station.branch[-1]] + 0.5, name=station.name)
+                node.metadata[self.key] = place
+                self.kinds.add(type(node))
+            found[node] = place
+            handles.append(node.register_prehook(partial(self._on_gradient, place)))
+        return found, handles
+
+    def _targets(self, seen: Seen, found: list[list[Place]], outer: _Plan | None) -> list[list[list[Place]]]:
         """Adds the ways of a pass: a nested one's to those of the outer pass that go through the node that began it."""
-        through: list[list[str]] = []
-        if outer:
+        through: list[list[Place]] = []
+        if outer and outer.graph:
             node: Any = torch._C._current_autograd_node()
             for first, targets in zip(outer.firsts, outer.targets, strict=True):
                 if node in stations(outer.graph, first):
                     through += [target for target in targets if not any(target is one for one in through)]
-        found = []
-        for way in names:
+        all_targets = []
+        for way in found:
             if through:
                 for target in through:
                     target += way
             else:
                 seen.ways.append(way)
-            found.append(through or [way])
-        return found
+            all_targets.append(through or [way])
+        return all_targets
 
-    def _on_gradient(self, seen: Seen, name: str, gradients: tuple[Tensor | None, ...]) -> None:
-        if self.failed:
+    def _on_gradient(self, place: Place, gradients: tuple[Tensor | None, ...]) -> None:
+        seen = self.stack[-1].seen if self.stack else None
+        if seen is None or place.layer in self.off:
             return
         try:
-            for gradient in gradients:
-                if gradient is not None:
-                    values = torch.view_as_real(gradient) if gradient.is_complex() else gradient
-                    square = square_sum(values, self.last.get(name, 1.0))
-                    # In the order in which the gradient arrives.
-                    seen.squares[name] = seen.squares.get(name, 0.0) + square
-                    seen.entries[name] = seen.entries.get(name, 0) + gradient.numel()
-            self.last[name] = seen.squares.get(name, 1.0)
+            arrived = [gradient.detach() for gradient in gradients if gradient is not None]
+            if not arrived:
+                return
+            if place.held is not None and len(place.held) == len(arrived):
+                # The gradient of a step is the sum over its passes.
+                arrived = [one + other for one, other in zip(place.held, arrived, strict=True)]
+            expected = self.last.get(place.layer, 1.0)
+            square: Scalar = square_sum(arrived[0], expected)
+            for gradient in arrived[1:]:
+                square += square_sum(gradient, expected)
+            place.held = arrived if seen.keeps else None
+            place.square, place.entries = square, sum(gradient.numel() for gradient in arrived)
+            if place.layer:
+                self.last[place.layer] = square
+            seen.places[place] = None
         except Exception as error:
-            self._give_up(name, error)
+            self._give_up(place.layer, error, place.name)
 
-    def _finish(self, told: Pass, handles: list[RemovableHandle]) -> None:
+    def _finish(self, told: Pass, plan: _Plan, handles: Collection[RemovableHandle]) -> None:
         for handle in handles:
             handle.remove()
-        plan = self.plans.pop(told)
-        if told.outer in self.plans or not plan.seen.squares or self.failed:
+        del self.plans[told]
+        self.stack.remove(plan)
+        seen = plan.seen
+        if seen is None or any(other.seen is seen for other in self.stack) or not seen.places:
             return
         # What was reached last comes first. A pass that is confined to some inputs does not reach every station.
-        arrival = {name: index for index, name in enumerate(plan.seen.squares)}
-        found = [sorted((n for n in way if n in arrival), key=arrival.__getitem__, reverse=True) for way in plan.seen.ways]
-        plan.seen.ways = [way for way in found if way]
-        self.on_pass(plan.seen)
+        arrival = {place: index for index, place in enumerate(seen.places)}
+        found = [sorted((p for p in way if p in arrival), key=arrival.__getitem__, reverse=True) for way in seen.ways]
+        seen.ways = [way for way in found if way]
+        if self.on_pass:
+            self.on_pass(seen)
 
-    def _give_up(self, name: str, error: Exception) -> None:
-        self.failed = True
-        self.detach()
-        say(f"gradpath: {name} could not be measured, so the measuring has ended: {type(error).__name__}: {error}")
+    def _give_up(self, layer: Layer | None, error: Exception, name: str) -> None:
+        """Measures a layer no more."""
+        if layer:
+            self.off.add(layer)
+        say(f"gradpath: {(layer and layer.name) or name} is not measured any more: {type(error).__name__}: {error}")
+
+
+def in_step(passes: Collection[Seen]) -> Iterator[tuple[Seen, bool]]:
+    """The passes of a step, each with whether it belongs to a batch of its own.
+
+    A pass that goes through places of an earlier one comes from another loss of the same forward pass.
+    """
+    known: set[Place] = set()
+    for seen in passes:
+        if not seen.places:
+            # Its gradients were thrown away.
+            continue
+        yield seen, known.isdisjoint(seen.places)
+        known.update(seen.places)
 
 
 def _is_wide(node: Any) -> bool:

@@ -19,7 +19,7 @@ Scalar = float | Tensor
 
 
 def square_sum(values: Tensor, last: Scalar = 1.0) -> Scalar:
-    """The sum of v^2 over a tensor.
+    """The sum of |v|^2 over a tensor, which may be sparse or complex.
 
     On the CPU it is a Python float; elsewhere, where reading it would be a sync, it is a 0-d float64 tensor. It is inf if an
     entry is NaN, because NaN in a record means that nothing was measured.
@@ -31,6 +31,10 @@ def square_sum(values: Tensor, last: Scalar = 1.0) -> Scalar:
         last: the sum at an earlier step. If it was faint, the second way is tried first, because squares that are subnormal
             numbers take ten times as long.
     """
+    if values.layout != torch.strided:
+        values = values.coalesce().values()
+    if values.is_complex():
+        values = torch.view_as_real(values.resolve_conj())
     flat = values.reshape(-1)
     if not flat.is_cpu:
         # Detached: gradients may carry a graph (create_graph=True), which must not live on in a number.
@@ -62,7 +66,7 @@ def _lifted(flat: Tensor) -> float:
 def square_sums(tensors: Sequence[Tensor | None]) -> list[Scalar]:
     """`square_sum` of each tensor, NaN for None; on a device all are computed in one call."""
     chosen = [tensor.detach() for tensor in tensors if tensor is not None]
-    if not chosen or chosen[0].is_cpu:
+    if not chosen or chosen[0].is_cpu or any(one.is_complex() or one.layout != torch.strided for one in chosen):
         return [float("nan") if tensor is None else square_sum(tensor) for tensor in tensors]
     squares = iter(
         torch.stack(torch._foreach_norm(chosen, 2, _wide(chosen[0]))).square().nan_to_num(nan=inf, posinf=inf).unbind()

@@ -1,6 +1,7 @@
 """The probe: what gradients, weights and activations did in each layer, at each measured step."""
 
-from collections.abc import Callable, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -12,15 +13,20 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.dead_units import Silence
-from gradpath.flow.gradients import GradientSquares
 from gradpath.flow.hooks import Meter, Watch
-from gradpath.flow.norms import Scalar, square_sum, square_sums
+from gradpath.flow.measuring import Seen
+from gradpath.flow.norms import Scalar
 from gradpath.flow.processes import of_all_processes
 from gradpath.flow.profile import rows_are_equal, scales_of
 from gradpath.flow.quantities import SEEN, SHARED, Ledger, Step
 from gradpath.flow.record import Record
+from gradpath.flow.rounds import Rounds
 from gradpath.flow.spectrum import cosines, ranks
-from gradpath.flow.wrappers import anything_compiled, is_compiled, unwrapped
+from gradpath.flow.way_norms import WayNorms
+from gradpath.flow.weights import Weights
+from gradpath.flow.wrappers import anything_compiled, has_compiled_parts, is_compiled, unwrapped
+
+NAN = float("nan")
 
 
 class Scaler(Protocol):
@@ -32,29 +38,30 @@ class Scaler(Protocol):
 class Probe:
     """Measures every `every`-th optimiser step of the training of `model`, whoever writes the loop.
 
-    A step begins with its first backward pass and ends with `optimizer.step()`; torch's global optimiser hooks tell when. A
-    step that is not measured costs two empty calls. On a measured step compiled modules run eagerly, because compiled code
-    cannot be watched.
+    A step is a round of the model's optimisers (see `Rounds`); torch's global optimiser hooks tell when. Where there is no
+    optimiser, `p.step()` ends one. A step that is not measured costs two empty calls. On a measured step compiled modules
+    run eagerly, because compiled code cannot be watched.
 
     Quantities, (L,) per measured step, in the order of the layers' first use:
-        delta: root mean square over samples of |dLoss_i/dh|, where h is the pre-activation and Loss_i the sample's own loss.
-            delta_second_moment is its square, the quantity of theory (Schoenholz et al. 2016). delta_rms is the root mean
-            square per entry of h.
-        weight_grad_norm, bias_grad_norm: |dW|, |db| of the step's loss, before clipping.
+        delta: root mean square over samples of |dLoss_i/dh|, where h is the layer's output before its activation and Loss_i
+            the sample's own loss. delta_second_moment is its square, the quantity of theory (Schoenholz et al. 2016).
+            delta_rms is the root mean square per entry of h.
+        weight_grad_norm, bias_grad_norm: |dW|, |db| of the step's loss, before clipping; of all the layer's weights.
             weight_grad_norm_clipped is |dW| after clipping.
         weight_norm: |W| before the step. weight_grad_ratio: |dW| / |W|.
         update_ratio: |W_after - W_before| / |W_before|, what the optimiser really did.
         activation_mean, activation_variance: mean and variance over samples and units.
         saturated: fraction of activations within 3 % of half the range of a bound (|tanh| > 0.97); NaN without bounds.
-        dead: fraction of units that were zero on every one of the last 1024 samples measured.
-        correlation: cosine between the pre-activations of two fixed inputs. rank: rank of W.
+        dead: fraction of units (channels, features) that were zero on every one of the last 1024 samples measured.
+        correlation: cosine between the outputs of two fixed inputs. rank: rank of W.
     A value is NaN if nothing was measured (no gradient, no activation behind the layer, weights of zero), and inf if it was
-    not finite. If several optimisers step in turn, only the first one's step counts; the others' layers have no update
-    ratio.
+    not finite.
+
+    With `follow`, the places where branches join have columns of their own, of the gradient alone.
 
     Args:
-        model: any module with `nn.Linear` layers. The probe assumes that its loss is a mean over the batch and, under
-            gradient accumulation, over the step's backward passes.
+        model: any module with weights. The probe assumes that its loss is a mean over the batch and, under gradient
+            accumulation, over the step's backward passes.
         every: steps from one measurement to the next.
         slow_every: everything but the gradients (weights, updates, activations, ...) is measured at every `slow_every`-th
             measurement only, and is NaN at the others. Reading weights and activations costs three times what reading
@@ -65,13 +72,18 @@ class Probe:
         clipping: measure |dW| after clipping as well.
         keep: hold on to activations and gradients until `on_row` returns.
         scaler: the gradient scaler of 16-bit AMP; gradients are divided by its scale.
+        samples: the number of samples in a batch, the same for all layers (None: the size of dimension `batch_dim` of the
+            model's input).
+        batch_dim: the dimension that counts samples (1 for `nn.LSTM` and `nn.Transformer` as they come).
         passes: backward passes that the loss is divided by (None: as many as a step has).
         distributed: processes share the batches; each process records the numbers of the whole batch.
         first_step: the number of the first step.
+        follow: find the way of the gradient in networks that branch.
         on_row: called after each measured step.
 
     Raises:
-        ValueError: there is no Linear layer, or one has no shape yet; every < 1; slow_every < 1; fewer than two inputs.
+        ValueError: there is no layer with weights, or one has no shape yet; every, slow_every or samples < 1; fewer than two
+            inputs.
     """
 
     def __init__(
@@ -86,60 +98,70 @@ class Probe:
         clipping: bool = True,
         keep: bool = False,
         scaler: Scaler | None = None,
+        samples: int | None = None,
+        batch_dim: int = 0,
         passes: int | None = None,
         distributed: bool = False,
         first_step: int = 0,
         last_step: int | None = None,
+        follow: bool = False,
         on_row: Callable[["Probe"], None] | None = None,
     ) -> None:
-        if every < 1 or slow_every < 1:
-            raise ValueError(f"probe: every={every}, slow_every={slow_every}: must be at least 1")
+        if every < 1 or slow_every < 1 or (samples is not None and samples < 1):
+            raise ValueError(f"probe: every={every}, slow_every={slow_every}, samples={samples}: must be at least 1")
         if inputs is not None and len(inputs) < 2:
             raise ValueError("probe: inputs: must hold two samples at least, whose correlation is followed")
         self.model, self.every, self.activations = unwrapped(model), every, activations
-        self.inputs, self.rank, self.clipping, self.scaler, self.passes = inputs, rank, clipping, scaler, passes
-        self.distributed, self.step, self.on_row = distributed, first_step, on_row
+        self.inputs, self.rank, self.scaler, self.passes = inputs, rank, scaler, passes
+        self.distributed, self.number, self.on_row = distributed, first_step, on_row
         self.slow_every, self.slow, self.last_step = slow_every, False, last_step
         # Eager execution is forced only for a compiled model, because forcing it slows every call down.
         self.compiled = is_compiled(model)
-        self.watch = Watch(self.model, keep)
+        self.watch = Watch(
+            self.model, keep, samples=samples, batch_dim=batch_dim, hook_each=has_compiled_parts(model),
+            on_start=self._on_start, on_pass=self._on_pass,
+        )  # fmt: skip
         self.device = next(model.parameters()).device
-        # A weight that is computed from others (spectral norm) is not a parameter and is not read.
-        weights = [meter.linear.weight for meter in self.watch.meters]
-        self.weights: Sequence[Tensor | None] = [w if isinstance(w, nn.Parameter) else None for w in weights]
-        biases = [meter.linear.bias for meter in self.watch.meters]
-        late = not clipping and scaler is None
-        self.gradients = GradientSquares(self.weights, biases, late, distributed)
-        self.watch.on_backward = self.gradients.on_backward
-        self.silence = Silence([meter.linear.out_features for meter in self.watch.meters], distributed)
+        self.weights = Weights([m.layer for m in self.watch.meters], clipping, not clipping and scaler is None, distributed)
+        self.silence = Silence([meter.layer.sizes.units for meter in self.watch.meters], distributed)
+        self.ways = WayNorms(self.model) if follow else None
+        self.version = self.watch.version
         self.owned = {id(parameter) for parameter in model.parameters()}
         # For each layer at the start: sigma_w^2, sigma_b^2, and whether all units are the same.
-        self.scales: dict[Meter, tuple[float, float, bool]] = {}
+        self.scales: dict[str, tuple[float, float, bool]] = {}
         self.kept: Record | None = None
-        # The meters in the order of the record's columns.
-        self.columns: list[Meter] = []
+        # The record's column of each layer and station.
+        self.columns: dict[str, int] = {}
         asked = {"clipped": clipping, "activations": activations, "correlation": inputs is not None, "rank": rank}
         self.ledger = Ledger([name for name, wanted in asked.items() if wanted])
-        self.weight_squares: list[Scalar] = []
-        self.before: list[Tensor] = []
-        self.moved: set[int] = set()
         self.hooks: list[RemovableHandle] = []
+        self.rounds = Rounds(self.model)
         # The optimiser in the middle of its step. One made of others (Muon) steps them inside its own; those do not count.
         self.stepping: Optimizer | None = None
-        # The optimisers that belong to the latest counted step: if several step in turn, one step is counted.
-        self.stepped: set[int] = set()
+        # Layers whose optimiser has stepped in this round, and those of them whose sums are still to be taken.
+        self.taken: set[Meter] = set()
+        self.due: set[Meter] = set()
+        self.batches = 0
+        self.complete = False
+
+    @property
+    def step(self) -> "StepNumber":
+        """The number of optimiser steps done. Called, `p.step()`, it ends a step that no optimiser made."""
+        return StepNumber.of(self)
 
     @property
     def record(self) -> Record:
         """Everything measured so far. Its columns are in the order in which the first measured step used the layers."""
-        self._settle()
-        return self.kept or Record([], self.ledger.quantities)
+        if self.kept is None:
+            return Record([], self.ledger.quantities)
+        self.ledger.settle(self.kept)
+        return self.kept
 
     def open(self) -> None:
         """Starts to measure."""
         self.compiled = self.compiled or anything_compiled()
         if not self.scales:
-            self.scales = {meter: scales_of(meter.linear) for meter in self.watch.meters}
+            self.scales = {meter.name: scales_of(meter.layer) for meter in self.watch.meters}
         self.hooks = [
             register_optimizer_step_pre_hook(self._before_step),
             register_optimizer_step_post_hook(self._after_step),
@@ -152,6 +174,8 @@ class Probe:
             hook.remove()
         self.hooks = []
         if self.measuring:
+            if self.rounds.now:
+                self._finish()
             self._detach()
             if self.compiled:
                 torch.compiler.set_stance("default")
@@ -161,23 +185,23 @@ class Probe:
         folder.mkdir(parents=True, exist_ok=True)
         self.record.save(folder)
 
-    @property
-    def _began(self) -> bool:
-        """Whether a step has been measured."""
-        return bool(self.kept or self.ledger.steps)
+    def finish_step(self) -> None:
+        """Ends a step that no optimiser made: the weights have been changed by hand."""
+        if self.measuring and self.watch.passes:
+            self._read_by_hand()
+        self._end()
 
     @property
     def measuring(self) -> bool:
         """Whether the coming step is measured."""
-        return bool(self.watch.handles)
+        return bool(self.watch.measuring.handles)
 
     def _ready(self) -> None:
-        last = self.step == self.last_step
-        measured = last or self.step % self.every == 0
-        slow = last or (measured and self.step // self.every % self.slow_every == 0)
-        if slow != self.slow and self.activations:
-            self.watch.watch_activations(slow)
-        self.slow = slow
+        last = self.number == self.last_step
+        measured = last or self.number % self.every == 0
+        self.slow = last or (measured and self.number // self.every % self.slow_every == 0)
+        self.watch.watch_activations(self.slow and self.activations)
+        self.watch.measuring.follow = self.slow and self.ways is not None
         if measured == self.measuring:
             return
         if self.compiled:
@@ -185,28 +209,44 @@ class Probe:
             torch.compiler.set_stance("force_eager" if measured else "default")
         if measured:
             self.watch.attach()
-            self.gradients.attach()
+            self.weights.attach()
         else:
             self._detach()
 
     def _detach(self) -> None:
         self.watch.detach()
-        self.gradients.detach()
+        self.weights.detach()
+        self.weights.forget()
+
+    def _on_start(self) -> None:
+        """A backward pass is about to begin."""
+        if self.watch.version != self.version:
+            self._meet()
+        self.weights.attach()
+        if self.slow and not self.rounds.before and not self.rounds.now and not self.watch.passes:
+            # No optimiser has been seen, so the weights may be changed by hand.
+            self.weights.copy(self.owned)
+
+    def _on_pass(self) -> None:
+        """A backward pass is over."""
+        self.weights.after_pass()
+        if self.ways:
+            self.ways.passes += 1
+        if self.due:
+            # Optimisers have stepped inside it.
+            self._take()
+            if self.complete:
+                self._end()
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        if self.stepping not in (None, optimizer) or not self._holds(optimizer):
+        moving = self._moved_by(optimizer)
+        if self.stepping not in (None, optimizer) or not moving:
             return
         self.stepping = optimizer
-        if self.slow:
-            if not self.before:
-                self.before = [torch.empty(0) if weight is None else torch.empty_like(weight) for weight in self.weights]
-            self.moved = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
-            with torch.no_grad():
-                # Each weight is squared while its copy is still in the cache.
-                self.weight_squares = [
-                    float("nan") if w is None else square_sum(b.copy_(w))
-                    for b, w in zip(self.before, self.weights, strict=True)
-                ]
+        if self.rounds.again(optimizer):
+            self._end(self.watch.taken)
+        if self.measuring:
+            self.weights.before_step(moving, self.slow)
 
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self.stepping is not optimizer:
@@ -216,71 +256,134 @@ class Probe:
         if overflow is not None and bool(overflow):
             # Under a gradient scaler a fused optimiser is called after an overflow too, but leaves the weights alone.
             self.watch.clear()
+            self.weights.forget()
             return
+        moving = self._moved_by(optimizer)
+        complete = self.rounds.add(optimizer, moving)
         if self.measuring:
-            if self.watch.passes:
-                self._finish()
-            elif self._began:
-                # There was no backward pass since the last step, so this is another optimiser's step in the same iteration.
+            self.weights.after_step(moving, self.slow)
+            self.due |= {m for m in self.watch.meters if any(id(parameter) in moving for parameter in m.layer.parameters)}
+            if self.watch.measuring.stack:
+                # It steps inside a backward pass, which is not over yet.
+                self.complete = complete
                 return
-            elif not self.compiled and any(w is not None and w.grad is not None for w in self.weights):
-                # There are gradients, but none passed the hooks: the whole step may be compiled. The next one is measured.
-                self.compiled = True
-                torch.compiler.set_stance("force_eager")
-            self.watch.clear()
-        elif self.stepped and id(optimizer) not in self.stepped:
-            # This is another optimiser's step in the same iteration.
-            self.stepped.add(id(optimizer))
-            return
-        self.stepped = {id(optimizer)}
-        self.step += 1
+            self._take()
+        if complete:
+            self._end()
+
+    def _moved_by(self, optimizer: Optimizer) -> set[int]:
+        """The ids of the model's parameters that an optimiser moves."""
+        return {id(p) for group in optimizer.param_groups for p in group["params"] if id(p) in self.owned}
+
+    def _take(self) -> None:
+        """Sums up what the passes showed of the layers whose optimisers have stepped."""
+        self.batches = max(self.batches, self._add_up(self.due))
+        self.taken |= self.due
+        self.due = set()
+        self.watch.taken = len(self.watch.passes)
+
+    def _add_up(self, meters: Collection[Meter], upto: int | None = None) -> int:
+        return self.watch.add_up(meters, self.passes, upto)
+
+    def _read_by_hand(self) -> None:
+        self.weights.before_step(self.owned, False)
+        self.weights.after_step(self.owned, self.slow)
+        self.due = set(self.watch.meters)
+        self._take()
+
+    def _end(self, upto: int | None = None) -> None:
+        """The step is over: its round of optimisers is complete. `upto`: its passes are the first of those seen."""
+        if self.measuring:
+            self._finish(upto)
+        self.rounds.end()
+        self.number += 1
         self._ready()
 
-    def _holds(self, optimizer: Optimizer) -> bool:
-        return any(id(parameter) in self.owned for group in optimizer.param_groups for parameter in group["params"])
+    def _finish(self, upto: int | None = None) -> None:
+        """Appends the raw numbers of the finished step to the ledger, if it had a backward pass."""
+        passes = self.watch.passes[:upto]
+        if any(seen.places for seen in passes):
+            self._append(passes, upto)
+        elif not self.compiled and any(p.grad is not None for p in self.weights.each.values()):
+            # There are gradients, but none passed the hooks: the whole step may be compiled. The next one is measured.
+            self.compiled = True
+            torch.compiler.set_stance("force_eager")
+        self.watch.end(upto)
+        self.weights.end(upto is None)
+        self.taken, self.due, self.batches, self.complete = set(), set(), 0, False
 
-    def _finish(self) -> None:
-        """Appends the raw numbers of the finished step to the ledger."""
+    def _append(self, passes: Sequence[Seen], upto: int | None) -> None:
         watch, meters, ledger = self.watch, self.watch.meters, self.ledger
-        scalars = [
-            *[meter.delta for meter in meters],
-            *[meter.samples for meter in meters],
-            *[meter.entries for meter in meters],
-            *self.gradients.take(),
-        ]
-        if self.clipping:
-            scalars += square_sums([None if weight is None else weight.grad for weight in self.weights])
+        self._add_up([meter for meter in meters if meter not in self.taken], upto)
+        numbers: dict[str, list[Scalar]] = {
+            "delta": [meter.delta for meter in meters],
+            "samples": [meter.samples for meter in meters],
+            "entries": [meter.entries for meter in meters],
+            **self.weights.take(self.slow),
+        }
         if self.slow:
-            scalars += self._slow_numbers()
-        scale = 1 / self.scaler.get_scale() if self.scaler else 1.0
-        self._look_at_symmetry()
-        uses = [meter.uses / watch.passes for meter in meters]
+            numbers |= self._slow_numbers()
+        chosen = [name for name in ledger.names if name in numbers]
         if self.distributed:
-            shared = [name in SHARED for name in ledger.names]
-            scalars, uses = of_all_processes(scalars, uses, np.repeat(shared, len(meters)), self.device)
-        ledger.steps.append(Step(self.step, self.passes or watch.passes, scale, uses, scalars))
+            shared = np.repeat([name in SHARED for name in chosen], len(meters))
+            flat = of_all_processes([one for name in chosen for one in numbers[name]], shared, self.device)
+            numbers = {name: flat[i * len(meters) : (i + 1) * len(meters)] for i, name in enumerate(chosen)}
+        joins = self.ways.add(passes, watch.measuring.follow) if self.ways else []
+        beside = watch.sums_at(joins, self.passes or self.batches or 1)
+        for name in chosen:
+            numbers[name] = [*numbers[name], *(at.get(name, NAN) for at in beside)]
+        self._look_at_symmetry()
+        centres = [*(meter.shape.centre for meter in meters), *(0.0 for _ in joins)]
+        columns = self._columns([join.name for join in joins])
+        scale = 1 / self.scaler.get_scale() if self.scaler else 1.0
+        ledger.steps.append(Step(self.number, scale, columns, [one for name in chosen for one in numbers[name]], centres))
         if len(ledger.steps) == ledger.MOST:
-            self._settle()
+            assert self.kept
+            ledger.settle(self.kept)
         if self.on_row:
             self.on_row(self)
 
+    def _columns(self, joins: Sequence[str]) -> list[int]:
+        """The record's columns of the layers and of these stations. New ones get a column each."""
+        names = {meter.layer: meter.name for meter in self.watch.meters}
+        wanted = [*names.values(), *joins]
+        if any(name not in self.columns for name in wanted):
+            called = [names[layer] for layer in self.watch.measuring.called if layer in names]
+            order = list(dict.fromkeys([*called, *names.values()]))
+            for join in joins:
+                # After the layer that ends the branch.
+                order.insert(order.index(re.split("#| \\+", join)[0]) + 1, join)
+            new = [name for name in order if name not in self.columns]
+            if self.kept is None:
+                self.kept = Record([], self.ledger.quantities)
+            free = len(self.kept.layers) - len(self.columns)
+            if len(new) > free:
+                self.kept.widen(new[free:])
+            self.columns |= {name: len(self.columns) + index for index, name in enumerate(new)}
+        return [self.columns[name] for name in wanted]
+
+    def _meet(self) -> None:
+        """Modules were exchanged, so the layers are others than before."""
+        self.version = self.watch.version
+        self.weights.meet([meter.layer for meter in self.watch.meters])
+        self.weights.attach()
+        self.silence.meet([meter.layer.sizes.units for meter in self.watch.meters])
+        self.owned = {id(parameter) for parameter in self.model.parameters()}
+        self.scales |= {m.name: scales_of(m.layer) for m in self.watch.meters if m.name not in self.scales}
+
     @torch.no_grad()
-    def _slow_numbers(self) -> list[Scalar]:
-        """The numbers of weights, updates and whatever else was asked for, in the order of the ledger's names."""
+    def _slow_numbers(self) -> dict[str, list[Scalar]]:
+        """The numbers of activations and of whatever else was asked for."""
         meters = self.watch.meters
-        changed = [
-            square_sum(before.sub_(weight)) if weight is not None and id(weight) in self.moved else float("nan")
-            for before, weight in zip(self.before, self.weights, strict=True)
-        ]
-        numbers: list[Scalar] = [*self.weight_squares, *changed]
+        numbers: dict[str, list[Scalar]] = {}
         if self.activations:
             for name in SEEN:
-                numbers += [float("nan") if m.activations is None else getattr(m.activations, name) for m in meters]
-            numbers += self._dead()
+                numbers[name] = [NAN if m.activations is None else getattr(m.activations, name) for m in meters]
+            numbers["dead"] = list(self._dead())
         if self.inputs is not None:
-            numbers += cosines(self.model, [meter.linear for meter in meters], self.inputs)
+            numbers["correlation"] = list(cosines(self.model, [meter.layer.module for meter in meters], self.inputs))
         if self.rank:
-            numbers += ranks(self.weights)
+            numbers["rank"] = list(ranks([self.weights.matrix(index) for index in range(len(meters))]))
         return numbers
 
     def _look_at_symmetry(self) -> None:
@@ -288,27 +391,31 @@ class Probe:
 
         If their gradients differ (a residual block that starts at zero), the units will not stay the same.
         """
-        if self._began:
+        if self.columns:
             return
-        for meter, weight in zip(self.watch.meters, self.weights, strict=True):
-            sigma_w2, sigma_b2, same = self.scales[meter]
-            if same and weight is not None and weight.grad is not None:
-                self.scales[meter] = sigma_w2, sigma_b2, rows_are_equal(weight.grad)
-
-    def _settle(self) -> None:
-        """Adds the rows of the ledger's steps to the record."""
-        meters = self.watch.meters
-        if not self.ledger.steps:
-            return
-        if not self.columns:
-            self.columns = self.watch.in_order()
-        if self.kept is None:
-            self.kept = Record([meter.name for meter in self.columns], self.ledger.quantities)
-        position = {meter: index for index, meter in enumerate(meters)}
-        self.ledger.settle(self.kept, [position[m] for m in self.columns], [m.shape.centre for m in meters])
+        for index, meter in enumerate(self.watch.meters):
+            sigma_w2, sigma_b2, same = self.scales[meter.name]
+            weight = self.weights.matrix(index) if same else None
+            if weight is not None and weight.grad is not None:
+                self.scales[meter.name] = sigma_w2, sigma_b2, rows_are_equal(weight.grad)
 
     def _dead(self) -> list[float]:
         """The fraction of dead units in each layer, as `Silence` counts them; NaN for a layer without an activation."""
         meters = self.watch.meters
-        samples = max((m.samples * self.watch.passes // m.uses for m in meters if m.activations), default=0)
+        samples = max((m.samples for m in meters if m.activations), default=0)
         return self.silence.dead([m.activations.peak if m.activations else None for m in meters], samples, self.device)
+
+
+class StepNumber(int):
+    """The number of steps done, which a loop without an optimiser calls to end one: `p.step()`."""
+
+    probe: Probe
+
+    @classmethod
+    def of(cls, probe: Probe) -> "StepNumber":
+        number = cls(probe.number)
+        number.probe = probe
+        return number
+
+    def __call__(self) -> None:
+        self.probe.finish_step()

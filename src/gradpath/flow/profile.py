@@ -1,14 +1,16 @@
 """The per-layer table of a network on one batch, without training it."""
 
 from dataclasses import dataclass
-from math import inf
+from math import inf, nan
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from gradpath.data.batch import Batch
-from gradpath.flow.hooks import Activations, Watch
+from gradpath.flow.activations import Activations
+from gradpath.flow.hooks import Watch
+from gradpath.flow.kinds import Layer, computed
 from gradpath.flow.norms import Scalar, gather, square_sums
 from gradpath.flow.spectrum import cosine, undisturbed
 from gradpath.model.network import MLP, layer_name, variance
@@ -48,9 +50,9 @@ def measure(network: MLP, objective: Objective, batch: Batch) -> list[LayerFlow]
     """The profile of `network` as it is, first hidden layer first. Weights, gradients and statistics stay as they are."""
     linears = network.linears
     parameters = [p for linear in linears for p in (linear.weight, linear.bias)]
-    scales = [scales_of(linear) for linear in linears]
-    seen: dict[int, Tensor] = {}
     watch = Watch(network)
+    scales = [scales_of(meter.layer) for meter in watch.meters]
+    seen: dict[int, Tensor] = {}
     watch.attach()
     watch.watch_activations(True)
     hooks = [linear.register_forward_hook(lambda _m, _x, h, i=i: seen.__setitem__(i, h)) for i, linear in enumerate(linears)]
@@ -58,6 +60,7 @@ def measure(network: MLP, objective: Objective, batch: Batch) -> list[LayerFlow]
         with undisturbed(network), torch.enable_grad():
             loss = objective.loss(network(batch.inputs.to(parameters[0].dtype)), batch.targets)
             tensors = torch.autograd.grad(loss, parameters)
+            watch.add_up(watch.meters)
             grads = gather(square_sums(tensors)) ** 0.5
         rows = [
             LayerFlow(
@@ -83,16 +86,24 @@ def measure(network: MLP, objective: Objective, batch: Batch) -> list[LayerFlow]
     return rows
 
 
-def scales_of(linear: nn.Linear) -> tuple[float, float, bool]:
-    """sigma_w^2, sigma_b^2 (0 without a bias), and whether all rows of W are the same."""
-    weight = linear.weight.detach()
-    same = linear.out_features > 1 and bool((weight == weight[:1]).all())
-    sigma_b2 = 0.0 if linear.bias is None else variance(linear.bias)
-    return linear.in_features * variance(weight), sigma_b2, same
+def scales_of(layer: Layer) -> tuple[float, float, bool]:
+    """sigma_w^2, sigma_b^2 (0 without a bias), and whether all rows of W are the same: whether all units are.
+
+    NaN for a layer whose output is not one product with one weight.
+    """
+    fan_in = layer.sizes.fan_in
+    if layer.kind not in ("linear", "convolution") or [*layer.weights] != ["weight"] or fan_in is None:
+        return nan, nan, False
+    weight = computed(layer)["weight"]
+    biases = [parameter for several in layer.biases.values() for parameter in several]
+    rows = weight.flatten(1)
+    same = len(rows) > 1 and bool((rows == rows[:1]).all())
+    return fan_in * variance(weight), variance(biases[0]) if biases else 0.0, same
 
 
 def rows_are_equal(grad: Tensor) -> bool:
     """Whether all rows are the same, up to the rounding of float32."""
+    grad = grad.flatten(1)
     return bool((grad - grad[:1]).abs().max() <= 1e-4 * grad.abs().max())
 
 

@@ -1,7 +1,8 @@
 """The quantities of a record: their names, and how they are computed from the raw numbers that a step collects."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import numpy as np
 
@@ -14,7 +15,8 @@ ACTIVATIONS = ["activation_mean", "activation_variance", "saturated", "dead"]
 
 # The raw numbers that a measured step collects for every layer. Every measured step collects FAST and CLIPPED; SLOW and SEEN
 # come only from steps on which weights and activations are read as well.
-# FAST: squares of the gradients at h, samples, entries of h, squares of dW and of db. CLIPPED: squares of the clipped dW.
+# FAST: squares of the gradients at h (times those of the samples and of the batches), samples, entries of h, squares of dW
+# and of db. CLIPPED: squares of the clipped dW.
 FAST = ["delta", "samples", "entries", "grad", "bias"]
 CLIPPED = ["clipped"]
 # SLOW: squares of W and of its change. SEEN: sums over activations, taken about phi(0).
@@ -28,16 +30,16 @@ SHARED = frozenset(["delta", "samples", "entries", *SEEN])
 class Step:
     """The raw numbers of one step.
 
-    number: the step's number. passes: backward passes that the loss is divided by. scale: 1 / the gradient scaler's scale.
-    uses: how often a pass uses each layer, (L,).
-    scalars: L numbers, one per layer, for each of `Ledger.names` in turn; a step without SLOW numbers has the first only.
+    number: the step's number. scale: 1 / the gradient scaler's scale. columns: the record's columns that it has numbers for.
+    scalars: a number per column for each of `Ledger.names` in turn; a step without SLOW numbers has the first only.
+    centres: phi(0) of the activation behind each column.
     """
 
     number: int
-    passes: int
     scale: float
-    uses: list[float]
+    columns: Sequence[int]
     scalars: Sequence[Scalar]
+    centres: Sequence[float]
 
 
 class Ledger:
@@ -61,50 +63,43 @@ class Ledger:
         self.quantities = [*GRADIENTS, *WEIGHTS, *clipped, *(ACTIVATIONS if activations else []), *extras]
         self.steps: list[Step] = []
 
-    def settle(self, record: Record, order: Sequence[int], centres: Sequence[float]) -> None:
-        """Adds a row per step to `record` and forgets the steps.
-
-        Args:
-            order: for each column of `record`, the position of its layer in `Step.scalars`.
-            centres: phi(0) of each layer's activation, (L,), in the order of `Step.scalars`.
-        """
-        if not self.steps:
-            return
-        steps, layers = self.steps, len(centres)
-        self.steps = []
+    def settle(self, record: Record) -> None:
+        """Adds a row per step to `record` and forgets the steps."""
+        steps, self.steps = self.steps, []
         gathered = gather([scalar for step in steps for scalar in step.scalars])
-        table = np.full((len(steps), len(self.names) * layers), np.nan)
-        begin = 0
-        for row, step in zip(table, steps, strict=True):
-            row[: len(step.scalars)] = gathered[begin : begin + len(step.scalars)]
-            begin += len(step.scalars)
-        read = dict(zip(self.names, table.reshape(len(steps), -1, layers).swapaxes(0, 1), strict=True))
+        ends = np.cumsum([len(step.scalars) for step in steps])[:-1]
+        parts = zip(steps, np.split(gathered, ends), strict=True) if steps else ()
+        # Steps of the same columns are computed together.
+        for _, group in groupby(parts, key=lambda part: tuple(part[0].columns)):
+            self._add([*group], record)
 
-        def column(of: Callable[[Step], float]) -> Matrix:
-            return np.array([of(step) for step in steps])[:, None]
-
+    def _add(self, group: Sequence[tuple[Step, Matrix]], record: Record) -> None:
+        steps = [step for step, _ in group]
+        columns = list(steps[0].columns)
+        table = np.full((len(group), len(self.names) * len(columns)), np.nan)
+        for row, (_, numbers) in zip(table, group, strict=True):
+            row[: len(numbers)] = numbers
+        read = dict(zip(self.names, table.reshape(len(group), -1, len(columns)).swapaxes(0, 1), strict=True))
         rows = _reckon(
             read,
-            passes=column(lambda step: step.passes),
-            scale=column(lambda step: step.scale),
-            uses=np.array([step.uses for step in steps]),
-            centres=np.array(centres),
+            scale=np.array([step.scale for step in steps])[:, None],
+            centres=np.array([step.centres for step in steps]),
         )
-        block = np.stack([rows[name] for name in self.quantities], axis=1)[:, :, order]
+        block = np.full((len(group), len(self.quantities), len(record.layers)), np.nan)
+        block[:, :, columns] = np.stack([rows[name] for name in self.quantities], axis=1)
         for step, row in zip(steps, block, strict=True):
             record.add(step.number, row)
 
 
-def _reckon(read: dict[str, Matrix], passes: Matrix, scale: Matrix, uses: Matrix, centres: Matrix) -> dict[str, Matrix]:
+def _reckon(read: dict[str, Matrix], scale: Matrix, centres: Matrix) -> dict[str, Matrix]:
     """Every quantity of S steps, (S, L) each.
 
     Args:
-        read: a matrix (S, L) for each of `Ledger.names`. passes, scale: (S, 1). uses: (S, L). centres: (L,).
+        read: a matrix (S, L) for each of `Ledger.names`. scale: (S, 1). centres: (S, L).
     """
     with np.errstate(divide="ignore", invalid="ignore"):
-        delta2 = read["delta"] * (passes * scale) ** 2
-        # A layer used several times counts as one layer that has the units of all its uses.
-        moment = delta2 * uses / read["samples"]
+        delta2 = read["delta"] * scale**2
+        moment = delta2 / read["samples"]
         norm, weight = np.sqrt(read["grad"]) * scale, read["weight"]
         # A ratio to weights of zero is NaN, not infinite.
         nonzero = np.where(weight > 0, weight, np.nan)

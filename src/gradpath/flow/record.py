@@ -1,7 +1,7 @@
 """The record of a run: a matrix of steps x layers for every measured quantity, kept in `flow.npz`."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,11 @@ class Record:
         """Appends the `values` (quantities, L) measured at `step`."""
         self.steps.append(step)
         self.rows.append(values)
+
+    def widen(self, layers: Sequence[str]) -> None:
+        """Adds columns, in which the rows so far have NaN."""
+        self.layers = [*self.layers, *layers]
+        self.rows = [np.pad(row, ((0, 0), (0, len(layers))), constant_values=np.nan) for row in self.rows]
 
     def row(self, index: int) -> dict[str, Matrix]:
         """The values of the `index`-th measured step, (L,) per quantity."""

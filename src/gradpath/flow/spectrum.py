@@ -35,7 +35,7 @@ def cosine(h: Tensor) -> float:
 
 
 @torch.no_grad()
-def cosines(model: nn.Module, linears: Sequence[nn.Linear], inputs: Tensor) -> list[float]:
+def cosines(model: nn.Module, layers: Sequence[nn.Module], inputs: Tensor) -> list[float]:
     """The cosine between the first two inputs at every layer, (L,): c of Poole et al. 2016, with sigma_b and mean included.
 
     NaN for a layer that is not called.
@@ -43,8 +43,8 @@ def cosines(model: nn.Module, linears: Sequence[nn.Linear], inputs: Tensor) -> l
     Args:
         inputs: (batch, ...) with at least two samples; BatchNorm normalises over all of them.
     """
-    found: dict[nn.Linear, float] = {}
-    hooks = [m.register_forward_hook(lambda m, _x, h: found.__setitem__(m, cosine(h))) for m in linears]
+    found: dict[nn.Module, float] = {}
+    hooks = [m.register_forward_hook(lambda m, _x, h: found.__setitem__(m, cosine(h))) for m in layers]
     parameter = next(model.parameters())
     try:
         with undisturbed(model):
@@ -53,7 +53,7 @@ def cosines(model: nn.Module, linears: Sequence[nn.Linear], inputs: Tensor) -> l
     finally:
         for hook in hooks:
             hook.remove()
-    return [found.get(linear, float("nan")) for linear in linears]
+    return [found.get(layer, float("nan")) for layer in layers]
 
 
 @torch.no_grad()

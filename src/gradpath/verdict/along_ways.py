@@ -4,15 +4,24 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import inf, isfinite, log, nan
+from typing import NamedTuple
 
 from gradpath.flow.profile import LayerFlow
-from gradpath.flow.way_norms import Scales, Step
+from gradpath.flow.way_norms import Step
 from gradpath.verdict.anatomy import Anatomy
 from gradpath.verdict.at_start import findings_at_start
 from gradpath.verdict.findings import MOST, Finding
 from gradpath.verdict.gradient_class import Reading, read
 from gradpath.verdict.remedies import NONE_KNOWN
 from gradpath.verdict.verdict import Verdict
+
+
+class Scales(NamedTuple):
+    """units: features or channels. sigma_w2, sigma_b2: fan_in * Var(W), Var(b), of a layer that is one product."""
+
+    units: int
+    sigma_w2: float
+    sigma_b2: float
 
 
 @dataclass(frozen=True)
@@ -40,8 +49,7 @@ class WayRead:
 
 def worst_way(step: Step) -> WayRead | None:
     """The way along which the gradient changes most; None if no way has two stations below the output layer."""
-    norms = step.norms
-    found = [_read(way[:-1], norms, step.beside) for way in step.ways]
+    found = [_read(way[:-1], norms[:-1], step.beside) for way, norms in step.norms()]
     return max((way for way in found if way.reading.kind), key=_severity, default=None)
 
 
@@ -72,11 +80,10 @@ def verdict_along(
 
 def is_plain(step: Step, layers: Collection[str]) -> bool:
     """Whether there is one way, on which every layer is a station, and no others are."""
-    return len(step.ways) == 1 and step.ways[0] == [*layers] and not any(step.beside.get(name) for name in layers)
+    return [*step.ways] == [(*layers,)] and not any(step.beside.get(name) for name in layers)
 
 
-def _read(way: list[str], norms: Mapping[str, float], beside: Mapping[str, tuple[str, ...]]) -> WayRead:
-    deltas = [norms[name] for name in way]
+def _read(way: list[str], deltas: list[float], beside: Mapping[str, tuple[str, ...]]) -> WayRead:
     return WayRead(way, deltas, [layer for name in way for layer in beside.get(name, ())], read(deltas))
 
 

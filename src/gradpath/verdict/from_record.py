@@ -1,7 +1,8 @@
 """The verdict on a record: what a network suffered from, judged by what was measured while any loop trained it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import nan
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,8 @@ from torch import nn
 
 from gradpath.flow.profile import LayerFlow
 from gradpath.flow.record import Record
-from gradpath.flow.way_norms import Scales, WayNorms
-from gradpath.verdict.along_ways import is_plain, verdict_along, worst_way
+from gradpath.flow.way_norms import EARLY, WayNorms
+from gradpath.verdict.along_ways import Scales, is_plain, verdict_along, worst_way
 from gradpath.verdict.anatomy import anatomy
 from gradpath.verdict.divergence import first_not_finite
 from gradpath.verdict.findings import MOST, Finding
@@ -28,16 +29,16 @@ SMALLER_RATE = Remedy("optimizer.lr=...", "a smaller learning rate")
 class Layer:
     """What a record does not say about a layer.
 
-    width: number of units. sigma_w2, sigma_b2, symmetric: at the start, as `profile.scales_of` returns them.
+    width: number of units, or None. sigma_w2, sigma_b2, symmetric: at the start, as `profile.scales_of` returns them.
     """
 
-    width: int
+    width: int | None
     sigma_w2: float
     sigma_b2: float
     symmetric: bool
 
 
-def diagnose(model: nn.Module, record: Record, layers: Sequence[Layer], ways: WayNorms | None = None) -> dict[str, Any]:
+def diagnose(model: nn.Module, record: Record, layers: Mapping[str, Layer], ways: WayNorms | None = None) -> dict[str, Any]:
     """The verdict on the first measured step, with the reading of the last one as `end`.
 
     It has the form of `Verdict.as_dict`, with remedies in PyTorch's words, and
@@ -49,19 +50,20 @@ def diagnose(model: nn.Module, record: Record, layers: Sequence[Layer], ways: Wa
     diverged: where NaN or Inf came first, or None.
 
     Args:
-        layers: one for each column of the record.
+        layers: by the names of the record's columns; the other columns are places where branches join.
         ways: what was seen along the ways of the gradient; None reads the record's columns as one way.
     """
-    used = _reached(record, 0)
-    found = verdict([_first(record, index, layers[index]) for index in used], anatomy(model))
-    end = read(record.row(-1)["delta"][_reached(record, -1)[:-1]].tolist()) if record.steps else None
-    way = [record.layers[index] for index in used[:-1]]
-    if ways and ways.first and ways.last and not is_plain(ways.first, [record.layers[index] for index in used]):
-        # Those of Linear layers stand in the columns.
-        linear = {name: Scales(of.width, of.sigma_w2, of.sigma_b2) for name, of in zip(record.layers, layers, strict=True)}
-        found, worst = verdict_along(ways.first, ways.scales | linear, found, anatomy(model))
-        at_end = worst_way(ways.last)
-        end, way = at_end.reading if at_end else Reading(None), worst.stations if worst else []
+    row = _first_with_gradient(record, layers)
+    used = _reached(record, row, layers)
+    found = verdict([_first(record, row, name, layers[name]) for name in used], anatomy(model))
+    at_end = _reached(record, -1, layers)
+    end = read([_value(record, -1, name, "delta") for name in at_end[:-1]]) if record.steps else None
+    way = used[:-1]
+    if ways and ways.first and ways.last and not is_plain(ways.first, used):
+        scales = {name: Scales(of.width or 0, of.sigma_w2, of.sigma_b2) for name, of in layers.items() if of.sigma_w2 >= 0}
+        found, worst = verdict_along(ways.first, scales, found, anatomy(model))
+        last = worst_way(ways.last)
+        end, way = last.reading if last else Reading(None), worst.stations if worst else []
     covered = ways.coverage if ways else None
     if record.steps and covered and covered.share is not None and covered.share < LEAST:
         others = [finding for finding in found.findings if finding.kind not in ("vanishing", "exploding")]
@@ -93,27 +95,43 @@ def why_nothing(model: nn.Module, record: Record, ways: WayNorms | None) -> str 
     return "no step was measured: no torch.optim optimiser of the model's parameters made a step after a backward pass"
 
 
-def _reached(record: Record, row: int) -> list[int]:
-    """The columns of the layers that a gradient reached in row `row` of the record."""
-    return np.flatnonzero(~np.isnan(record.row(row)["delta"])).tolist() if record.steps else []
+def _first_with_gradient(record: Record, layers: Mapping[str, Layer]) -> int:
+    """The first early row with a gradient below the output layer: one of zeros lets nothing through before it has moved."""
+    for row in range(min(len(record.steps), EARLY)):
+        hidden = _reached(record, row, layers)[:-1]
+        if hidden and _value(record, row, hidden[-1], "delta") != 0:
+            return row
+    return 0
 
 
-def _first(record: Record, index: int, layer: Layer) -> LayerFlow:
+def _reached(record: Record, row: int, layers: Mapping[str, Layer]) -> list[str]:
+    """The layers that a gradient reached in row `row` of the record."""
+    return [name for name in record.layers if name in layers and not np.isnan(_value(record, row, name, "delta"))] if (
+        record.steps) else []  # fmt: skip
+
+
+def _value(record: Record, row: int, layer: str, quantity: str) -> float:
+    """One number of the record; NaN if the quantity was not asked for."""
+    index = record.layers.index(layer)
+    return float(record.rows[row][record.quantities.index(quantity)][index]) if quantity in record.quantities else nan
+
+
+def _first(record: Record, row: int, name: str, layer: Layer) -> LayerFlow:
     """One layer at the first measured step, as a profile's row."""
-    row = record.row(0)
 
-    def value(name: str) -> float | None:
-        return float(row[name][index]) if name in row and np.isfinite(row[name][index]) else None
+    def value(quantity: str) -> float | None:
+        found = _value(record, row, name, quantity)
+        return found if np.isfinite(found) else None
 
     return LayerFlow(
-        layer=record.layers[index],
-        width=layer.width,
+        layer=name,
+        width=layer.width or 0,
         sigma_w2=layer.sigma_w2,
         sigma_b2=layer.sigma_b2,
-        q=float("nan"),
-        delta=float(row["delta"][index]),
-        weight_grad_norm=float(row["weight_grad_norm"][index]),
-        weight_norm=float(row["weight_norm"][index]),
+        q=nan,
+        delta=_value(record, row, name, "delta"),
+        weight_grad_norm=_value(record, row, name, "weight_grad_norm"),
+        weight_norm=_value(record, row, name, "weight_norm"),
         symmetric=layer.symmetric,
         saturated=value("saturated"),
         dead=value("dead"),

@@ -1,0 +1,38 @@
+"""Which calls of which optimisers make a step: a round of all of them."""
+
+from collections.abc import Collection
+
+from torch import nn
+from torch.optim import Optimizer
+
+
+class Rounds:
+    """Tells when a step is complete, from the optimisers that have stepped.
+
+    A step is a round: each optimiser of the model steps once (a generator's and a discriminator's, one for each parameter).
+    It is complete when all that is to be trained has been moved, or when all optimisers of the round before have stepped.
+    An optimiser that steps again before that ends a round without the others. So an optimiser that steps at every fifth
+    iteration takes part in every fifth step.
+    """
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+        self.now: set[int] = set()
+        self.before: set[int] = set()
+        self.moved: set[int] = set()
+
+    def again(self, optimizer: Optimizer) -> bool:
+        """Whether `optimizer` has stepped in this round, so that another one begins."""
+        return id(optimizer) in self.now
+
+    def add(self, optimizer: Optimizer, moving: Collection[int]) -> bool:
+        """Whether the round is complete with a step of `optimizer`, which moves the parameters with these ids."""
+        self.now.add(id(optimizer))
+        self.moved.update(moving)
+        return self.now == self.before or all(
+            id(parameter) in self.moved for parameter in self.model.parameters() if parameter.requires_grad
+        )
+
+    def end(self) -> None:
+        """Another round begins."""
+        self.before, self.now, self.moved = self.now, set(), set()

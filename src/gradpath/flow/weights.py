@@ -1,0 +1,198 @@
+"""Sums of squares of the layers' weights, of their gradients and of what the optimisers did to them, in one step."""
+
+from collections.abc import Collection, Iterable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
+
+from gradpath.flow.backward import say
+from gradpath.flow.kinds import Layer, computed
+from gradpath.flow.norms import Scalar, square_sum, square_sums
+
+NAN = float("nan")
+
+
+class Weights:
+    """|dW|^2, |db|^2, |W|^2 and |W_after - W_before|^2 of every layer in one step.
+
+    A gradient is measured as soon as it has been made, while it is still in the cache. In a step of several backward passes
+    the last measurement counts. One that no backward pass made (assigned by hand), or that an optimiser takes inside the
+    pass, is measured as the optimiser finds it. A layer with several weights has the norm of all; a frozen one has no
+    gradient. Of a weight that is computed from others only itself and its change are measured.
+
+    Args:
+        layers: those to be measured.
+        clipping: measure |dW| once more as the optimiser found it.
+        late: read all biases at once when the step is done. They are small, so this is cheaper; it is right only if nothing
+            changes their gradients earlier (clipping, unscaling).
+        distributed: read everything at the end of the backward pass, when DDP has averaged the gradients.
+    """
+
+    def __init__(self, layers: Sequence[Layer], clipping: bool, late: bool, distributed: bool) -> None:
+        self.clipping, self.late, self.distributed = clipping, late and not distributed, distributed
+        self.hooks: dict[int, RemovableHandle] = {}
+        # By the parameter's id: the squares of the latest gradients, of those that an optimiser has taken in this step, and
+        # of those of the step before; of clipped gradients, of weights and of their changes.
+        self.grads: dict[int, Scalar] = {}
+        self.given: dict[int, Scalar] = {}
+        self.clipped: dict[int, Scalar] = {}
+        self.squares: dict[int, Scalar] = {}
+        self.changes: dict[int, Scalar] = {}
+        self.last: dict[int, Scalar] = {}
+        self.meet(layers)
+
+    def meet(self, layers: Sequence[Layer]) -> None:
+        """Takes up the layers as they are now."""
+        self.detach()
+        # For each layer its weights and biases that are parameters, and the parameters of which others are computed.
+        self.weights = [_plain(layer, layer.weights) for layer in layers]
+        self.biases = [_plain(layer, layer.biases) for layer in layers]
+        self.computed = {index: layer for index, layer in enumerate(layers) if _has_computed(layer)}
+        self.each = {id(weight): weight for several in self.weights for weight in several}
+        biases = {id(bias): bias for several in self.biases for bias in several}
+        self.late_biases = biases if self.late else {}
+        self.early = self.each if self.late else self.each | biases
+        self.before: dict[int, Tensor] = {}
+        self.before_computed: dict[int, dict[str, Tensor]] = {}
+
+    def attach(self) -> None:
+        """Begins to measure the gradients of all that is to be trained now."""
+        if self.distributed:
+            return
+        for number, parameter in self.early.items():
+            if parameter.requires_grad and number not in self.hooks:
+                hook = partial(self._measure, number)
+                self.hooks[number] = parameter.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
+
+    def detach(self) -> None:
+        for handle in self.hooks.values():
+            handle.remove()
+        self.hooks = {}
+
+    def after_pass(self) -> None:
+        """Must be called when a backward pass is over."""
+        if self.distributed:
+            self._read(self.grads, self.early)
+
+    @torch.no_grad()
+    def before_step(self, moving: Collection[int], slow: bool) -> None:
+        """Reads what an optimiser is given. `moving` are the ids of its parameters; `slow` copies the weights too."""
+        self._read(self.grads, [number for number in self.early if number in moving and number not in self.grads])
+        if slow:
+            self.copy(moving)
+
+    @torch.no_grad()
+    def copy(self, moving: Collection[int]) -> None:
+        """Copies and squares the weights that are about to move."""
+        for number, weight in self.each.items():
+            if number in moving:
+                copy = self.before.get(number)
+                if copy is None or copy.shape != weight.shape or copy.dtype != weight.dtype or copy.device != weight.device:
+                    copy = self.before[number] = torch.empty_like(weight)
+                # Each weight is squared while its copy is still in the cache.
+                self.squares[number] = square_sum(copy.copy_(weight))
+        for index, layer in self.computed.items():
+            if any(id(parameter) in moving for parameter in layer.parameters):
+                self.before_computed[index] = {name: weight.clone() for name, weight in computed(layer).items()}
+
+    @torch.no_grad()
+    def after_step(self, moving: Collection[int], slow: bool) -> None:
+        """Reads what an optimiser has done."""
+        if self.clipping:
+            self._read(self.clipped, [number for number in self.each if number in moving])
+        self._read(self.grads, [number for number in self.late_biases if number in moving])
+        self.given |= {number: self.grads.pop(number) for number in moving if number in self.grads}
+        if slow:
+            for number, weight in self.each.items():
+                if number in moving and number in self.before:
+                    self.changes[number] = square_sum(self.before[number].sub_(weight))
+
+    @torch.no_grad()
+    def take(self, slow: bool) -> dict[str, list[Scalar]]:
+        """The squares of the finished step, one per layer: "grad", "bias", "clipped", and if `slow` "weight", "changed".
+
+        NaN where nothing was measured.
+        """
+        grads = self.grads | self.given
+        numbers = {"grad": _of(self.weights, grads), "bias": _of(self.biases, grads)}
+        if self.clipping:
+            numbers["clipped"] = _of(self.weights, self.clipped)
+        if slow:
+            for number, weight in self.each.items():
+                # What nobody moved is as it was.
+                if number not in self.squares:
+                    self.squares[number] = square_sum(weight)
+            numbers |= {"weight": _of(self.weights, self.squares), "changed": _of(self.weights, self.changes)}
+            for index, layer in [*self.computed.items()]:
+                numbers["weight"][index], numbers["changed"][index] = self._computed(index, layer)
+        return numbers
+
+    def matrix(self, index: int) -> nn.Parameter | None:
+        """The layer's one weight that is a parameter; None if it has several or none."""
+        return self.weights[index][0] if len(self.weights[index]) == 1 and index not in self.computed else None
+
+    def end(self, whole: bool = True) -> None:
+        """The step is over. Gradients that no optimiser has taken yet are the next one's, unless it was the `whole`."""
+        self.last |= self.grads | self.given
+        self.grads = {} if whole else self.grads
+        self.given, self.clipped, self.squares, self.changes, self.before_computed = {}, {}, {}, {}, {}
+
+    def forget(self) -> None:
+        """Forgets what was measured since the last step."""
+        self.end()
+
+    def _computed(self, index: int, layer: Layer) -> tuple[Scalar, Scalar]:
+        """|W|^2 and |change|^2 of a layer with computed weights."""
+        try:
+            now, before = computed(layer), self.before_computed.get(index)
+            if before is None:
+                return _total(square_sum(weight) for weight in now.values()), NAN
+            return (
+                _total(square_sum(weight) for weight in before.values()),
+                _total(square_sum(weight - before[name]) for name, weight in now.items()),
+            )
+        except Exception as error:
+            del self.computed[index]
+            say(f"gradpath: the weight of {layer.name} is not measured any more: {type(error).__name__}: {error}")
+            return NAN, NAN
+
+    def _measure(self, number: int, parameter: Tensor) -> None:
+        # After an optimiser inside the pass there is none.
+        if parameter.grad is not None:
+            self.grads[number] = square_sum(parameter.grad.detach(), self.last.get(number, 1.0))
+
+    def _read(self, into: dict[int, Scalar], numbers: Iterable[int]) -> None:
+        """Reads the gradients as they are now, in one call on a device."""
+        known = self.early | self.late_biases
+        chosen = [number for number in numbers if known[number].grad is not None]
+        into.update(zip(chosen, square_sums([known[number].grad for number in chosen]), strict=True))
+
+
+def _plain(layer: Layer, of: Iterable[str]) -> list[nn.Parameter]:
+    """The attributes that are parameters themselves, and not computed from some."""
+    given = {**layer.weights, **layer.biases}
+    return [several[0] for name in of if _is_plain(layer, name, several := given[name])]
+
+
+def _has_computed(layer: Layer) -> bool:
+    return any(not _is_plain(layer, name, several) for name, several in layer.weights.items())
+
+
+def _is_plain(layer: Layer, name: str, parameters: Sequence[nn.Parameter]) -> bool:
+    owner, _, attribute = name.rpartition(".")
+    return len(parameters) == 1 and layer.module.get_submodule(owner)._parameters.get(attribute) is parameters[0]
+
+
+def _of(parameters: Sequence[Sequence[nn.Parameter]], squares: dict[int, Scalar]) -> list[Scalar]:
+    return [_total(squares[id(one)] for one in several if id(one) in squares) for several in parameters]
+
+
+def _total(squares: Iterable[Scalar]) -> Scalar:
+    """Their sum; NaN if there are none."""
+    found = list(squares)
+    total: Scalar = found[0] if found else NAN
+    for square in found[1:]:
+        total = total + square
+    return total
