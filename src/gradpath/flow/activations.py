@@ -43,7 +43,7 @@ class Activations:
 
 
 def sums(outputs: Tensor, shape: Shape, unit_dim: int, keep: bool) -> Activations:
-    """The sums over a batch's `outputs`, whose units lie on the dimension `unit_dim`, counted from the end (-1: the last)."""
+    """The sums over a batch's `outputs`, whose units lie on the dimension `unit_dim`, counted from the end."""
     if outputs.is_complex():
         outputs = outputs.abs()
     rows = outputs if outputs.ndim == 2 or unit_dim != -1 else outputs.reshape(-1, outputs.shape[-1])

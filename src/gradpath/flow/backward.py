@@ -37,6 +37,7 @@ class Pass:
     """A backward pass that is about to run. It keeps the graph alive: do not keep it.
 
     roots: the nodes from which the gradient starts; a leaf tensor has none.
+    values: of the roots that are single numbers (losses), detached.
     inputs: the tensors or edges to which the pass is confined; empty if it goes to all leaves.
     accumulates: it adds to `.grad` (`backward`), and does not return the gradients (`grad`).
     create_graph: the gradients get a graph of their own. keep_graph: the graph may be run again.
@@ -45,6 +46,7 @@ class Pass:
     """
 
     roots: tuple[Node, ...]
+    values: tuple[Tensor, ...]
     inputs: tuple[Tensor | GradientEdge, ...]
     accumulates: bool
     create_graph: bool
@@ -202,14 +204,17 @@ def _pass_of(read: Reader, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pas
         found = read(*args, **kwargs)
         if found is None:
             return None
-        roots = (t.node if isinstance(t, GradientEdge) else t.grad_fn for t in found.pop("outputs"))
+        outputs = found.pop("outputs")
+        roots = (t.node if isinstance(t, GradientEdge) else t.grad_fn for t in outputs)
+        values = tuple(t.detach() for t in outputs if isinstance(t, Tensor) and t.numel() == 1)
         stack = _stack()
         outer = stack[-1] if stack else None
         nested = outer is not None or torch._C._current_graph_task_id() != -1
         if nested and outer is None and len(_running) == 1:
             # A device's thread runs the nodes of a pass that began on another one.
             outer = _running[0]
-        return Pass(roots=tuple(root for root in roots if root is not None), nested=nested, outer=outer, **found)
+        given = tuple(root for root in roots if root is not None)
+        return Pass(roots=given, values=values, nested=nested, outer=outer, **found)
     except Exception as error:
         _say_once(f"gradpath: a backward pass could not be read, and is not measured: {type(error).__name__}: {error}")
         return None

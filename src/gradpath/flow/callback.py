@@ -105,12 +105,12 @@ class FlowCallback(pl.Callback):
             on_row=self._on_row,
         )
         layers = len(pl_module.network.linears)
-        record = Record([layer_name(i, layers) for i in range(layers)], self.probe.ledger.quantities)
+        record = Record([layer_name(i, layers) for i in range(layers)], self.probe.rows.ledger.quantities)
         record.lines, record.verdict = dict(self.start.lines), self.start.verdict
         record.continue_from(self.folder, trainer.global_step)
-        self.probe.kept = record
+        self.probe.rows.kept = record
         if self.window:
-            self.probe.silence.go_on(self.window)
+            self.probe.rows.silence.go_on(self.window)
         self.probe.open()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -133,7 +133,7 @@ class FlowCallback(pl.Callback):
 
     def state_dict(self) -> dict[str, Any]:
         """How long each unit has been silent, so that a resumed run counts on from there."""
-        return self.probe.silence.state() if self.probe else {}
+        return self.probe.rows.silence.state() if self.probe else {}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.window = state_dict

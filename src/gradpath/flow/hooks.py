@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from gradpath.flow.activations import Activations, sums
 from gradpath.flow.backward import say
 from gradpath.flow.kinds import Layer, layers, unshaped
-from gradpath.flow.measuring import Measuring, Place, Seen, in_step
+from gradpath.flow.measuring import Measuring
 from gradpath.flow.norms import Scalar
+from gradpath.flow.places import Place, Seen, in_step
 from gradpath.flow.saturation import Shape, is_activation, shape_of
 
 
@@ -159,7 +160,7 @@ class Watch:
         """Sums up what the step's passes showed of the `chosen` layers. Returns the number of batches among them.
 
         Args:
-            passes: what the loss is divided by (None: the number of batches). upto: only the first passes belong to the step.
+            passes: what the loss is divided by (None: the number of batches). upto: only the first passes belong to it.
         """
         of_layer = {meter.layer: meter for meter in chosen}
         for meter in chosen:
@@ -217,9 +218,9 @@ class Watch:
         address, last = inputs.data_ptr() if inputs is not None else 0, self.last
         # If no activation module was called since the last layer, this layer's input is the last layer's activation, unless
         # it was the last layer's input too, has another shape or has no gradient.
-        if inputs is not None and inputs.requires_grad and last is not None and last.activations is None:
-            if address != last.address and inputs.shape == last.shape:
-                last.activations = sums(inputs.detach(), Shape(), last.unit_dim, self.keep)
+        unseen = last is not None and last.activations is None and address != last.address
+        if last is not None and unseen and inputs is not None and inputs.requires_grad and inputs.shape == last.shape:
+            last.activations = sums(inputs.detach(), Shape(), last.unit_dim, self.keep)
         if place.layer.sizes.units is None:
             self.last = None
             return

@@ -7,12 +7,10 @@ passes know nothing of it. No tensor is changed or made to require a gradient.
 """
 
 import itertools
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
-from math import prod
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, ref
 
 import torch
 from torch import Tensor, nn
@@ -20,68 +18,11 @@ from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.backward import Pass, is_left_alone, leave, listen, say
+from gradpath.flow.following import Marks, Plan, follow
 from gradpath.flow.kinds import Layer, output_of
 from gradpath.flow.norms import Scalar, square_sum
+from gradpath.flow.places import Place, Seen
 from gradpath.flow.samples import samples_in
-from gradpath.flow.ways import Graph, graph_of, stations, ways
-
-
-@dataclass(eq=False, slots=True)
-class Place:
-    """A place in the graph of one forward pass at which the gradient is measured.
-
-    layer: whose output it is; None where branches join. number: in the order of the forward calls. samples: in the input of
-    the model's call; None outside one. rows: the size of the output's first dimension. name: as in the pass, where the
-    layer's second call is named `layer#2`. square: the sum of the gradient's squares, None before one has come.
-    entries: how many the gradient has. held: the gradient itself, while another pass may come through the same graph.
-    seen: whatever the one who is told of the call keeps here.
-    """
-
-    layer: Layer | None
-    number: float
-    rows: int = 1
-    samples: int | None = None
-    name: str = ""
-    square: Scalar | None = None
-    entries: int = 0
-    held: list[Tensor] | None = None
-    seen: Any = None
-
-
-@dataclass(eq=False, slots=True)
-class Seen:
-    """What one backward pass showed, and the passes inside it.
-
-    places: those that the gradient reached, in the order in which it came. ways: for each first layer the stations, first
-    layer first. beside: for each station, by name, the layers on branches between it and the one before. keeps: the graph
-    may be run again.
-    """
-
-    keeps: bool = False
-    places: dict[Place, None] = field(default_factory=dict)
-    ways: list[list[Place]] = field(default_factory=list)
-    beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
-
-    @property
-    def first(self) -> Place:
-        """The place that was made first."""
-        return min(self.places, key=lambda place: place.number)
-
-
-@dataclass(eq=False)
-class _Plan:
-    """A pass that runs. Its seen is None if it is not measured.
-
-    firsts: the nodes of the first layers. targets: for each of them, the ways of `seen` that its stations stand on; several
-    if the pass is nested in a node that several ways go through. calls: how often each layer has been met, in the passes
-    nested in this one too.
-    """
-
-    seen: Seen | None
-    graph: Graph | None = None
-    firsts: list[Any] = field(default_factory=list)
-    targets: list[list[list[Place]]] = field(default_factory=list)
-    calls: dict[Layer, int] = field(default_factory=dict)
 
 
 class Measuring:
@@ -96,7 +37,7 @@ class Measuring:
         model: any module.
         layers: those to be measured, by their modules.
         on_pass: called after each pass that reached a layer.
-        follow: find the ways of the gradient.
+        follow: find the ways of the gradient, and look at data and outputs.
         on_begin: called before each pass. on_call: called with the place, the arguments and the output of each measured call
             of a layer. others: what is called with the outputs of other modules of the model. on_end: called when the
             model's own call is over.
@@ -130,13 +71,16 @@ class Measuring:
         )
         self.meet(layers, others or {})
         self.handles: list[RemovableHandle] = []
-        # The key of the marks, one for each `Measuring`; the kinds of nodes that carry one; the number of the next mark.
-        self.key, self.kinds, self.numbers = object(), set[type](), itertools.count()
+        self.marks, self.numbers = Marks(), itertools.count()
         # The passes that run, the innermost last, and those of them that are told apart.
-        self.stack: list[_Plan] = []
-        self.plans: dict[Pass, _Plan] = {}
+        self.stack: list[Plan] = []
+        self.plans: dict[Pass, Plan] = {}
         # Places of calls since the model's last one, and layers at which measuring failed.
         self.recent: list[Place] = []
+        # Whether following the ways has failed.
+        self.lost = False
+        # The output of the layer that was called last.
+        self.latest: ref[Tensor] | None = None
         # Layers in the order in which they were first called.
         self.called: dict[Layer, None] = {}
         self.off: set[Layer | None] = set()
@@ -206,15 +150,25 @@ class Measuring:
         node: Any = h.grad_fn
         dim = self.batch_dim if h.ndim > self.batch_dim else 0
         place = Place(layer, next(self.numbers), h.shape[dim] if h.ndim > 1 else 1)
+        if self.follow:
+            self._look_at_data(place, (*args, *kwargs.values()))
+            self.latest = ref(h)
         # A hook on the node sees the gradient that flows on at h: summed over all its uses, and as the user's hooks left it.
         # A hook on the tensor would run before the user's, and would be called for `autograd.grad(..., h)` as well.
-        node.register_prehook(partial(self._on_gradient, place))
+        self._hook(node, place)
         self.recent.append(place)
         if self.follow and layer.trains:
-            node.metadata[self.key] = place
-            self.kinds.add(type(node))
+            self.marks.put(node, place)
         if self.on_call:
             self.on_call(place, args, kwargs, h)
+
+    def _look_at_data(self, place: Place, given: tuple[Any, ...]) -> None:
+        """Squares what comes into a layer from outside: numbers that need no gradient."""
+        for one in given:
+            if isinstance(one, Tensor) and not one.requires_grad and (one.is_floating_point() or one.is_complex()):
+                square = square_sum(one.detach())
+                place.inputs = square if place.inputs is None else place.inputs + square
+                place.taken += one.numel()
 
     def _on_model(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         samples = samples_in((args, kwargs), self.batch_dim)
@@ -228,90 +182,42 @@ class Measuring:
         outer = self.plans.get(told.outer) if told.outer else None
         handles: list[RemovableHandle] = []
         if (told.create_graph and not told.accumulates) or not self._trains(told) or (outer and outer.seen is None):
-            plan = _Plan(None)
+            plan = Plan(None)
         else:
             if not outer:
                 self.recent = []
                 if self.on_begin:
                     self.on_begin()
-            plan = _Plan(outer.seen if outer else Seen(), calls=outer.calls if outer else {})
+            plan = Plan(outer.seen if outer else Seen(), calls=outer.calls if outer else {})
             assert plan.seen
             plan.seen.keeps |= told.keep_graph
-            if self.follow:
-                handles = self._plan(told, plan, outer)
+            if self.follow and not self.lost:
+                handles = self._follow(told, plan, outer)
         self.plans[told] = plan
         self.stack.append(plan)
         return partial(self._finish, told, plan, handles)
+
+    def _follow(self, told: Pass, plan: Plan, outer: Plan | None) -> list[RemovableHandle]:
+        """Finds the ways of a pass, and looks at what it begins from."""
+        assert plan.seen
+        try:
+            if not outer:
+                plan.seen.losses = [value.item() if value.is_cpu else value for value in told.values]
+                h = self.latest() if self.latest else None
+                plan.seen.outputs = None if h is None else square_sum(h.detach())
+            return follow(told.roots, plan, outer, self.marks, self._hook)
+        except Exception as error:
+            self.lost = True
+            say(f"gradpath: the ways of the gradient are not followed any more: {type(error).__name__}: {error}")
+            return []
 
     def _trains(self, told: Pass) -> bool:
         """Whether a pass may bring gradients to the model's parameters."""
         return not told.inputs or any(id(given) in self.parameters for given in told.inputs)
 
-    def _plan(self, told: Pass, plan: _Plan, outer: _Plan | None) -> list[RemovableHandle]:
-        """Reads the ways from the graph of a pass, and hangs hooks on the stations that are no layer's output."""
-        seen = plan.seen
-        assert seen
-        plan.graph = graph_of(told.roots)
-        marked = self._marked(plan.graph.nodes, plan.calls)
-        found = ways(plan.graph, {node: place.name for node, place in marked.items()}, _is_wide)
-        joins, handles = self._joins(marked, {station.node: station for way in found for station in way})
-        at = {**marked, **joins}
-        seen.beside |= {station.name: station.branch for way in found for station in way}
-        plan.firsts = [way[0].node for way in found]
-        plan.targets = self._targets(seen, [[at[station.node] for station in way] for way in found], outer)
-        return handles
-
-    def _marked(self, nodes: list[Any], calls: dict[Layer, int]) -> dict[Any, Place]:
-        """The marked nodes with their places, which get their names in the pass."""
-        # Asking a node for its metadata makes some.
-        marks = [(node, node.metadata.get(self.key)) for node in nodes if type(node) in self.kinds]
-        found = {}
-        for node, place in sorted((pair for pair in marks if pair[1]), key=lambda pair: pair[1].number):
-            if place.layer is None:
-                # Where branches join in a graph that is run again.
-                continue
-            calls[place.layer] = calls.get(place.layer, 0) + 1
-            name = place.layer.name or "model"
-            place.name = name if calls[place.layer] == 1 else f"{name}#{calls[place.layer]}"
-            found[node] = place
-        return found
-
-    def _joins(
-        self, marked: Mapping[Any, Place], stops: Mapping[Any, Any]
-    ) -> tuple[dict[Any, Place], list[RemovableHandle]]:
-        """Hangs hooks on the stations that are no layer's output. In a graph that is run again they are found again."""
-        numbers = {place.name: place.number for place in marked.values()}
-        found: dict[Any, Place] = {}
-        handles = []
-        for node, station in stops.items():
-            if node in marked:
-                continue
-            place = node.metadata.get(self.key)
-            if place is None:
-                place = Place(None, numbers[station.branch[-1]] + 0.5, name=station.name)
-                node.metadata[self.key] = place
-                self.kinds.add(type(node))
-            found[node] = place
-            handles.append(node.register_prehook(partial(self._on_gradient, place)))
-        return found, handles
-
-    def _targets(self, seen: Seen, found: list[list[Place]], outer: _Plan | None) -> list[list[list[Place]]]:
-        """Adds the ways of a pass: a nested one's to those of the outer pass that go through the node that began it."""
-        through: list[list[Place]] = []
-        if outer and outer.graph:
-            node: Any = torch._C._current_autograd_node()
-            for first, targets in zip(outer.firsts, outer.targets, strict=True):
-                if node in stations(outer.graph, first):
-                    through += [target for target in targets if not any(target is one for one in through)]
-        all_targets = []
-        for way in found:
-            if through:
-                for target in through:
-                    target += way
-            else:
-                seen.ways.append(way)
-            all_targets.append(through or [way])
-        return all_targets
+    def _hook(self, node: Any, place: Place) -> RemovableHandle:
+        handle: RemovableHandle = node.register_prehook(partial(self._on_gradient, place))
+        return handle
 
     def _on_gradient(self, place: Place, gradients: tuple[Tensor | None, ...]) -> None:
         seen = self.stack[-1].seen if self.stack else None
@@ -336,7 +242,7 @@ class Measuring:
         except Exception as error:
             self._give_up(place.layer, error, place.name)
 
-    def _finish(self, told: Pass, plan: _Plan, handles: Collection[RemovableHandle]) -> None:
+    def _finish(self, told: Pass, plan: Plan, handles: Collection[RemovableHandle]) -> None:
         for handle in handles:
             handle.remove()
         del self.plans[told]
@@ -356,23 +262,3 @@ class Measuring:
         if layer:
             self.off.add(layer)
         say(f"gradpath: {(layer and layer.name) or name} is not measured any more: {type(error).__name__}: {error}")
-
-
-def in_step(passes: Collection[Seen]) -> Iterator[tuple[Seen, bool]]:
-    """The passes of a step, each with whether it belongs to a batch of its own.
-
-    A pass that goes through places of an earlier one comes from another loss of the same forward pass.
-    """
-    known: set[Place] = set()
-    for seen in passes:
-        if not seen.places:
-            # Its gradients were thrown away.
-            continue
-        yield seen, known.isdisjoint(seen.places)
-        known.update(seen.places)
-
-
-def _is_wide(node: Any) -> bool:
-    """Whether a node has more than one number to hand on. A sum of losses has one."""
-    shapes = [tuple(one.shape) for one in getattr(node, "_input_metadata", [])]
-    return not shapes or any(prod(shape) > 1 for shape in shapes)

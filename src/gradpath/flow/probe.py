@@ -1,11 +1,9 @@
 """The probe: what gradients, weights and activations did in each layer, at each measured step."""
 
-import re
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
@@ -14,19 +12,15 @@ from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.dead_units import Silence
 from gradpath.flow.hooks import Meter, Watch
-from gradpath.flow.measuring import Seen
-from gradpath.flow.norms import Scalar
-from gradpath.flow.processes import of_all_processes
-from gradpath.flow.profile import rows_are_equal, scales_of
-from gradpath.flow.quantities import SEEN, SHARED, Ledger, Step
+from gradpath.flow.loop import Loop
+from gradpath.flow.places import Seen
+from gradpath.flow.quantities import Ledger
 from gradpath.flow.record import Record
 from gradpath.flow.rounds import Rounds
-from gradpath.flow.spectrum import cosines, ranks
+from gradpath.flow.rows import Rows
 from gradpath.flow.way_norms import WayNorms
 from gradpath.flow.weights import Weights
 from gradpath.flow.wrappers import anything_compiled, has_compiled_parts, is_compiled, unwrapped
-
-NAN = float("nan")
 
 
 class Scaler(Protocol):
@@ -112,8 +106,7 @@ class Probe:
         if inputs is not None and len(inputs) < 2:
             raise ValueError("probe: inputs: must hold two samples at least, whose correlation is followed")
         self.model, self.every, self.activations = unwrapped(model), every, activations
-        self.inputs, self.rank, self.scaler, self.passes = inputs, rank, scaler, passes
-        self.distributed, self.number, self.on_row = distributed, first_step, on_row
+        self.scaler, self.passes, self.number, self.on_row = scaler, passes, first_step, on_row
         self.slow_every, self.slow, self.last_step = slow_every, False, last_step
         # Eager execution is forced only for a compiled model, because forcing it slows every call down.
         self.compiled = is_compiled(model)
@@ -121,19 +114,23 @@ class Probe:
             self.model, keep, samples=samples, batch_dim=batch_dim, hook_each=has_compiled_parts(model),
             on_start=self._on_start, on_pass=self._on_pass,
         )  # fmt: skip
-        self.device = next(model.parameters()).device
         self.weights = Weights([m.layer for m in self.watch.meters], clipping, not clipping and scaler is None, distributed)
-        self.silence = Silence([meter.layer.sizes.units for meter in self.watch.meters], distributed)
         self.ways = WayNorms(self.model) if follow else None
+        self.loop = Loop()
         self.version = self.watch.version
         self.owned = {id(parameter) for parameter in model.parameters()}
-        # For each layer at the start: sigma_w^2, sigma_b^2, and whether all units are the same.
-        self.scales: dict[str, tuple[float, float, bool]] = {}
-        self.kept: Record | None = None
-        # The record's column of each layer and station.
-        self.columns: dict[str, int] = {}
         asked = {"clipped": clipping, "activations": activations, "correlation": inputs is not None, "rank": rank}
-        self.ledger = Ledger([name for name, wanted in asked.items() if wanted])
+        self.rows = Rows(
+            self.watch,
+            self.weights,
+            Silence([meter.layer.sizes.units for meter in self.watch.meters], distributed),
+            Ledger([name for name, wanted in asked.items() if wanted]),
+            next(model.parameters()).device,
+            distributed,
+            activations,
+            inputs,
+            rank,
+        )
         self.hooks: list[RemovableHandle] = []
         self.rounds = Rounds(self.model)
         # The optimiser in the middle of its step. One made of others (Muon) steps them inside its own; those do not count.
@@ -152,16 +149,12 @@ class Probe:
     @property
     def record(self) -> Record:
         """Everything measured so far. Its columns are in the order in which the first measured step used the layers."""
-        if self.kept is None:
-            return Record([], self.ledger.quantities)
-        self.ledger.settle(self.kept)
-        return self.kept
+        return self.rows.record
 
     def open(self) -> None:
         """Starts to measure."""
         self.compiled = self.compiled or anything_compiled()
-        if not self.scales:
-            self.scales = {meter.name: scales_of(meter.layer) for meter in self.watch.meters}
+        self.rows.look_at_scales()
         self.hooks = [
             register_optimizer_step_pre_hook(self._before_step),
             register_optimizer_step_post_hook(self._after_step),
@@ -259,8 +252,10 @@ class Probe:
             self.weights.forget()
             return
         moving = self._moved_by(optimizer)
+        self.loop.several |= bool(self.watch.taken) and len(self.watch.passes) > self.watch.taken
         complete = self.rounds.add(optimizer, moving)
         if self.measuring:
+            self.loop.look_at(optimizer)
             self.weights.after_step(moving, self.slow)
             self.due |= {m for m in self.watch.meters if any(id(parameter) in moving for parameter in m.layer.parameters)}
             if self.watch.measuring.stack:
@@ -303,7 +298,7 @@ class Probe:
         """Appends the raw numbers of the finished step to the ledger, if it had a backward pass."""
         passes = self.watch.passes[:upto]
         if any(seen.places for seen in passes):
-            self._append(passes, upto)
+            self._add_row(passes, upto)
         elif not self.compiled and any(p.grad is not None for p in self.weights.each.values()):
             # There are gradients, but none passed the hooks: the whole step may be compiled. The next one is measured.
             self.compiled = True
@@ -312,98 +307,26 @@ class Probe:
         self.weights.end(upto is None)
         self.taken, self.due, self.batches, self.complete = set(), set(), 0, False
 
-    def _append(self, passes: Sequence[Seen], upto: int | None) -> None:
-        watch, meters, ledger = self.watch, self.watch.meters, self.ledger
-        self._add_up([meter for meter in meters if meter not in self.taken], upto)
-        numbers: dict[str, list[Scalar]] = {
-            "delta": [meter.delta for meter in meters],
-            "samples": [meter.samples for meter in meters],
-            "entries": [meter.entries for meter in meters],
-            **self.weights.take(self.slow),
-        }
-        if self.slow:
-            numbers |= self._slow_numbers()
-        chosen = [name for name in ledger.names if name in numbers]
-        if self.distributed:
-            shared = np.repeat([name in SHARED for name in chosen], len(meters))
-            flat = of_all_processes([one for name in chosen for one in numbers[name]], shared, self.device)
-            numbers = {name: flat[i * len(meters) : (i + 1) * len(meters)] for i, name in enumerate(chosen)}
-        joins = self.ways.add(passes, watch.measuring.follow) if self.ways else []
-        beside = watch.sums_at(joins, self.passes or self.batches or 1)
-        for name in chosen:
-            numbers[name] = [*numbers[name], *(at.get(name, NAN) for at in beside)]
-        self._look_at_symmetry()
-        centres = [*(meter.shape.centre for meter in meters), *(0.0 for _ in joins)]
-        columns = self._columns([join.name for join in joins])
+    def _add_row(self, passes: Sequence[Seen], upto: int | None) -> None:
+        """Appends the raw numbers of a step to the ledger."""
+        followed = self.watch.measuring.follow
+        self._add_up([meter for meter in self.watch.meters if meter not in self.taken], upto)
+        joins = self.ways.add(passes, followed) if self.ways else []
+        if followed:
+            self.loop.add(self.number, passes)
         scale = 1 / self.scaler.get_scale() if self.scaler else 1.0
-        ledger.steps.append(Step(self.number, scale, columns, [one for name in chosen for one in numbers[name]], centres))
-        if len(ledger.steps) == ledger.MOST:
-            assert self.kept
-            ledger.settle(self.kept)
+        self.rows.append(self.number, joins, self.passes or self.batches or 1, self.slow, scale)
         if self.on_row:
             self.on_row(self)
-
-    def _columns(self, joins: Sequence[str]) -> list[int]:
-        """The record's columns of the layers and of these stations. New ones get a column each."""
-        names = {meter.layer: meter.name for meter in self.watch.meters}
-        wanted = [*names.values(), *joins]
-        if any(name not in self.columns for name in wanted):
-            called = [names[layer] for layer in self.watch.measuring.called if layer in names]
-            order = list(dict.fromkeys([*called, *names.values()]))
-            for join in joins:
-                # After the layer that ends the branch.
-                order.insert(order.index(re.split("#| \\+", join)[0]) + 1, join)
-            new = [name for name in order if name not in self.columns]
-            if self.kept is None:
-                self.kept = Record([], self.ledger.quantities)
-            free = len(self.kept.layers) - len(self.columns)
-            if len(new) > free:
-                self.kept.widen(new[free:])
-            self.columns |= {name: len(self.columns) + index for index, name in enumerate(new)}
-        return [self.columns[name] for name in wanted]
 
     def _meet(self) -> None:
         """Modules were exchanged, so the layers are others than before."""
         self.version = self.watch.version
         self.weights.meet([meter.layer for meter in self.watch.meters])
         self.weights.attach()
-        self.silence.meet([meter.layer.sizes.units for meter in self.watch.meters])
+        self.rows.silence.meet([meter.layer.sizes.units for meter in self.watch.meters])
         self.owned = {id(parameter) for parameter in self.model.parameters()}
-        self.scales |= {m.name: scales_of(m.layer) for m in self.watch.meters if m.name not in self.scales}
-
-    @torch.no_grad()
-    def _slow_numbers(self) -> dict[str, list[Scalar]]:
-        """The numbers of activations and of whatever else was asked for."""
-        meters = self.watch.meters
-        numbers: dict[str, list[Scalar]] = {}
-        if self.activations:
-            for name in SEEN:
-                numbers[name] = [NAN if m.activations is None else getattr(m.activations, name) for m in meters]
-            numbers["dead"] = list(self._dead())
-        if self.inputs is not None:
-            numbers["correlation"] = list(cosines(self.model, [meter.layer.module for meter in meters], self.inputs))
-        if self.rank:
-            numbers["rank"] = list(ranks([self.weights.matrix(index) for index in range(len(meters))]))
-        return numbers
-
-    def _look_at_symmetry(self) -> None:
-        """Checks on the first step whether units with the same weights also get the same gradients.
-
-        If their gradients differ (a residual block that starts at zero), the units will not stay the same.
-        """
-        if self.columns:
-            return
-        for index, meter in enumerate(self.watch.meters):
-            sigma_w2, sigma_b2, same = self.scales[meter.name]
-            weight = self.weights.matrix(index) if same else None
-            if weight is not None and weight.grad is not None:
-                self.scales[meter.name] = sigma_w2, sigma_b2, rows_are_equal(weight.grad)
-
-    def _dead(self) -> list[float]:
-        """The fraction of dead units in each layer, as `Silence` counts them; NaN for a layer without an activation."""
-        meters = self.watch.meters
-        samples = max((m.samples for m in meters if m.activations), default=0)
-        return self.silence.dead([m.activations.peak if m.activations else None for m in meters], samples, self.device)
+        self.rows.look_at_scales()
 
 
 class StepNumber(int):

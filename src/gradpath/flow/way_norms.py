@@ -7,8 +7,8 @@ import numpy as np
 from torch import nn
 
 from gradpath.flow.kinds import Coverage, Layer, coverage
-from gradpath.flow.measuring import Place, Seen
 from gradpath.flow.norms import Scalar, gather
+from gradpath.flow.places import Place, Seen
 
 # A gradient that comes later than in this many measured steps is not that of the start.
 EARLY = 10

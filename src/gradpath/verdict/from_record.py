@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 from torch import nn
 
+from gradpath.flow.loop import Loop
 from gradpath.flow.profile import LayerFlow
 from gradpath.flow.record import Record
 from gradpath.flow.way_norms import EARLY, WayNorms
 from gradpath.verdict.along_ways import Scales, is_plain, verdict_along, worst_way
 from gradpath.verdict.anatomy import anatomy
 from gradpath.verdict.divergence import first_not_finite
-from gradpath.verdict.findings import MOST, Finding
+from gradpath.verdict.findings import MOST
 from gradpath.verdict.gradient_class import Reading, read
-from gradpath.verdict.remedies import Remedy
+from gradpath.verdict.in_a_loop import course_of, why_not_finite
+from gradpath.verdict.in_training import findings_in_training
 from gradpath.verdict.verdict import verdict
 
 # The least share of the trainable weights that must have been seen for a class.
 LEAST = 0.9
-# A record does not hold the learning rate, so no number can be named.
-SMALLER_RATE = Remedy("optimizer.lr=...", "a smaller learning rate")
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,23 @@ class Layer:
     """What a record does not say about a layer.
 
     width: number of units, or None. sigma_w2, sigma_b2, symmetric: at the start, as `profile.scales_of` returns them.
+    entries: of its weights.
     """
 
     width: int | None
     sigma_w2: float
     sigma_b2: float
     symmetric: bool
+    entries: int = 1
 
 
-def diagnose(model: nn.Module, record: Record, layers: Mapping[str, Layer], ways: WayNorms | None = None) -> dict[str, Any]:
+def diagnose(
+    model: nn.Module,
+    record: Record,
+    layers: Mapping[str, Layer],
+    ways: WayNorms | None = None,
+    loop: Loop | None = None,
+) -> dict[str, Any]:
     """The verdict on the first measured step, with the reading of the last one as `end`.
 
     It has the form of `Verdict.as_dict`, with remedies in PyTorch's words, and
@@ -52,6 +60,7 @@ def diagnose(model: nn.Module, record: Record, layers: Mapping[str, Layer], ways
     Args:
         layers: by the names of the record's columns; the other columns are places where branches join.
         ways: what was seen along the ways of the gradient; None reads the record's columns as one way.
+        loop: what was seen of the training beside its layers.
     """
     row = _first_with_gradient(record, layers)
     used = _reached(record, row, layers)
@@ -68,12 +77,17 @@ def diagnose(model: nn.Module, record: Record, layers: Mapping[str, Layer], ways
     if record.steps and covered and covered.share is not None and covered.share < LEAST:
         others = [finding for finding in found.findings if finding.kind not in ("vanishing", "exploding")]
         found, end = replace(found, start=Reading(None), findings=others), Reading(None)
-    first = first_not_finite(record)
-    findings = list(found.findings)
-    if first:
-        cause, remedy = (findings[0].cause, findings[0].remedy) if findings else ("learning rate", SMALLER_RATE)
-        message = f"the first NaN or Inf came at {first}"
-        findings = [*findings[:1], Finding("divergence", cause, first.layer, message, remedy), *findings[1:]][:MOST]
+    first, findings = first_not_finite(record), list(found.findings)
+    if first and loop:
+        broken = why_not_finite(record, loop, first)
+        if broken.cause in ("data", "targets or loss") and first.step == record.steps[0]:
+            # Nothing was seen of the network itself.
+            found, findings = replace(found, start=Reading(None)), []
+        findings = [*findings[:1], broken, *findings[1:]][:MOST] if broken.cause == "unknown" else [broken, *findings][:MOST]
+    elif loop and record.steps and used:
+        sizes = {name: layers[name].entries for name in used}
+        course = course_of(record, loop, used, sizes, (found.start, end))
+        findings = findings_in_training(course, findings)
     whole = replace(found, findings=findings, end=end)
     return {
         **whole.as_dict("pytorch"),

@@ -22,8 +22,11 @@ class JudgingProbe(Probe):
 
     def verdict(self) -> dict[str, Any]:
         """The verdict on the record, in the form of `from_record.diagnose`."""
-        layers = {m.name: Layer(m.layer.sizes.units, *self.scales[m.name]) for m in self.watch.meters}
-        return diagnose(self.model, self.record, layers, self.ways)
+        layers = {}
+        for meter in self.watch.meters:
+            entries = sum(parameter.numel() for several in meter.layer.weights.values() for parameter in several)
+            layers[meter.name] = Layer(meter.layer.sizes.units, *self.rows.scales[meter.name], entries)
+        return diagnose(self.model, self.record, layers, self.ways, self.loop)
 
     def unmeasured(self) -> str | None:
         """Why no step was measured; None if one was."""

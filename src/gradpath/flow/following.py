@@ -1,0 +1,125 @@
+"""The ways of a backward pass that is about to run, found from the marks that layers left on autograd's nodes."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import torch
+from torch.utils.hooks import RemovableHandle
+
+from gradpath.flow.kinds import Layer
+from gradpath.flow.places import Place, Seen
+from gradpath.flow.ways import Graph, Node, Station, graph_of, stations, ways
+
+
+class Marks:
+    """Places, kept in the metadata of autograd's nodes, where nothing but their graph holds them."""
+
+    def __init__(self) -> None:
+        # Asking a node for its metadata makes some, so only the kinds of nodes that carry a mark are asked.
+        self.kinds: set[type] = set()
+
+    def put(self, node: Any, place: Place) -> None:
+        node.metadata[self] = place
+        self.kinds.add(type(node))
+
+    def get(self, node: Any) -> Place | None:
+        place: Place | None = node.metadata.get(self) if type(node) in self.kinds else None
+        return place
+
+
+@dataclass(eq=False)
+class Plan:
+    """A pass that runs. Its seen is None if it is not measured.
+
+    firsts: the nodes of the first layers. targets: for each of them, the ways of `seen` that its stations stand on; several
+    if the pass is nested in a node that several ways go through. calls: how often each layer has been met, in the passes
+    nested in this one too.
+    """
+
+    seen: Seen | None
+    graph: Graph | None = None
+    firsts: list[Any] = field(default_factory=list)
+    targets: list[list[list[Place]]] = field(default_factory=list)
+    calls: dict[Layer, int] = field(default_factory=dict)
+
+
+def follow(
+    roots: Iterable[Node], plan: Plan, outer: Plan | None, marks: Marks, hook: Callable[[Any, Place], RemovableHandle]
+) -> list[RemovableHandle]:
+    """Reads the ways of a pass from its graph, into `plan.seen`.
+
+    Args:
+        outer: the plan of the pass that this one is part of. hook: called with each station that is no layer's output, so
+            that it is measured too. Its handles are returned.
+    """
+    seen = plan.seen
+    assert seen
+    plan.graph = graph_of(roots)
+    marked = _marked(plan.graph.nodes, plan.calls, marks)
+    found = ways(plan.graph, {node: place.name for node, place in marked.items()}, _is_wide)
+    joins, handles = _joins(marked, {station.node: station for way in found for station in way}, marks, hook)
+    at = {**marked, **joins}
+    seen.beside |= {station.name: station.branch for way in found for station in way}
+    plan.firsts = [way[0].node for way in found]
+    plan.targets = _targets(seen, [[at[station.node] for station in way] for way in found], outer)
+    return handles
+
+
+def _marked(nodes: Iterable[Any], calls: dict[Layer, int], marks: Marks) -> dict[Any, Place]:
+    """The layers' nodes with their places, which get their names in the pass."""
+    # Where branches join there is a mark too, if the graph is run again.
+    pairs = [(node, place) for node in nodes if (place := marks.get(node)) and place.layer]
+    for _, place in sorted(pairs, key=lambda pair: pair[1].number):
+        assert place.layer
+        calls[place.layer] = calls.get(place.layer, 0) + 1
+        name = place.layer.name or "model"
+        place.name = name if calls[place.layer] == 1 else f"{name}#{calls[place.layer]}"
+    return dict(pairs)
+
+
+def _joins(
+    marked: Mapping[Any, Place],
+    stops: Mapping[Any, Station],
+    marks: Marks,
+    hook: Callable[[Any, Place], RemovableHandle],
+) -> tuple[dict[Any, Place], list[RemovableHandle]]:
+    """The places of the stations that are no layers' outputs. In a graph that is run again they are found again."""
+    numbers = {place.name: place.number for place in marked.values()}
+    found: dict[Any, Place] = {}
+    handles = []
+    for node, station in stops.items():
+        if node not in marked:
+            place = marks.get(node)
+            if place is None:
+                place = Place(None, numbers[station.branch[-1]] + 0.5, name=station.name)
+                marks.put(node, place)
+            found[node] = place
+            handles.append(hook(node, place))
+    return found, handles
+
+
+def _targets(seen: Seen, found: list[list[Place]], outer: Plan | None) -> list[list[list[Place]]]:
+    """Adds the ways of a pass: a nested one's to those of the outer pass that go through the node that began it."""
+    through: list[list[Place]] = []
+    if outer and outer.graph:
+        node: Any = torch._C._current_autograd_node()
+        for first, targets in zip(outer.firsts, outer.targets, strict=True):
+            if node in stations(outer.graph, first):
+                through += [target for target in targets if not any(target is one for one in through)]
+    all_targets = []
+    for way in found:
+        if through:
+            for target in through:
+                target += way
+        else:
+            seen.ways.append(way)
+        all_targets.append(through or [way])
+    return all_targets
+
+
+def _is_wide(node: Any) -> bool:
+    """Whether a node has more than one number to hand on. A sum of losses has one."""
+    shapes = [tuple(one.shape) for one in getattr(node, "_input_metadata", [])]
+    return not shapes or any(prod(shape) > 1 for shape in shapes)

@@ -1,0 +1,97 @@
+"""What a training loop showed beside its layers: its losses, and whether its data and its network's outputs were finite."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from math import inf, isfinite, nan
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+from torch.optim import Optimizer
+
+from gradpath.flow.norms import Scalar, gather
+from gradpath.flow.places import Seen
+
+# At most this many steps wait to be read; on a device each number is a small tensor.
+MOST = 64
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """What one step showed. NaN means that it was not seen, inf that it was not finite.
+
+    loss: the sum of the losses of its passes. inputs: root mean square of what came into the first layers. outputs: sum of
+    the squares of what the last layer returned.
+    """
+
+    step: int
+    loss: float
+    inputs: float
+    outputs: float
+
+
+@dataclass
+class Loop:
+    """The glimpses of all measured steps.
+
+    entrance: the first of the layers that take data. rate: the learning rate of the latest optimiser; eps: its epsilon, if
+    it is one like Adam; several: more than one optimiser has stepped.
+    """
+
+    entrance: str | None = None
+    rate: float | None = None
+    eps: float | None = None
+    several: bool = False
+    steps: list[int] = field(default_factory=list)
+    waiting: list[tuple[Scalar, Scalar, float, Scalar]] = field(default_factory=list)
+    rows: list[npt.NDArray[np.float64]] = field(default_factory=list)
+
+    def add(self, step: int, passes: Collection[Seen]) -> None:
+        """The passes were those of a step."""
+        loss: Scalar = nan
+        inputs: Scalar = nan
+        outputs: Scalar = nan
+        entries = 0
+        for seen in passes:
+            for value in seen.losses:
+                value = _told_apart(value)
+                loss = value if loss is nan else loss + value
+            if seen.outputs is not None:
+                outputs = seen.outputs if outputs is nan else outputs + seen.outputs
+            for place in seen.places:
+                if place.inputs is not None:
+                    inputs = place.inputs if inputs is nan else inputs + place.inputs
+                    entries += place.taken
+                    if place.layer:
+                        # The gradient comes to the first layer last.
+                        self.entrance = place.layer.name or place.layer.kind
+        self.steps.append(step)
+        self.waiting.append((loss, inputs, float(entries or nan), outputs))
+        if len(self.waiting) == MOST:
+            self._settle()
+
+    def look_at(self, optimizer: Optimizer) -> None:
+        """Notes the learning rate that an optimiser has now."""
+        group = max(optimizer.param_groups, key=lambda group: float(group.get("lr") or 0))
+        self.rate = float(group["lr"]) if group.get("lr") is not None else None
+        self.eps = float(group["eps"]) if "betas" in group and isinstance(group.get("eps"), int | float) else None
+
+    def glimpses(self) -> list[Glimpse]:
+        """One for each measured step."""
+        self._settle()
+        found = []
+        for step, (loss, inputs, entries, outputs) in zip(self.steps, self.rows, strict=True):
+            found.append(Glimpse(step, float(loss), float((inputs / entries) ** 0.5), float(outputs)))
+        return found
+
+    def _settle(self) -> None:
+        if self.waiting:
+            self.rows += list(gather([one for row in self.waiting for one in row]).reshape(-1, 4))
+            self.waiting = []
+
+
+def _told_apart(value: Scalar) -> Scalar:
+    """inf for NaN, which means here that nothing was seen."""
+    if isinstance(value, Tensor):
+        return value.reshape(()).nan_to_num(nan=inf, posinf=inf, neginf=inf)
+    return value if isfinite(value) else inf
