@@ -42,7 +42,8 @@ class Meter:
         self.name = layer.name or layer.kind
         # The shape of the activation behind the layer, kept from step to step.
         self.shape = Shape()
-        # What told the gradient of the layer's first parameter from others at the end of the latest pass.
+        # Whether a pass of this step has reached the layer, and what told its gradient from others when that was over.
+        self.stamped = False
         self.stamp: tuple[int, int] | None = None
         self.clear()
 
@@ -62,19 +63,18 @@ class Meter:
             self.shape = seen.shape
             self.activations = self.activations + seen if self.activations else seen
 
-    def mark_gradient(self) -> None:
-        self.stamp = _stamp(self._parameter())
-
     def was_thrown_away(self) -> bool:
         """Whether the gradient that the latest pass left was set to None or to zeros since."""
-        parameter = self._parameter()
+        parameter = self.parameter
         stamp = _stamp(parameter)
         if parameter is None or stamp == self.stamp:
             # The latest pass left nothing (`autograd.grad`), or what it left is still there.
             return stamp is None
         return parameter.grad is None or not bool(parameter.grad.any())
 
-    def _parameter(self) -> nn.Parameter | None:
+    @property
+    def parameter(self) -> nn.Parameter | None:
+        """The first one that is to be trained."""
         return next((parameter for parameter in self.layer.parameters if parameter.requires_grad), None)
 
 
@@ -117,9 +117,11 @@ class Watch:
             raise ValueError("probe: the model has no layer with weights to watch")
         self.shapes = {module: shape_of(module) for module in model.modules() if is_activation(module)}
         self.activations, self.last = False, None
-        # The passes since the step began, and how many of them there were when an optimiser last took gradients.
+        # The passes since the step began, how many of them there were when an optimiser last took gradients, and the layers
+        # whose gradients have been taken.
         self.passes: list[Seen] = []
         self.taken = 0
+        self.done: set[Layer] = set()
         # How often the model has been found to have other layers than before.
         self.version = 0
         self.measuring = Measuring(
@@ -146,9 +148,10 @@ class Watch:
 
     def clear(self) -> None:
         """Forgets what was seen."""
-        self.passes, self.taken, self.last = [], 0, None
+        self.passes, self.taken, self.done, self.last = [], 0, set(), None
         for meter in self.meters:
             meter.clear()
+            meter.stamped = False
 
     def end(self, upto: int | None = None) -> None:
         """Forgets the passes of the finished step: all, or the first `upto`."""
@@ -248,21 +251,24 @@ class Watch:
             self.on_start()
         if not self.passes:
             return
-        meters = {meter.layer: meter for meter in self.meters}
-        reached = {place.layer for seen in self.passes for place in seen.places if place.layer}
-        gone = {layer for layer in reached if layer in meters and meters[layer].was_thrown_away()}
-        if not gone:
-            return
-        for seen in self.passes:
-            kept = {place: None for place in seen.places if place.layer not in gone}
+        gone = {meter.layer for meter in self.meters if meter.stamped and meter.was_thrown_away()}
+        for index, seen in enumerate(self.passes if gone else ()):
+            # What an optimiser has taken is the step's, whatever comes after it.
+            lost = gone - self.done if index < self.taken else gone
+            kept = {place: None for place in seen.places if place.layer not in lost}
             seen.places = kept if any(place.layer for place in kept) else {}
+
+    def take(self, meters: Collection[Meter]) -> None:
+        """Optimisers have taken the gradients of these layers."""
+        self.taken = len(self.passes)
+        self.done |= {meter.layer for meter in meters}
 
     def _on_pass(self, seen: Seen) -> None:
         self.passes.append(seen)
         reached = {place.layer for place in seen.places}
         for meter in self.meters:
             if meter.layer in reached:
-                meter.mark_gradient()
+                meter.stamped, meter.stamp = True, _stamp(meter.parameter)
         if self.on_pass:
             self.on_pass()
 

@@ -167,7 +167,7 @@ class Probe:
             hook.remove()
         self.hooks = []
         if self.measuring:
-            if self.rounds.now:
+            if self.rounds.is_begun():
                 self._finish()
             self._detach()
             if self.compiled:
@@ -274,8 +274,8 @@ class Probe:
         """Sums up what the passes showed of the layers whose optimisers have stepped."""
         self.batches = max(self.batches, self._add_up(self.due))
         self.taken |= self.due
+        self.watch.take(self.due)
         self.due = set()
-        self.watch.taken = len(self.watch.passes)
 
     def _add_up(self, meters: Collection[Meter], upto: int | None = None) -> int:
         return self.watch.add_up(meters, self.passes, upto)
@@ -297,7 +297,7 @@ class Probe:
     def _finish(self, upto: int | None = None) -> None:
         """Appends the raw numbers of the finished step to the ledger, if it had a backward pass."""
         passes = self.watch.passes[:upto]
-        if any(seen.places for seen in passes):
+        if self.taken or any(seen.places for seen in passes):
             self._add_row(passes, upto)
         elif not self.compiled and any(p.grad is not None for p in self.weights.each.values()):
             # There are gradients, but none passed the hooks: the whole step may be compiled. The next one is measured.

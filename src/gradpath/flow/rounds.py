@@ -33,6 +33,13 @@ class Rounds:
             id(parameter) in self.moved for parameter in self.model.parameters() if parameter.requires_grad
         )
 
+    def is_begun(self) -> bool:
+        """Whether a round has begun that nothing will complete: the first, or one of an optimiser of the round before.
+
+        What another optimiser did in between would have belonged to the next round.
+        """
+        return bool(self.now) and (not self.before or bool(self.now & self.before))
+
     def end(self) -> None:
         """Another round begins."""
         self.before, self.now, self.moved = self.now, set(), set()
