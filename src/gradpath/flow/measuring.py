@@ -24,6 +24,9 @@ from gradpath.flow.norms import Scalar, square_sum
 from gradpath.flow.places import Place, Seen
 from gradpath.flow.samples import samples_in
 
+# Outputs of at most this many numbers are kept until the pass begins; a larger one is looked at if somebody else keeps it.
+SMALL = 2**20
+
 
 class Measuring:
     """Measures each backward pass through the layers of `model` between `attach` and `detach`.
@@ -80,7 +83,7 @@ class Measuring:
         # Whether following the ways has failed.
         self.lost = False
         # The output of the layer that was called last.
-        self.latest: ref[Tensor] | None = None
+        self.latest: Callable[[], Tensor | None] | None = None
         # Layers in the order in which they were first called.
         self.called: dict[Layer, None] = {}
         self.off: set[Layer | None] = set()
@@ -152,7 +155,8 @@ class Measuring:
         place = Place(layer, next(self.numbers), h.shape[dim] if h.ndim > 1 else 1)
         if self.follow:
             self._look_at_data(place, (*args, *kwargs.values()))
-            self.latest = ref(h)
+            # Nothing large is kept alive.
+            self.latest = partial(_same, h.detach()) if h.numel() <= SMALL else ref(h)
         # A hook on the node sees the gradient that flows on at h: summed over all its uses, and as the user's hooks left it.
         # A hook on the tensor would run before the user's, and would be called for `autograd.grad(..., h)` as well.
         self._hook(node, place)
@@ -205,6 +209,7 @@ class Measuring:
                 plan.seen.losses = [value.item() if value.is_cpu else value for value in told.values]
                 h = self.latest() if self.latest else None
                 plan.seen.outputs = None if h is None else square_sum(h.detach())
+                self.latest = None
             return follow(told.roots, plan, outer, self.marks, self._hook)
         except Exception as error:
             self.lost = True
@@ -262,3 +267,7 @@ class Measuring:
         if layer:
             self.off.add(layer)
         say(f"gradpath: {(layer and layer.name) or name} is not measured any more: {type(error).__name__}: {error}")
+
+
+def _same(tensor: Tensor) -> Tensor:
+    return tensor

@@ -95,6 +95,8 @@ def scales_of(layer: Layer) -> tuple[float, float, bool]:
     if layer.kind not in ("linear", "convolution") or [*layer.weights] != ["weight"] or fan_in is None:
         return nan, nan, False
     weight = computed(layer)["weight"]
+    if weight.is_complex():
+        return nan, nan, False
     biases = [parameter for several in layer.biases.values() for parameter in several]
     rows = weight.flatten(1)
     same = len(rows) > 1 and bool((rows == rows[:1]).all())

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
 
 from gradpath.flow.record import Matrix
 
@@ -44,7 +45,14 @@ def cosines(model: nn.Module, layers: Sequence[nn.Module], inputs: Tensor) -> li
         inputs: (batch, ...) with at least two samples; BatchNorm normalises over all of them.
     """
     found: dict[nn.Module, float] = {}
-    hooks = [m.register_forward_hook(lambda m, _x, h: found.__setitem__(m, cosine(h))) for m in layers]
+
+    def keep(module: nn.Module, inputs: object, outputs: object) -> None:
+        # Attention and recurrent layers return more than their output.
+        first = outputs[0] if isinstance(outputs, tuple) and not isinstance(outputs, PackedSequence) else outputs
+        if isinstance(first, Tensor):
+            found[module] = cosine(first)
+
+    hooks = [module.register_forward_hook(keep) for module in layers]
     parameter = next(model.parameters())
     try:
         with undisturbed(model):

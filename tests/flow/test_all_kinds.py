@@ -1,0 +1,195 @@
+"""Every kind of layer in the probe: its gradients, weights, updates and activations, against autograd in float64."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+from gradpath.verdict.probing import probe
+
+
+class First(nn.Module):
+    """The output of a layer that returns more than that."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x, x, x)[0] if isinstance(self.layer, nn.MultiheadAttention) else self.layer(x)[0]
+
+
+class Pair(nn.Bilinear):
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]
+        return super().forward(x, x)
+
+
+class Scaled(nn.Module):
+    """A user's own leaf module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.matrix, self.shift = nn.Parameter(torch.randn(6, 6)), nn.Parameter(torch.randn(6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.matrix + self.shift
+
+
+VECTORS, SEQUENCES, TOKENS = (5, 6), (5, 7, 6), (5, 7)
+LAYERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "linear": (lambda: nn.Linear(6, 4), VECTORS),
+    "bilinear": (lambda: Pair(6, 6, 4), VECTORS),
+    "convolution in one dimension": (lambda: nn.Conv1d(6, 4, 3, padding=1), (5, 6, 9)),
+    "convolution in groups": (lambda: nn.Conv2d(6, 4, 3, groups=2, bias=False), (5, 6, 7, 7)),
+    "convolution in three dimensions": (lambda: nn.Conv3d(2, 3, 2), (5, 2, 4, 4, 4)),
+    "transposed convolution": (lambda: nn.ConvTranspose2d(3, 2, 3, stride=2), (5, 3, 4, 4)),
+    "embedding": (lambda: nn.Embedding(11, 6), TOKENS),
+    "sparse embedding": (lambda: nn.Embedding(11, 6, sparse=True), TOKENS),
+    "bag of embeddings": (lambda: nn.EmbeddingBag(11, 6), TOKENS),
+    "attention": (lambda: First(nn.MultiheadAttention(6, 2, batch_first=True)), SEQUENCES),
+    "recurrent": (lambda: First(nn.RNN(6, 4, batch_first=True)), SEQUENCES),
+    "LSTM of two layers and directions": (lambda: First(nn.LSTM(6, 4, 2, batch_first=True, bidirectional=True)), SEQUENCES),
+    "GRU": (lambda: First(nn.GRU(6, 4, batch_first=True)), SEQUENCES),
+    "cell": (lambda: nn.GRUCell(6, 4), VECTORS),
+    "a module of one's own": (Scaled, SEQUENCES),
+}
+
+
+def drawn(shape: tuple[int, ...]) -> Tensor:
+    torch.manual_seed(1)
+    return torch.randint(11, shape) if shape == TOKENS else torch.randn(*shape, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_a_layer_of_every_kind(name: str) -> None:
+    torch.manual_seed(0)
+    make, shape = LAYERS[name]
+    layer = make().double()
+    head = nn.LazyLinear(3).double()
+    model = nn.Sequential(layer, nn.Tanh(), nn.Flatten(), head)
+    x = drawn(shape)
+    model(x)
+    h = layer(x)
+    loss = head(torch.tanh(h).flatten(1)).square().sum(1)
+    (grad,) = torch.autograd.grad(loss.sum(), h)
+    expected_delta = grad.flatten(1).square().sum(1).mean().sqrt().item()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    weights = [p for n, p in layer.named_parameters() if p.ndim > 1]
+    before = [weight.detach().clone() for weight in weights]
+    with probe(model) as p:
+        model(x).square().sum(1).mean().backward()
+        optimizer.step()
+    row = {quantity: values[0] for quantity, values in p.record.row(0).items()}
+
+    def norm(tensors: list[Tensor]) -> float:
+        return float(sum(tensor.detach().to_dense().square().sum().item() for tensor in tensors) ** 0.5)
+
+    grads = [weight.grad for weight in weights if weight.grad is not None]
+    assert row["delta"] == pytest.approx(expected_delta, rel=1e-9)
+    assert row["delta_rms"] == pytest.approx(expected_delta * (len(x) / grad.numel()) ** 0.5, rel=1e-9)
+    assert row["weight_grad_norm"] == pytest.approx(norm(grads), rel=1e-9)
+    assert row["weight_norm"] == pytest.approx(norm(before), rel=1e-9)
+    moved = norm([weight - old for weight, old in zip(weights, before, strict=True)])
+    assert row["update_ratio"] == pytest.approx(moved / norm(before), rel=1e-9)
+    # Only by its name can a vector be told to be a bias.
+    biases = (
+        []
+        if isinstance(layer, Scaled)
+        else [p.grad for n, p in layer.named_parameters() if p.ndim == 1 and p.grad is not None]
+    )
+    if biases:
+        assert row["bias_grad_norm"] == pytest.approx(norm(biases), rel=1e-9)
+    if not isinstance(layer, Scaled):
+        assert row["activation_mean"] == pytest.approx(torch.tanh(h).mean().item(), rel=1e-9)
+        assert row["activation_variance"] == pytest.approx(torch.tanh(h).var(correction=0).item(), rel=1e-9)
+    assert p.verdict()["coverage"] == {"share": 1.0, "missing": []}
+
+
+def test_dead_channels_of_a_convolution() -> None:
+    torch.manual_seed(0)
+    layer = nn.Conv2d(3, 8, 3)
+    with torch.no_grad():
+        layer.bias[:2] = -100
+    model = nn.Sequential(layer, nn.ReLU(), nn.Flatten(), nn.Linear(8 * 16, 2))
+    with probe(model) as p:
+        model(torch.randn(4, 3, 6, 6)).square().mean().backward()
+        torch.optim.SGD(model.parameters(), lr=0.1).step()
+    assert p.record.row(0)["dead"][0] == 2 / 8
+
+
+@pytest.mark.parametrize("kind", [parametrizations.spectral_norm, parametrizations.weight_norm, parametrizations.orthogonal])
+def test_weights_that_are_computed(kind: Callable[..., nn.Module]) -> None:
+    """Their norm and their change are those of the weights as computed; reading them changes nothing."""
+    found: list[Any] = []
+    for on in (False, True):
+        torch.manual_seed(0)
+        model = nn.Sequential(kind(nn.Linear(4, 6)), nn.Tanh(), nn.Linear(6, 2)).double()
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+        x = torch.randn(5, 4, dtype=torch.float64)
+
+        def train(model: nn.Module = model, optimizer: torch.optim.Optimizer = optimizer, x: Tensor = x) -> None:
+            for _ in range(3):
+                optimizer.zero_grad()
+                model(x).square().mean().backward()
+                optimizer.step()
+
+        if on:
+            with probe(model) as p:
+                train()
+        else:
+            train()
+        found.append(model.state_dict())
+    assert all(torch.equal(found[0][name], found[1][name]) for name in found[0])
+    row = p.record.row(1)
+    assert np.isnan(row["weight_grad_norm"][0])
+    assert row["update_ratio"][0] > 0
+    if kind is parametrizations.spectral_norm:
+        assert p.record.row(0)["weight_norm"][0] < 6**0.5
+    if kind is parametrizations.orthogonal:
+        assert p.record.matrix("weight_norm")[:, 0] == pytest.approx(2, rel=1e-6)
+
+
+def test_complex_layers_have_the_norm_of_both_parts() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8, dtype=torch.cdouble), nn.Linear(8, 2, dtype=torch.cdouble))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    norms = [layer.weight.norm().item() for layer in model]
+    with probe(model) as p:
+        model(torch.randn(6, 4, dtype=torch.cdouble)).abs().square().mean().backward()
+        grads = [layer.weight.grad.norm().item() for layer in model]
+        optimizer.step()
+    row = p.record.row(0)
+    assert row["weight_norm"] == pytest.approx(norms, rel=1e-9)
+    assert row["weight_grad_norm"] == pytest.approx(grads, rel=1e-9)
+    assert row["update_ratio"] == pytest.approx([0.1 * g / w for g, w in zip(grads, norms, strict=True)], rel=1e-9)
+
+
+def test_places_where_branches_join_have_columns() -> None:
+    class Block(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two = nn.Linear(6, 6), nn.Linear(6, 6)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x + self.two(torch.relu(self.one(x)))
+
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 6), Block(), Block(), nn.Linear(6, 2)).double()
+    x = torch.randn(5, 4, dtype=torch.float64)
+    streams = [model[0](x)]
+    for part in model[1:]:
+        streams.append(part(streams[-1]))
+    grads = torch.autograd.grad(streams[-1].square().sum(), streams)
+    expected = [grad.square().sum(1).mean().sqrt().item() for grad in grads]
+    with probe(model) as p:
+        model(x).square().sum(1).mean().backward()
+        torch.optim.SGD(model.parameters(), lr=0.1).step()
+    assert p.record.layers == ["0", "1.one", "1.two", "1.two +", "2.one", "2.two", "2.two +", "3"]
+    delta = dict(zip(p.record.layers, p.record.row(0)["delta"], strict=True))
+    assert [delta[name] for name in ("0", "1.two +", "2.two +", "3")] == pytest.approx(expected, rel=1e-9)
+    assert np.isnan(p.record.row(0)["weight_norm"][3])
+    assert p.verdict()["way"] == ["0", "1.two +", "2.two +"]

@@ -1,0 +1,145 @@
+"""Causes in a loop of one's own: they are found, or they are said to be unknown."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gradpath.verdict.probing import probe
+
+
+def perceptron(width: int = 16, depth: int = 2, rate: float = 1.0) -> nn.Sequential:
+    torch.manual_seed(0)
+    parts: list[nn.Module] = [nn.Linear(4, width), nn.ReLU()]
+    for _ in range(depth - 1):
+        parts += [nn.Linear(width, width), nn.ReLU()]
+    model = nn.Sequential(*parts, nn.Linear(width, 1))
+    for layer in model[::2]:
+        nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    return model
+
+
+def verdict_on(
+    model: nn.Module,
+    loss: Callable[[int], Tensor],
+    steps: int,
+    lr: float = 1e-3,
+    kind: Any = torch.optim.Adam,
+    **options: Any,
+) -> dict[str, Any]:
+    optimizer = kind(model.parameters(), lr=lr)
+    with probe(model, **options) as p:
+        for step in range(steps):
+            optimizer.zero_grad()
+            loss(step).backward()
+            optimizer.step()
+    return p.verdict()
+
+
+def causes(verdict: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(finding["kind"], finding["cause"]) for finding in verdict["findings"]]
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+@pytest.mark.parametrize("step", [0, 3])
+def test_data_that_are_not_finite(step: int, bad: float) -> None:
+    model, x = perceptron(), torch.randn(50, 4)
+    x[10 * step + 5, 2] = bad
+    found = verdict_on(model, lambda i: F.mse_loss(model(x[10 * i : 10 * i + 10]), torch.ones(10, 1)), 5)
+    assert causes(found) == [("divergence", "data")]
+    assert f"the inputs of 0 were not finite at step {step}" in found["findings"][0]["message"]
+    assert found["class"] == (None if step == 0 else "healthy")
+
+
+@pytest.mark.parametrize("step", [0, 3])
+def test_targets_that_are_not_finite(step: int) -> None:
+    model, x = perceptron(), torch.randn(50, 4)
+    y = x.sum(1, keepdim=True)
+    y[10 * step + 5] = torch.nan
+    found = verdict_on(model, lambda i: F.mse_loss(model(x[10 * i : 10 * i + 10]), y[10 * i : 10 * i + 10]), 5)
+    assert causes(found) == [("divergence", "targets or loss")]
+    assert "look at the targets" in found["findings"][0]["message"]
+
+
+def test_a_derivative_that_is_not_finite() -> None:
+    """The square root of zero."""
+    model, x = perceptron(), torch.randn(10, 4)
+    found = verdict_on(model, lambda i: (model(x) * (0 if i == 2 else 1)).abs().sum().sqrt(), 4)
+    assert causes(found) == [("divergence", "targets or loss")]
+    assert "the derivative of the loss was not finite at step 2, while the loss was" in found["findings"][0]["message"]
+
+
+def test_a_rate_that_is_too_large() -> None:
+    model, x = perceptron(), torch.randn(64, 4)
+    y = x.sum(1, keepdim=True)
+    found = verdict_on(model, lambda _: F.mse_loss(model(x), y), 60, lr=10.0, kind=torch.optim.SGD)
+    assert causes(found)[0] == ("divergence", "learning rate")
+    assert found["findings"][0]["remedy"] == "a learning rate of 0.01"
+
+
+def test_inputs_that_are_absurdly_large() -> None:
+    model, x = perceptron(), 1e12 * torch.randn(64, 4)
+    found = verdict_on(model, lambda _: F.mse_loss(model(x), torch.ones(64, 1)), 30, lr=0.01, kind=torch.optim.SGD)
+    assert causes(found)[0] == ("divergence", "data")
+    assert "root mean square" in found["findings"][0]["message"]
+
+
+def test_what_happened_between_two_measurements_is_not_guessed() -> None:
+    """A row with NaN comes at step 25 of measurements at every tenth step."""
+    model, x = perceptron(), torch.randn(64, 4)
+    y = x.sum(1, keepdim=True)
+    found = verdict_on(model, lambda i: F.mse_loss(model(x), y * (torch.nan if i == 25 else 1)), 40, every=10)
+    assert causes(found) == [("divergence", "unknown")]
+    assert "why was not found" in found["findings"][0]["message"]
+
+
+def test_units_that_die_while_training() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 64), nn.ReLU(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 1))
+    x = torch.randn(256, 8)
+    y = x.sum(1, keepdim=True) + 5
+    found = verdict_on(model, lambda _: F.mse_loss(model(x), y), 60, lr=1.0, kind=torch.optim.SGD)
+    assert "dead_units" in [kind for kind, _ in causes(found)]
+
+
+def test_a_last_layer_that_starts_at_zero() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(*[part for _ in range(12) for part in (nn.Linear(32, 32), nn.Sigmoid())], nn.Linear(32, 4))
+    nn.init.zeros_(model[-1].weight)
+    x, y = torch.randn(64, 32), torch.randint(4, (64,))
+    found = verdict_on(model, lambda _: F.cross_entropy(model(x), y), 5, lr=0.1, kind=torch.optim.SGD)
+    assert found["class"] == "vanishing"
+    assert causes(found)[0][0] == "vanishing"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_healthy_training_is_not_accused(seed: int) -> None:
+    model = perceptron(32)
+    torch.manual_seed(seed)
+    x = torch.randn(640, 4)
+    y = torch.sin(x.sum(1, keepdim=True))
+
+    def loss(step: int) -> Tensor:
+        rows = slice(64 * (step % 10), 64 * (step % 10) + 64)
+        return F.mse_loss(model(x[rows]), y[rows])
+
+    found = verdict_on(model, loss, 250)
+    assert (found["class"], found["findings"]) == ("healthy", [])
+
+
+def test_losses_that_play_against_each_other_are_not_called_rising() -> None:
+    torch.manual_seed(0)
+    generator, critic = perceptron(8), nn.Sequential(nn.Linear(1, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 1))
+    of_g, of_c = torch.optim.SGD(generator.parameters(), 0.05), torch.optim.SGD(critic.parameters(), 0.05)
+    with probe(nn.ModuleDict({"g": generator, "c": critic})) as p:
+        for _ in range(80):
+            of_c.zero_grad()
+            (critic(generator(torch.randn(16, 4)).detach()).mean() - critic(torch.randn(16, 1) + 3).mean()).backward()
+            of_c.step()
+            of_g.zero_grad()
+            (-critic(generator(torch.randn(16, 4))).mean()).backward()
+            of_g.step()
+    assert not [finding for finding in p.verdict()["findings"] if "loss" in finding["message"]]
