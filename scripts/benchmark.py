@@ -222,6 +222,11 @@ def neighbours(pairs: int) -> None:
     print(
         f"{os.cpu_count()} cores, torch {torch.__version__}, {pairs} pairs of a default run of {' '.join(SHORT_RUN[:2])}\n"
     )
+    print_neighbours(alone, beside)
+
+
+def print_neighbours(alone: list[list[float]], beside: list[list[float]]) -> None:
+    """Prints a table of seconds, and of their ratios within a turn. Both lists have a list for each turn, of all WAITS."""
     print("| threads wait | alone, s | x libgomp's own | beside two busy, s | x itself alone |\n|---|---|---|---|---|")
     for place, name in enumerate(WAITS):
         undisturbed, disturbed = ([turn[place] for turn in turns] for turns in (alone, beside))

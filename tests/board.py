@@ -14,8 +14,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
+import numpy as np
 import pytest
 
 from conftest import environment
@@ -147,3 +148,20 @@ def refusal(url: str) -> tuple[int, str]:
     assert set(content) == {"error"}
     assert "Traceback" not in content["error"]
     return answer.status, content["error"]
+
+
+def record(server: str, run: str, quantity: str = "delta") -> dict[str, Any]:
+    """The tab's answer about a run."""
+    answer = get(f"{server}/data/plugin/gradient_flow/record?run={quote(run)}&quantity={quote(quantity)}")
+    assert isinstance(answer, dict)
+    return answer
+
+
+def names(server: str) -> list[str]:
+    """The runs that the tab lists."""
+    return [run["name"] for run in get(f"{server}/data/plugin/gradient_flow/runs")["runs"]]
+
+
+def decoded(values: Any) -> Any:
+    """The numbers of such an answer. Texts stand for infinities, and null for what is no number."""
+    return np.array(values, dtype=object).astype(float)

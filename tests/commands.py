@@ -145,3 +145,12 @@ def ended(process: "Forked | subprocess.Popen[str]") -> "subprocess.CompletedPro
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode is not None
     return subprocess.CompletedProcess([], process.returncode, out, err)
+
+
+def refuse(done: "subprocess.CompletedProcess[str]", message: str) -> None:
+    """Wrong input: exit code 2, and one line on stderr."""
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.startswith("error: ")
+    assert done.stderr.count("\n") == 1
+    assert message in done.stderr

@@ -27,7 +27,12 @@ from sweeping import TINY
 ACTIVATIONS = sorted(path.stem for path in (CONF / "activation").glob("*.yaml"))
 NORMS = sorted(path.stem for path in (CONF / "norm").glob("*.yaml"))
 
-LONGEST = ("test_promises", "test_two_processes", "test_two_real_runs", "test_c16")
+# Each takes half a minute or more. They start first.
+LONGEST = (
+    "test_trainings_at_size", "test_a_picture_on_a_page", "test_killed_before_changes", "test_two_processes_equal_one",
+    "test_promises", "test_an_ended_map_goes_on", "test_a_killed_study_goes_on", "test_ray_nodes", "[slurm]",
+    "test_two_real_runs", "test_c16",
+)  # fmt: skip
 WITHOUT_TORCH = Path(__file__).parent / "cli/without_torch"
 
 # Whether commands are started as fresh interpreters.
@@ -47,9 +52,20 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     item.config.stash[FRESH] = item.config.getoption("--fresh") and item.get_closest_marker("forked") is None
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Puts the longest tests first, so that no worker is left alone with them at the end."""
-    items.sort(key=lambda item: not any(name in item.nodeid for name in LONGEST))
+    """Puts the longest tests first, so that no worker is left alone with them at the end.
+
+    Each of the two workers begins with one half of the list, so every second one of them stands in the middle. What is not
+    run has been taken off the list before.
+    """
+    longest = sorted(
+        (item for item in items if any(name in item.nodeid for name in LONGEST)),
+        key=lambda item: [name in item.nodeid for name in LONGEST].index(True),
+    )
+    others = [item for item in items if item not in longest]
+    middle = len(items) // 2 - len(longest[::2])
+    items[:] = [*longest[::2], *others[:middle], *longest[1::2], *others[middle:]]
 
 
 @pytest.fixture

@@ -1,24 +1,6 @@
 """Faults in all rooms of the project, each with the tests that must notice it. test_planted_faults.py plants them."""
 
-from typing import NamedTuple
-
-
-class Fault(NamedTuple):
-    """One fault, and the tests that must notice it.
-
-    breaks: what goes wrong, in words.
-    file: a path below src/gradpath, or one that begins with scripts/.
-    old: a text that stands in the file exactly once.
-    new: the faulty text in its place.
-    caught_by: the arguments for pytest; paths are below tests/.
-    """
-
-    breaks: str
-    file: str
-    old: str
-    new: str
-    caught_by: str
-
+from planting import Fault
 
 FAULTS = [
     # config
@@ -256,7 +238,7 @@ FAULTS = [
         "sweep/worker.py",
         "if known and not known.interrupted:",
         "if False:",
-        "sweep/test_sweep.py -k two_processes_share",
+        "sweep/test_course.py -k composed_once",
     ),
     Fault(
         "a failed job is run again unasked",

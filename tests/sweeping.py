@@ -21,7 +21,7 @@ TINY = (
 ENGINES = {"local": [], "slurm": ["hydra/launcher=slurm", "hydra.launcher.cluster=local"], "ray": ["hydra/launcher=ray"]}
 # How often a sweep is killed and resumed.
 KILLS = [
-    2,
+    pytest.param(2, marks=pytest.mark.part),
     pytest.param(5, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
     pytest.param(20, marks=[pytest.mark.exhaustive, pytest.mark.timeout(1800)]),
 ]

@@ -8,15 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from faults import FAULTS, Fault
+from faults import FAULTS
 from gradpath.config.checks import PROJECT
+from planting import Fault, place
 
 COPIED = ("conf", "docs", "scripts", "src", "tests", "train.py", "README.md", "Makefile", "pyproject.toml")
 ROOMS = {path.parent.name for path in (PROJECT / "src/gradpath").glob("*/__init__.py")}
-
-
-def place(fault: Fault, project: Path) -> Path:
-    return project / fault.file if fault.file.startswith("scripts/") else project / "src/gradpath" / fault.file
 
 
 def test_each_fault_can_be_planted() -> None:

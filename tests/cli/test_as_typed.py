@@ -4,98 +4,27 @@ Each command in a code block has a place in one of the tables below, so that a n
 """
 
 import json
-import os
 import re
 import shlex
-import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
-from math import log
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from matplotlib import image
+from test_in_a_clone import BEGUN, OTHERS, PICTURES, PRINTED, TRAININGS
 
-from board import wait_until
-from commands import environment, heeds_interrupts
 from conftest import Command
 from faults import FAULTS
 from gradpath.config.checks import PROJECT
 from gradpath.studies import outlook_check, trainability
 from gradpath.studies.chapter.entries import STUDIES
 from gradpath.studies.papers import COUNT
+from pages import Ran, commands, numbers, resembles_the_pages
 
-PAGES = [PROJECT / "README.md", *sorted((PROJECT / "docs").rglob("*.md"))]
 TINY = "data.limit=256 trainer.max_epochs=1 trainer.accelerator=cpu"
 SMALL = f"{TINY} model.width=32"
 Check = Callable[["Ran"], Any]
-
-
-@dataclass(frozen=True)
-class Typed:
-    """A command in a page's code block, the comment beside it, and the lines of output that the page shows."""
-
-    page: str
-    command: str
-    promise: str
-    shown: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Ran:
-    """A command that has ended: what it printed, the folders of the runs that it made, and their results at that time."""
-
-    out: str
-    runs: list[Path]
-    results: list[dict[str, Any]]
-
-    @classmethod
-    def now(cls, out: str, runs: list[Path]) -> "Ran":
-        return cls(out, runs, [json.loads((run / "result.json").read_text()) for run in runs])
-
-    def metric(self, name: str) -> float:
-        return float(self.results[-1]["metrics"][name])
-
-
-def commands() -> list[Typed]:
-    """Every line of a bash block, and every line that begins with $ in any other block."""
-    found = []
-    for page in PAGES:
-        for language, block in re.findall(r"^```(\w*)\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL):
-            mark = "" if language in ("bash", "sh", "shell") else "$ "
-            lines = block.splitlines()
-            starts = [k for k, line in enumerate(lines) if line.strip() and line.startswith(mark)]
-            for start, end in zip(starts, [*starts, len(lines)][1:], strict=True):
-                command, _, promise = lines[start].removeprefix(mark).partition(" #")
-                place = str(page.relative_to(PROJECT))
-                found.append(Typed(place, command.strip(), promise.strip(), tuple(lines[start + 1 : end])))
-    return found
-
-
-def resemble(output: str, shown: tuple[str, ...]) -> None:
-    """The lines that a page shows stand in the output in their order. `...` stands for anything; numbers are about equal."""
-    lines = iter(output.splitlines())
-    for line in shown:
-        if line.strip() not in ("", "..."):
-            assert any(alike(printed, line) for printed in lines), (line, output)
-
-
-def alike(printed: str, shown: str) -> bool:
-    pairs = [re.split(r"([\d.]+(?:e-?\d+)?)", " ".join(text.split())) for text in (printed, shown)]
-    if shown.endswith("..."):
-        pairs = [[" ".join(printed.split())[: len(shown) - 3]], [shown[:-3]]]
-    if pairs[0][::2] != pairs[1][::2]:
-        return False
-    numbers = [
-        (float(one.strip(".") or 0), float(two.strip(".") or 0)) for one, two in zip(*(p[1::2] for p in pairs), strict=True)
-    ]
-    return all(one == pytest.approx(two, rel=0.03) for one, two in numbers)
 
 
 def steps_of(run: Path) -> list[int]:
@@ -133,41 +62,6 @@ REFUSED = [
     "python train.py norm=batch_before data.batch_size=1",
 ]
 
-# (b) Run as it stands in a fresh copy, in this order, by `make test-all`.
-AT_SIZE = [
-    "make train",
-    "python train.py data=xor model=two_layer",
-    "python train.py data=xor model=perceptron",
-    "python train.py trainer=ddp trainer.devices=2",
-    "python train.py resume=last",
-    "python train.py resume=last trainer.max_epochs=20",
-    "python scripts/probe.py -m activation=sigmoid,tanh,relu init=xavier_normal,critical model=deep",
-    "python scripts/evaluate.py run=last",
-    "python train.py --help",
-    "python scripts/phase_diagram.py gelu",
-    "python scripts/study.py learning_rate",
-    ".venv/bin/python scripts/phase_diagram.py tanh --out docs/images/phase_diagram_tanh.png",
-    ".venv/bin/python scripts/phase_diagram.py gelu --out docs/images/phase_diagram_gelu.png",
-]
-# These take from minutes to an hour. `make test-all` starts them as they stand, and presses Ctrl-C after a training.
-BEGUN = [
-    "python scripts/tour.py",
-    "python scripts/study.py learning_rate rates=[3,0.3,0.03] optimizer=sgd activation=tanh",
-    "python scripts/trainability.py",
-    "python scripts/compare_init.py",
-    "python scripts/check_outlook.py",
-    "python scripts/check_outlook.py adam",
-]
-# These run tests or hours of trainings. `make -n` says what they would run.
-PRINTED = {
-    "make check": "mypy",
-    "make test": "-m pytest",
-    "make test-all": '-m pytest --fresh -m "not planted and not exhaustive"',
-    "make exhaustive": "-m pytest -m exhaustive",
-    "make faults": "-m pytest -n 0 -m planted",
-    "make science": "scripts/verify_science.py",
-    "make studies": "scripts/study.py --all --pages docs/studies",
-}
 # (c) Run by another test: its file and name, and how the command is written there.
 COVERED = {
     "make dashboard": ("run/test_tabs.py", "board", "make_dashboard(folder)"),
@@ -175,6 +69,8 @@ COVERED = {
         "cli/test_train.py", "test_a_choice_of_each_group", '"train.py", "optimizer=adam", "activation=gelu"'),
     "python train.py -m activation=sigmoid,relu init=xavier_normal,he_normal": (
         "run/test_tabs.py", "board", "-m activation=sigmoid,relu init=xavier_normal,he_normal "),
+    "python train.py trainer=ddp trainer.devices=2": (
+        "cli/test_train.py", "test_two_processes_equal_one", '"train.py", *common, "trainer=ddp", "trainer.devices=2"'),
     "export GRADPATH_PACKAGES=mylab": (
         "run/test_options.py", "test_a_package_beside_train_py", '"GRADPATH_PACKAGES": "mylab"'),
     ".venv/bin/python scripts/trainability.py --out docs/images/trainability.png": (
@@ -197,12 +93,12 @@ COVERED = {
         "sweep/test_costs.py", "test_the_table", '"scripts/benchmark_sweeps.py", "largest=10"'),
     # Each at full size takes minutes; here it is the quick one.
     **{f"python scripts/study.py {name}": ("studies/test_chapter.py", "test_study", "study(name, quick=True)")
-       for name in STUDIES if name != "learning_rate"},
+       for name in STUDIES},
 }  # fmt: skip
 
 
 def test_every_command_has_its_place() -> None:
-    tables = [[*SHRUNK], REFUSED, AT_SIZE, BEGUN, [*PRINTED], [*COVERED]]
+    tables = [[*SHRUNK], REFUSED, TRAININGS, OTHERS, PICTURES, BEGUN, [*PRINTED], [*COVERED]]
     placed = [command for table in tables for command in table]
     assert len(placed) == len(set(placed))
     assert set(placed) == {typed.command for typed in commands()}
@@ -214,13 +110,6 @@ def test_what_another_test_runs(typed: str) -> None:
     text = (PROJECT / "tests" / file).read_text()
     (body,) = re.findall(rf"^def {name}\(.*?(?=^\S|\Z)", text.replace("\n) ->", ") ->"), re.MULTILINE | re.DOTALL)
     assert written in body
-
-
-def resembles_the_pages(output: str, command: str) -> None:
-    """Compares what a command printed with what each page shows below it."""
-    for typed in commands():
-        if typed.command == command:
-            resemble(output, typed.shown)
 
 
 @pytest.mark.parametrize("typed", SHRUNK)
@@ -242,6 +131,7 @@ def test_a_mistake(before_torch: Command, typed: str) -> None:
     resembles_the_pages(done.stderr, typed)
 
 
+@pytest.mark.part
 def test_a_finished_run_goes_on(command: Command, project: Path) -> None:
     """`resume=last trainer.max_epochs=20` and `run=last` as they stand, after a short run."""
     folder = project / "logs/runs/newest"
@@ -254,11 +144,6 @@ def test_a_finished_run_goes_on(command: Command, project: Path) -> None:
     assert numbers(command("scripts/evaluate.py", "run=last").stdout) == pytest.approx(
         {name: metrics[name] for name in ("test/loss", "test/accuracy")}, abs=1e-4
     )
-
-
-def numbers(output: str) -> dict[str, float]:
-    """The lines `name: number` of a command's output."""
-    return {name: float(value) for name, value in re.findall(r"^\s*(test/\w+): ([\d.e-]+)$", output, re.MULTILINE)}
 
 
 @pytest.mark.parametrize(
@@ -274,102 +159,3 @@ def numbers(output: str) -> dict[str, float]:
 def test_the_counts_in_the_comments(typed: str, count: int) -> None:
     promises = " ".join(found.promise for found in commands() if found.command == typed)
     assert str(count) in promises.replace("twenty", "20").split()
-
-
-@pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A fresh copy of the tracked files, as a clone is, with this project's .venv."""
-    folder = tmp_path_factory.mktemp("clone")
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=PROJECT, capture_output=True, text=True, check=True).stdout
-    for name in filter(None, listed.split("\0")):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(PROJECT / name, folder / name)
-    (folder / ".venv").symlink_to(sys.prefix)
-    return folder
-
-
-def shell(typed: str, copy: Path) -> "subprocess.Popen[str]":
-    """Types a line into a shell in the copy, in which .venv is active."""
-    own = {name: value for name, value in environment(copy).items() if not name.startswith(("MAKE", "MFLAGS", "ARGS"))}
-    return subprocess.Popen(
-        ["bash", "-c", f"source .venv/bin/activate; {typed}"], cwd=copy, env=own, text=True, start_new_session=True,
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, preexec_fn=heeds_interrupts,
-    )  # fmt: skip
-
-
-@pytest.mark.parametrize("typed", PRINTED)
-def test_what_make_would_run(copy: Path, typed: str) -> None:
-    out, err = shell(typed.replace("make", "make -n"), copy).communicate(timeout=60)
-    assert PRINTED[typed] in out, err
-
-
-def stop(process: "subprocess.Popen[str]", begun: Callable[[], bool]) -> str:
-    """Presses Ctrl-C, as a terminal does, once the command has begun. Returns its last words."""
-    try:
-        wait_until(begun, 600, ended=lambda: process.poll() is not None)
-        os.killpg(process.pid, signal.SIGINT)
-        _, err = process.communicate(timeout=240)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    assert process.returncode == 130, err
-    return err.splitlines()[-1] if err else ""
-
-
-def unfinished(logs: Path) -> bool:
-    """Whether a run has a checkpoint and no result."""
-    return any(not (path.parents[1] / "result.json").exists() for path in logs.glob("runs/*/*/checkpoints/last.ckpt"))
-
-
-def picture(path: Path) -> np.ndarray:
-    return image.imread(path)[:, :, :3]
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-def test_at_size(copy: Path) -> None:
-    """In a clone, in the README's order: what the comments promise comes true."""
-    ran: dict[str, Ran] = {}
-    logs = copy / "logs"
-    for typed in AT_SIZE:
-        if typed == "python train.py resume=last":
-            stop(shell("python train.py", copy), lambda: unfinished(logs))
-        before = {path: path.stat().st_mtime_ns for path in logs.rglob("result.json")}
-        process = shell(typed, copy)
-        out, err = process.communicate(timeout=900)
-        assert process.returncode == 0, (typed, err)
-        made = [path.parent for path in logs.rglob("result.json") if before.get(path) != path.stat().st_mtime_ns]
-        ran[typed] = Ran.now(out, made)
-    one, solved, stuck, two, resumed, longer, looked, evaluated, explained, _, rates, *_ = ran.values()
-    (promised,) = (float(number) for typed in commands() for number in re.findall(r"([\d.]+) % on the test", typed.promise))
-    assert 100 * one.metric("test/accuracy") == pytest.approx(promised, abs=0.4)
-    assert solved.metric("test/accuracy") == 1
-    assert stuck.metric("train/loss") == pytest.approx(log(2), abs=0.01)
-    assert len(looked.out.splitlines()) == 7
-    # Sums of two processes are rounded differently, which 4,300 steps make larger. Short runs agree to the sixth digit.
-    assert two.metric("test/accuracy") == pytest.approx(one.metric("test/accuracy"), abs=0.004)
-    assert resumed.results[-1]["metrics"] == one.results[-1]["metrics"]
-    assert longer.runs == resumed.runs
-    assert longer.metric("last_epoch") == 20
-    assert numbers(evaluated.out) == pytest.approx(
-        {name: longer.metric(name) for name in ("test/loss", "test/accuracy")}, abs=1e-4
-    )
-    assert all(f"\n{group}: " in explained.out for group in ("activation", "init", "optimizer"))
-    (promised_rates,) = (typed.promise.partition(":")[0] for typed in commands()
-                         if typed.command.endswith("study.py learning_rate") and typed.promise)  # fmt: skip
-    assert promised_rates in " ".join(rates.out.split())
-    assert (copy / "logs/studies/phase_diagram_gelu.png").read_bytes().startswith(b"\x89PNG")
-    for name in ("tanh", "gelu"):
-        drawn, kept = (picture(folder / f"docs/images/phase_diagram_{name}.png") for folder in (copy, PROJECT))
-        assert drawn.shape == kept.shape
-        assert np.abs(drawn - kept).mean() < 0.01
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1800)
-@pytest.mark.parametrize("typed", [*BEGUN[:2], *(pytest.param(typed, marks=pytest.mark.exhaustive) for typed in BEGUN[2:])])
-def test_begun(copy: Path, typed: str) -> None:
-    shutil.rmtree(copy / "logs/studies", ignore_errors=True)
-    last = stop(shell(typed, copy), lambda: any((copy / "logs/studies").rglob("made_by")))
-    goes_on = "python scripts/tour.py goes on where it was." if "tour" in typed else "the same command goes on where it was."
-    assert last == f"error: stopped; {goes_on}"

@@ -111,7 +111,12 @@ def check_gone_on(n: int, place: Path, kill: Kill, command: Command, run: Path, 
 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize(
-    "some", [3, pytest.param(12, marks=pytest.mark.slow), pytest.param(1000, id="every", marks=pytest.mark.exhaustive)]
+    "some",
+    [
+        pytest.param(3, marks=pytest.mark.part),
+        pytest.param(12, marks=pytest.mark.slow),
+        pytest.param(1000, id="every", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_killed_before_changes(some: int, place: Path, kill: Kill, command: Command, never_killed) -> None:
     run, longer, begun, gone_on = never_killed

@@ -20,6 +20,7 @@ MAP = "scripts/trainability.py"
 CELLS = 9
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
@@ -48,17 +49,6 @@ def test_help_loads_nothing_heavy(before_torch, script: str) -> None:
     done = before_torch(script, "--help")
     assert (done.returncode, done.stderr) == (0, "")
     assert "--out FILE" in done.stdout
-
-
-# In `make test`: the plane and its picture, in tests/studies, and the script's answers to wrong input.
-@pytest.mark.slow
-def test_phase_diagram(command, project: Path) -> None:
-    done = command("scripts/phase_diagram.py", "relu")
-    assert done.returncode == 0, done.stderr
-    place = project / "logs/studies/phase_diagram_relu.png"
-    assert done.stdout == f"{place.relative_to(project)}\n"
-    assert_drawn(place)
-    assert {path.name for path in place.parent.glob("*phase*")} == {place.name}
 
 
 def test_a_stopped_map(start, project: Path) -> None:

@@ -9,16 +9,16 @@ CPU = ("trainer.accelerator=cpu", "probe=none")
 
 
 # In `make test`: tests/studies/test_claims_c1_to_c18.py, after three epochs.
-@pytest.mark.slow
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", [pytest.param(0, marks=pytest.mark.slow), pytest.param(1, marks=pytest.mark.exhaustive)])
 def test_the_challenge_reaches_97_percent_with_every_seed(run_here, seed: int) -> None:
     result, _ = run_here("experiment=chapter_challenge", f"seed={seed}", *CPU)
     assert result["metrics"]["last_epoch"] == 10
     assert result["metrics"]["test/accuracy"] >= 0.97
 
 
-@pytest.mark.slow
+# In `make test-all`: one seed, in tests/cli/test_in_a_clone.py.
+@pytest.mark.exhaustive
 @pytest.mark.timeout(900)
 def test_the_default_run_reaches_98_3_percent_on_average(run_here) -> None:
     results = [run_here(f"seed={seed}", *CPU, folder=str(seed))[0]["metrics"] for seed in range(2)]

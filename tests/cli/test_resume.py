@@ -17,6 +17,9 @@ from gradpath.flow import record
 from gradpath.run import metrics
 from gradpath.run.saved import load_curves
 
+# tests/cli/test_in_a_clone.py stops a run and resumes it in fresh processes.
+pytestmark = pytest.mark.forked
+
 TRAIN = ("data.limit=3000", "data.batch_size=32", "model.hidden=[64,32]", "norm=batch_before", "trainer.max_epochs=6",
          "trainer.accelerator=cpu", "trainer.log_every_n_steps=5", "probe=standard", "probe.every=5")  # fmt: skip
 STEPS = 6 * 94

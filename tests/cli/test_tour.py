@@ -40,6 +40,7 @@ def test_stopped_and_gone_on_with(command, project: Path) -> None:
     assert [line[:4] for line in listed if line.startswith(">")] == [">  4"]
 
 
+@pytest.mark.forked
 def test_wrong_input_and_the_end(command, project: Path) -> None:
     for typed, message in (
         ("0", "0: must be a whole number from 1 to 18."),
@@ -65,6 +66,7 @@ def test_a_station_that_fails_was_not_seen(tmp_path: Path, monkeypatch: pytest.M
     assert tour.following() == 5
 
 
+@pytest.mark.forked
 @pytest.mark.parametrize(
     ("name", "numbers"),
     [

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_page import Tab
 
 from board import chromium, serving
 from hostile import HOSTILE, axes, copy, npz, put
 from synthetic import VANISHING, content, write
+from tab import Tab
 
 RUNS = 3_000
 LONG = "x" * 200

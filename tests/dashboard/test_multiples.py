@@ -1,24 +1,23 @@
-"""The view of a whole sweep in a real browser: what the cells draw, how they are grouped, and what a hostile plan can do."""
+"""The view of a whole sweep in a real browser: what the cells draw, how they are grouped, and how they are reached."""
 
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from test_page import INJECTION, Tab
 
 from board import chromium, serving
-from gradpath.sweep.plan import Plan, Planned, write_plan
+from gradpath.sweep.plan import Planned
 from synthetic import content, write
+from tab import FITS, SweepTab, plan
 
 ACTIVATIONS, INITS = ["sigmoid", "tanh", "relu", "gelu", "selu"], ["xavier", "he", "lecun", "critical"]
 GRID = {"activation": ACTIVATIONS, "init": INITS, "seed": ["0", "1", "2"]}
 RATES = {"sigmoid": 0.3, "tanh": 0.9, "relu": 1.0, "gelu": 1.1, "selu": 1.3}
 DEPTH = 20
-FITS = "[...document.querySelectorAll('html, aside, #multiples')].every(part => part.scrollWidth <= part.clientWidth)"
 FAILED, ABSENT = ("gelu", "lecun"), ("tanh", "he", "1")
 
 
@@ -26,15 +25,6 @@ FAILED, ABSENT = ("gelu", "lecun"), ("tanh", "he", "1")
 def browser() -> Iterator[Any]:
     with chromium() as launched:
         yield launched
-
-
-def plan(folder: Path, grid: Mapping[str, Sequence[str]]) -> list[Planned]:
-    """Writes the plan of all combinations."""
-    folder.mkdir(parents=True)
-    values = [dict(zip(grid, chosen, strict=True)) for chosen in itertools.product(*grid.values())]
-    jobs = [Planned(n, f"{n:03d}-job", [f"{k}={v}" for k, v in c.items()], c, str(n), "code") for n, c in enumerate(values)]
-    write_plan(folder, Plan(("python train.py -m",), 1, tuple(jobs)))
-    return jobs
 
 
 def record(job: Planned) -> dict[str, Any]:
@@ -54,19 +44,8 @@ def verdict(job: Planned) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("logs")
-    hostile = {f"{INJECTION}": [INJECTION, '"><script>window.broken = 1</script>'], "seed": ["0", "__proto__"]}
-    for job in plan(folder / "hostile", hostile):
-        write(folder / "hostile" / job.name, content(count=3, steps=2), {"class": INJECTION, "ratio": "inf", "findings": []})
-    for name in ("list", "outside", "huge"):
-        write(folder / name / "00-a", content(count=3, steps=2))
-    (folder / "list/sweep.yaml").write_text("- a\n- b\n")
-    (folder / "outside/sweep.yaml").write_text("jobs:\n- name: ../list/00-a\n  varied: {a: b}\n")
-    (folder / "huge/sweep.yaml").write_text("jobs: [" + "a," * 300_000 + "]")
-    many = {"optimizer.lr": [str(0.001 * n) for n in range(1, 101)], "model.depth": ["5", "10"], "seed": list("01234")}
-    write(folder / "many/000-job", content(count=3, steps=2))
-    for job in plan(folder / "thousand", many):
-        (folder / "thousand" / job.name).mkdir()
-        (folder / "thousand" / job.name / "flow.npz").hardlink_to(folder / "many/000-job/flow.npz")
+    for job in plan(folder / "other", {"activation": ["relu"], "seed": ["0", "1"]}):
+        write(folder / "other" / job.name, content(count=3, steps=2))
     for job in plan(folder / "sweeps/grid", GRID):
         values = tuple(job.varied.values())
         if values[:2] == FAILED:
@@ -83,30 +62,6 @@ def server(logs: Path) -> Iterator[str]:
         yield url
 
 
-class SweepTab(Tab):
-    """The tab with a sweep chosen."""
-
-    def show(self, sweep: str) -> None:
-        self.frame.locator("#shown").get_by_text("Sweep").click()
-        self.frame.get_by_label("Sweep", exact=True).last.select_option(sweep)
-
-    def cell(self, **values: str) -> Any:
-        named = [f"{key}={value}" for key, value in values.items()]
-        found = self.frame.locator("button.cell")
-        for text in named:
-            found = found.and_(self.frame.locator(f'[aria-label*="{text}"]'))
-        return found
-
-    def runs(self, cell: Any) -> set[str]:
-        return {path.get_attribute("data-run").rpartition("/")[2] for path in cell.locator("path.measured").all()}
-
-    def says(self, cell: Any) -> str:
-        return " ".join(cell.locator(".says").inner_text().split())
-
-    def all_drawn(self, count: int) -> None:
-        self.page.wait_for_function("count => document.querySelectorAll('#grid path.measured').length === count", arg=count)
-
-
 @pytest.fixture(scope="module")
 def opened(browser: Any, server: str) -> Iterator[SweepTab]:
     tab = SweepTab(browser, server, alone=True)
@@ -119,9 +74,9 @@ def opened(browser: Any, server: str) -> Iterator[SweepTab]:
 def tab(opened: SweepTab) -> Iterator[SweepTab]:
     """One page for all tests. A sweep that is chosen again is grouped as at first."""
     opened.page.mouse.move(2, 2)
-    opened.show("list")
+    opened.show("other")
     yield opened
-    assert [error for error in opened.errors if "422" not in error] == []
+    assert opened.errors == []
 
 
 @pytest.fixture
@@ -289,69 +244,3 @@ def test_sixty_runs_are_seen_at_once(sixty: SweepTab) -> None:
         assert min(box["height"] for box in boxes) > 100
         assert sixty.page.evaluate(FITS)
         assert max(box["width"] for box in boxes) < 340
-
-
-def test_text_of_a_plan_is_text(tab: SweepTab) -> None:
-    tab.show("hostile")
-    tab.all_drawn(4)
-    assert tab.frame.get_by_label("Columns").input_value() == INJECTION
-    assert tab.frame.locator(".head").first.inner_text() == INJECTION
-    assert INJECTION in tab.says(tab.frame.locator("button.cell").first)
-    tab.frame.locator("button.cell").first.hover()
-    assert INJECTION in tab.text("#tip")
-    tab.frame.get_by_label("Rows").select_option("seed")
-    tab.all_drawn(4)
-    assert tab.frame.locator(".side span").all_inner_texts() == ["0", "__proto__"]
-    assert tab.frame.locator("img").count() == 0
-    assert tab.page.evaluate("window.broken") is None
-    assert tab.page.evaluate(FITS)
-
-
-def test_a_plan_that_cannot_be_read_is_refused_in_a_sentence(tab: SweepTab) -> None:
-    for name, reason in {"list": "is damaged", "outside": "is damaged: a job has a name", "huge": "is too large"}.items():
-        tab.show(name)
-        tab.frame.locator("#multiples .notice", has_text=f"The file sweep.yaml of {name} {reason}").wait_for()
-        assert tab.frame.locator("#grid").is_hidden()
-    tab.show("sweeps/grid")
-    tab.all_drawn(56)
-
-
-def test_of_a_thousand_jobs_only_those_in_sight_are_read(tab: SweepTab) -> None:
-    asked: list[str] = []
-    tab.page.on("request", lambda request: asked.append(request.url) if "/record" in request.url else None)
-    tab.show("thousand")
-    tab.frame.locator("button.cell path.measured").first.wait_for()
-    tab.frame.get_by_label("Rows").select_option("optimizer.lr")
-    tab.frame.get_by_label("Columns").select_option("model.depth")
-    tab.frame.locator("#remarks", has_text="Not shown: 40 of the 100 values of optimizer.lr.").wait_for()
-    bottom = tab.frame.locator("button.cell").last
-    assert bottom.locator("path.measured").count() == 0
-    bottom.scroll_into_view_if_needed()
-    bottom.locator("path.measured").nth(4).wait_for()
-    assert 0 < len(asked) < 500
-    assert len(asked) == len(set(asked))
-
-
-def test_the_view_follows_what_is_measured(browser: Any, tmp_path: Path) -> None:
-    for job in plan(tmp_path / "grid", {"activation": ["relu"], "init": ["he", "xavier"], "seed": ["0"]}):
-        if job.number == 0:
-            write(tmp_path / "grid" / job.name, record(job))
-    with serving("--logdir", tmp_path) as url:
-        tab = SweepTab(browser, url, alone=True, clock=True)
-        tab.show("grid")
-        tab.all_drawn(1)
-        assert [tab.says(cell) for cell in tab.frame.locator("button.cell").all()] == [
-            "no verdict n = 1",
-            "no record n = 0 of 1",
-        ]
-        before = tab.frame.locator("#grid path.measured").get_attribute("d")
-        write(tmp_path / "grid/000-job", content(count=DEPTH, steps=4, rate=0.5), verdict(job))
-        tab.looks_for_news()
-        tab.page.wait_for_function(
-            "old => document.querySelector('#grid path.measured').getAttribute('d') !== old", arg=before
-        )
-        assert tab.says(tab.frame.locator("button.cell").first).startswith("healthy")
-        write(tmp_path / "grid/001-job", record(job), verdict(job))
-        tab.looks_for_news()
-        tab.all_drawn(2)
-        tab.page.close()

@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from test_page import Tab
-
 from board import chromium, serving, wait_until
+from tab import Tab
 
 RUN = ("data.limit=6400", "data.batch_size=32", "model=deep", "model.depth=8", "model.width=64", "trainer.accelerator=cpu",
        "probe=standard")  # fmt: skip

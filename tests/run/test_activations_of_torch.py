@@ -94,7 +94,11 @@ def test_its_scales_keep_what_they_promise(name: str) -> None:
     assert growth == pytest.approx(1, rel=1e-3)
 
 
-@pytest.mark.parametrize("names", [FEW, pytest.param(ELEMENTWISE, marks=pytest.mark.slow)], ids=["few", "all"])
+@pytest.mark.parametrize(
+    "names",
+    [pytest.param(FEW, marks=pytest.mark.part), pytest.param(ELEMENTWISE, marks=pytest.mark.slow)],
+    ids=["few", "all"],
+)
 def test_it_is_predicted_and_trains(names: list[str], options: Path, tmp_path: Path, command) -> None:
     """With the gain made for it, at its critical scale, and with the initialisation that looks at data."""
     common = ("--config-dir", str(options), "data=gaussian", "model=deep", f"model.depth={DEPTH}", "model.width=64")
