@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from gradpath.sweep.loading import load_sweep as load_sweep
     from gradpath.theory.mean_field import mean_field as mean_field
     from gradpath.theory.prediction import predict as predict
+    from gradpath.verdict.gradient_flow import GradientFlow as GradientFlow
     from gradpath.verdict.probing import probe as probe
 
-__all__ = ["load_run", "load_sweep", "mean_field", "predict", "probe"]
+__all__ = ["GradientFlow", "load_run", "load_sweep", "mean_field", "predict", "probe"]
 HOMES = {
+    "GradientFlow": "gradpath.verdict.gradient_flow",
     "load_run": "gradpath.run.saved",
     "load_sweep": "gradpath.sweep.loading",
     "mean_field": "gradpath.theory.mean_field",

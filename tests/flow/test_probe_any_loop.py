@@ -57,7 +57,7 @@ def test_columns_keep_their_names_when_the_record_is_read_early() -> None:
 
 
 def test_layers_that_are_never_called_have_no_say() -> None:
-    """A decoder's layer that is never called; `out_proj` of torch's attention is a Linear of which only the weight is used."""
+    """One that nobody calls, and `out_proj` of torch's attention, a Linear of which only the weight is used."""
     torch.manual_seed(0)
     layer = nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0, batch_first=True)
     model = nn.Sequential(nn.Embedding(11, 8), nn.TransformerEncoder(layer, 2, enable_nested_tensor=False), nn.Linear(8, 3))

@@ -1,6 +1,7 @@
 """When a step begins and ends, in loops with several optimisers, with none, and with gradients of all origins."""
 
 import warnings
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from gradpath.verdict.probing import probe
 def perceptron(*units: int) -> nn.Sequential:
     torch.manual_seed(0)
     parts: list[nn.Module] = []
-    for inputs, outputs in zip(units, units[1:], strict=False):
+    for inputs, outputs in pairwise(units):
         parts += [nn.Linear(inputs, outputs), nn.Tanh()]
     return nn.Sequential(*parts[:-1]).double()
 
@@ -45,8 +46,8 @@ def test_a_generator_and_a_discriminator_make_one_step(every: int) -> None:
     of_g, of_d = (torch.optim.SGD(part.parameters(), lr=0.01) for part in (generator, discriminator))
     rows: list[tuple[int, int]] = []
     expected = []
-    with probe(model, every=every, on_row=lambda p: rows.append((p.step, iteration))) as p:
-        for iteration in range(11):
+    with probe(model, every=every, on_row=lambda p: rows.append((p.step, len(expected)))) as p:
+        for _ in range(11):
             z, x = torch.randn(2, 6, 4, dtype=torch.float64), torch.randn(6, 3, dtype=torch.float64)
             of_d.zero_grad()
             (discriminator(generator(z[0]).detach()).mean() - discriminator(x).mean()).backward()
@@ -54,8 +55,9 @@ def test_a_generator_and_a_discriminator_make_one_step(every: int) -> None:
             of_d.step()
             of_g.zero_grad()
             (-discriminator(generator(z[1])).mean()).backward()
-            expected.append([layer.weight.grad.norm().item() for layer in (generator[0], generator[2])] + norms)
+            of_both = [layer.weight.grad.norm().item() for layer in (generator[0], generator[2])] + norms
             of_g.step()
+            expected.append(of_both)
     assert rows == [(step, step) for step in range(0, 11, every)]
     names = ["g.0", "g.2", "d.0", "d.2"]
     for row, step in enumerate(p.record.steps):

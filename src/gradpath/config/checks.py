@@ -132,11 +132,11 @@ def check_sharing(batch_size: int, processes: int) -> None:
 def check_resumed(saved: Mapping[str, Any], config: Mapping[str, Any]) -> None:
     """Raises ConfigError if a continued run would differ from the one that `saved` began.
 
-    Only `trainer.*`, `data.epochs`, `fail_on_divergence` and `resume` may change.
+    Only `trainer.*`, `data.epochs`, `fail_on`, `fail_on_divergence` and `resume` may change.
     """
     before = dict(leaves(saved))
     for key, value in leaves(config):
-        free = key.startswith("trainer.") or key in ("resume", "fail_on_divergence", "data.epochs")
+        free = key.startswith("trainer.") or key in ("resume", "fail_on", "fail_on_divergence", "data.epochs")
         if not free and value != before.get(key):
             raise ConfigError(f"{key}={value}: the run to resume has {before.get(key)}; only trainer.* keys can change.")
 

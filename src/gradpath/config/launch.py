@@ -52,7 +52,7 @@ def launch(
     open_streams()
     with one_line_errors():
         # Hydra, which reads it again for a sweep, takes no null for a group.
-        sys.argv[1:] = [text for text in resume_arguments(sys.argv[1:], resumes) if text != "experiment=null"]
+        sys.argv[1:] = [listed(text) for text in resume_arguments(sys.argv[1:], resumes) if text != "experiment=null"]
         parser = get_args_parser()
         parser.error = lambda message: wrong_option(message, parser._option_string_actions)  # type: ignore[method-assign]
         arguments = parser.parse_intermixed_args()
@@ -303,3 +303,9 @@ def wrong_option(message: str, known: Iterable[str] = ()) -> NoReturn:
     """
     near = nearest(message.removeprefix("unrecognized arguments: ").split(maxsplit=1)[0], known)
     fail(f"{message}{'.' + near if near else ';'} python train.py --help lists the options.")
+
+
+def listed(text: str) -> str:
+    """`fail_on=a,b` as the list that is meant. Everywhere else commas separate the values of a sweep."""
+    key, _, value = text.partition("=")
+    return f"{key}=[{value}]" if key == "fail_on" and value and not value.startswith("[") else text

@@ -9,6 +9,7 @@ from math import isinf
 from typing import Annotated
 
 from gradpath.errors import alternatives
+from gradpath.verdict.findings import KINDS
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ class Root:
     seed: Seed
     resume: str | None
     fail_on_divergence: bool
+    fail_on: Annotated[list[str], Limits(words=KINDS)]
 
 
 @dataclass

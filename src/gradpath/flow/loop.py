@@ -35,13 +35,14 @@ class Loop:
     """The glimpses of all measured steps.
 
     entrance: the first of the layers that take data. rate: the learning rate of the latest optimiser; eps: its epsilon, if
-    it is one like Adam; several: more than one optimiser has stepped.
+    it is one like Adam; several: more than one optimiser has stepped. told: the coming step's loss, if the loop says it.
     """
 
     entrance: str | None = None
     rate: float | None = None
     eps: float | None = None
     several: bool = False
+    told: Scalar | None = None
     steps: list[int] = field(default_factory=list)
     waiting: list[tuple[Scalar, Scalar, float, Scalar]] = field(default_factory=list)
     rows: list[npt.NDArray[np.float64]] = field(default_factory=list)
@@ -65,6 +66,8 @@ class Loop:
                     if place.layer:
                         # The gradient comes to the first layer last.
                         self.entrance = place.layer.name or place.layer.kind
+        if self.told is not None:
+            loss, self.told = _told_apart(self.told), None
         self.steps.append(step)
         self.waiting.append((loss, inputs, float(entries or nan), outputs))
         if len(self.waiting) == MOST:

@@ -111,6 +111,9 @@ def run(config: Config, choices: Choices, folder: Path, overrides: list[str], va
     show_verdict("end", verdict, profile_end)
     if config["fail_on_divergence"] and result["status"] == "diverged":
         raise RunFailed(result["error"])
+    refused = [finding for finding in verdict.findings if finding.kind in config["fail_on"]]
+    if refused:
+        raise RunFailed(f"fail_on={refused[0].kind}: {refused[0].message}")
     return result
 
 

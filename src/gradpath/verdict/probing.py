@@ -1,24 +1,43 @@
 """`with probe(model)`: measures a training loop while it runs, and judges it when it has ended."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
+from gradpath.errors import nearest
 from gradpath.flow.backward import say
 from gradpath.flow.probe import Probe
 from gradpath.flow.record import FILE, set_verdict
 from gradpath.flow.wrappers import is_distributed
-from gradpath.verdict.from_record import Layer, diagnose, why_nothing
+from gradpath.verdict.findings import KINDS
+from gradpath.verdict.from_record import LEAST, Layer, diagnose, why_nothing
+
+# Findings that say what the class is.
+CLASSES = {"vanishing", "exploding"}
+
+
+class UnhealthyError(AssertionError):
+    """A training shows what `JudgingProbe.check` was asked to refuse, or it cannot be said whether it does."""
 
 
 class JudgingProbe(Probe):
-    """A probe that says what its record means. It follows the gradient along its ways."""
+    """A probe that says what its record means. It follows the gradient along its ways.
 
-    def __init__(self, model: nn.Module, *arguments: Any, **options: Any) -> None:
+    Args:
+        ignore: kinds of findings that are not to be made, such as "saturation".
+        options: those of `Probe`.
+
+    Raises:
+        ValueError: as for `Probe`, or there is no such finding.
+    """
+
+    def __init__(self, model: nn.Module, *arguments: Any, ignore: Collection[str] = (), **options: Any) -> None:
+        _check_kinds("ignore", ignore)
         super().__init__(model, *arguments, **{"follow": True, **options})
+        self.ignore = set(ignore)
 
     def verdict(self) -> dict[str, Any]:
         """The verdict on the record, in the form of `from_record.diagnose`."""
@@ -26,11 +45,43 @@ class JudgingProbe(Probe):
         for meter in self.watch.meters:
             entries = sum(parameter.numel() for several in meter.layer.weights.values() for parameter in several)
             layers[meter.name] = Layer(meter.layer.sizes.units, *self.rows.scales[meter.name], entries)
-        return diagnose(self.model, self.record, layers, self.ways, self.loop)
+        found = diagnose(self.model, self.record, layers, self.ways, self.loop)
+        return found | {"findings": [finding for finding in found["findings"] if finding["kind"] not in self.ignore]}
+
+    def loss(self, value: float | Tensor) -> None:
+        """Tells the loss of the coming step, where it is not the number that `backward()` begins from."""
+        self.loop.told = value.detach() if isinstance(value, Tensor) else value
+
+    def check(self, *kinds: str) -> None:
+        """Raises if the training so far shows one of these findings, or any, if none is named.
+
+        Raises:
+            UnhealthyError: it does; or nothing was measured, or too little of the weights for the class asked for.
+            ValueError: there is no such finding.
+        """
+        _check_kinds("check", kinds)
+        found = self.verdict()
+        shown = [finding for finding in found["findings"] if not kinds or finding["kind"] in kinds]
+        if shown:
+            remedy = f"; try {shown[0]['remedy']}" if shown[0]["remedy"] else ""
+            raise UnhealthyError(f"{shown[0]['kind']}: {shown[0]['message']}{remedy}")
+        if found["unmeasured"]:
+            raise UnhealthyError(found["unmeasured"])
+        covered = found["coverage"]
+        if covered and covered["share"] is not None and covered["share"] < LEAST and not {*kinds}.isdisjoint(CLASSES):
+            raise UnhealthyError(
+                f"only {covered['share']:.0%} of the weights were measured; not {', '.join(covered['missing'])}"
+            )
 
     def unmeasured(self) -> str | None:
         """Why no step was measured; None if one was."""
         return why_nothing(self.model, self.record, self.ways)
+
+
+def _check_kinds(what: str, kinds: Collection[str]) -> None:
+    for kind in kinds:
+        if kind not in KINDS:
+            raise ValueError(f"probe: {what}: {kind} is no finding.{nearest(kind, KINDS)} There are {', '.join(KINDS)}.")
 
 
 @contextmanager
@@ -39,10 +90,10 @@ def probe(model: nn.Module, folder: str | Path | None = None, **options: Any) ->
 
     Args:
         folder: the record is kept there in `flow.npz`, which numpy and TensorBoard's Gradient Flow tab can read.
-        options: the arguments of `Probe`, such as `every=10`, `inputs=batch`, `scaler=scaler`.
+        options: the arguments of `JudgingProbe`, such as `every=10`, `inputs=batch`, `scaler=scaler`.
 
     Raises:
-        ValueError: as for `Probe`, or the folder holds a record already.
+        ValueError: as for `JudgingProbe`, or the folder holds a record already.
         OSError: the folder cannot be made.
     """
     place = None if folder is None else Path(folder)

@@ -1,0 +1,66 @@
+"""The probe as a callback of PyTorch Lightning, for any LightningModule."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+
+from gradpath.flow.backward import say
+from gradpath.flow.record import FILE, set_verdict
+from gradpath.verdict.probing import JudgingProbe
+
+
+class GradientFlow(pl.Callback):
+    """Measures the training of any LightningModule, with automatic or manual optimisation and any logger.
+
+    After `fit`, `verdict` is the verdict as `JudgingProbe.verdict` has it, and the record lies in `folder` as `flow.npz`,
+    which TensorBoard's Gradient Flow tab shows.
+
+    Args:
+        folder: where the record is kept (None: `gradient_flow` in the trainer's log folder).
+        options: those of `probe`, such as `every=10`, `batch_dim=1`, `ignore=["saturation"]`.
+
+    Raises:
+        ValueError: when `fit` begins: as for `probe`, or the folder holds a record already.
+    """
+
+    def __init__(self, folder: str | Path | None = None, **options: Any) -> None:
+        self.folder, self.options = folder, options
+        self.probe: JudgingProbe | None = None
+        self.verdict: dict[str, Any] | None = None
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Opens the probe, once the trainer has placed the model and prepared its precision."""
+        place = Path(self.folder or Path(trainer.log_dir or trainer.default_root_dir) / "gradient_flow")
+        if (place / FILE).exists():
+            raise ValueError(f"GradientFlow: folder={place}: holds a record already; choose another")
+        options = {
+            "scaler": getattr(trainer.precision_plugin, "scaler", None),
+            "distributed": trainer.world_size > 1,
+            "clipping": trainer.gradient_clip_val is not None,
+            **self.options,
+        }
+        self.place = place
+        self.probe = JudgingProbe(pl_module, **options)
+        self.probe.open()
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Keeps the record and judges it."""
+        self._close(trainer)
+
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Keeps what was measured before a training was ended."""
+        self._close(trainer)
+
+    def _close(self, trainer: pl.Trainer) -> None:
+        if self.probe is None:
+            return
+        measuring, self.probe = self.probe, None
+        measuring.close()
+        self.verdict = measuring.verdict()
+        why = measuring.unmeasured()
+        if why:
+            say(f"gradpath: {why}")
+        if trainer.is_global_zero:
+            measuring.save(self.place)
+            set_verdict(self.place, self.verdict)
