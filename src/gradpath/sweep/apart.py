@@ -3,13 +3,13 @@
 import os
 import signal
 from contextlib import suppress
-from multiprocessing import connection, get_context
+from multiprocessing import connection
 from multiprocessing.connection import Connection
 from pathlib import Path
 from uuid import uuid4
 
-from gradpath.locks import CLAIM
-from gradpath.sweep.engine import Call
+from gradpath.sweep.engine import INTERRUPTED, Call
+from gradpath.sweep.forking import Server
 
 # A launcher's worker may be on another machine. A file in the job's folder asks it to stop the job between two batches.
 # Two processes may share a sweep: the rest of the file's name says who asks.
@@ -50,24 +50,24 @@ def run_apart(call: Call, asks: str) -> int:
     """
     stop = call.folder / asks
     if stop.exists():
-        return 128 + signal.SIGINT
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["gradpath.sweep.worker"])
-    watched, held = context.Pipe(duplex=False)
+        return INTERRUPTED
+    server = Server()
+    while not server.ready(PAUSE) or stop.exists():
+        if stop.exists():
+            return INTERRUPTED
+    watched, held = server.context.Pipe(duplex=False)
     with watched, held:
-        process = context.Process(target=_start, args=(call, watched))
-        process.start()
+        process = server.context.Process(target=_start, args=(call, watched))
+        server.start(process)
         assert process.pid is not None
         asked = False
         while not connection.wait([process.sentinel], PAUSE):
-            # A process that has claimed the job heeds a signal.
-            if not asked and stop.exists() and (call.folder / CLAIM).exists():
+            if not asked and stop.exists():
                 os.kill(process.pid, signal.SIGINT)
                 asked = True
         process.join()
-        code = process.exitcode
+        code: int = process.exitcode
         process.close()
-    assert code is not None
     return code
 
 

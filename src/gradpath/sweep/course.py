@@ -8,8 +8,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from gradpath.errors import counted
 from gradpath.locks import CLAIM, is_held
-from gradpath.sweep.engine import CHANGED, ELSEWHERE, Call, End, Engine, Lost
+from gradpath.sweep.engine import CHANGED, ELSEWHERE, INTERRUPTED, Call, End, Engine, Lost
 from gradpath.sweep.outcome import (
     NOTHING,
     Outcome,
@@ -31,7 +32,7 @@ PAUSE = 0.5
 # A job that is given back more often ends itself with that exit code.
 PATIENCE = 5
 # How a job's process ends that was told to: stopped by Ctrl-C or SIGTERM, or ended at once.
-STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGKILL)
+STOPPED = (INTERRUPTED, 128 + signal.SIGTERM, -signal.SIGKILL)
 
 
 class Course:
@@ -111,7 +112,14 @@ class Course:
         """Tells the engine to stop. Not where the signal arrives, which may be in the middle of handing in a job."""
         if self._told < len(self.asked):
             self._told = len(self.asked)
+            self._say_waits()
             self.engine.stop(now=self._told > 1)
+
+    def _say_waits(self) -> None:
+        """Says what the end of the sweep waits for."""
+        if self.running and self._told == 1:
+            jobs, them = counted(len(self.running), "job"), "them" if len(self.running) > 1 else "it"
+            self.progress.say(f"stopping {jobs} at the end of a batch; Ctrl-C again ends {them} at once")
 
     def _begin(self, job: Planned, jobs: Source) -> bool:
         """Hands a job in. Returns whether it has failed before it could begin."""

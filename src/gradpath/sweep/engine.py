@@ -1,5 +1,6 @@
 """What every launcher is to a sweep: jobs are handed in, and how their processes ended comes back."""
 
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any, Protocol
 # Exit codes of a job's process: it has written its outcome; another process has the job; the code is not what the sweep was
 # begun with; its folder cannot be written to, for the reason whose number in `errno` is added.
 DONE, ELSEWHERE, CHANGED, UNWRITABLE = 0, 75, 76, 192
+# ... and: it was stopped by Ctrl-C.
+INTERRUPTED = 128 + signal.SIGINT
 
 
 @dataclass(frozen=True)

@@ -5,14 +5,15 @@ import os
 import signal
 import sys
 from collections.abc import Mapping
-from multiprocessing import connection, get_context, resource_tracker
+from multiprocessing import connection
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any
 
-from gradpath.sweep.engine import Call, End
+from gradpath.sweep.engine import INTERRUPTED, Call, End
+from gradpath.sweep.forking import WORKER, Server
 
-WORKER, COMMON = "gradpath.sweep.worker", "gradpath.sweep.common_data"
+COMMON = "gradpath.sweep.common_data"
 
 
 class Local:
@@ -28,34 +29,42 @@ class Local:
         self.places = places
         self._devices = devices
         self._running: dict[str, tuple[BaseProcess, int]] = {}
-        # A process that has imported what jobs need is forked itself.
-        self._context: Any = get_context("fork" if WORKER in sys.modules else "forkserver")
-        self._context.set_forkserver_preload([WORKER] if data is None else [WORKER, COMMON])
+        # Jobs that wait for the process that they are forked from; those of them that were stopped.
+        self._waiting: list[Call] = []
+        self._stopped: list[str] = []
         if data is not None:
             # The process that jobs are forked from inherits the environment.
             os.environ["GRADPATH_COMMON_DATA"] = json.dumps(data)
+        # A process that has imported what jobs need is forked itself.
+        self._server = Server("fork" if WORKER in sys.modules else "forkserver", *([] if data is None else [COMMON]))
         # The jobs watch this pipe. However this process ends, they end with it.
-        self._watched, self._held = self._context.Pipe(duplex=False)
+        self._watched, self._held = self._server.context.Pipe(duplex=False)
 
     def submit(self, call: Call) -> None:
+        self._waiting.append(call)
+        if self._server.ready(0):
+            self._start_all()
+
+    def _start_all(self) -> None:
+        while self._waiting:
+            self._start(self._waiting.pop(0))
+
+    def _start(self, call: Call) -> None:
         taken = {place for _, place in self._running.values()}
         place = next(k for k in range(self.places) if k not in taken)
         device = {"CUDA_VISIBLE_DEVICES": self._devices[place]} if self._devices else {}
-        inherited = self._held if self._context.get_start_method() == "fork" else None
-        process = self._context.Process(target=_start, args=(call, device, self._watched, inherited))
-        # The tracker and the server start with the first job; Ctrl-C is for this process alone. It is not lost, but waits:
-        # the server inherits the mask, which its start must not find lifted by that of the tracker.
-        resource_tracker.ensure_running()
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-        try:
-            process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        inherited = self._held if self._server.context.get_start_method() == "fork" else None
+        process = self._server.context.Process(target=_start, args=(call, device, self._watched, inherited))
+        self._server.start(process)
         self._running[call.name] = process, place
 
     def ended(self, seconds: float) -> list[tuple[str, End]]:
-        connection.wait([process.sentinel for process, _ in self._running.values()], seconds)
-        found: list[tuple[str, End]] = []
+        if self._waiting and self._server.ready(seconds):
+            self._start_all()
+        elif not self._stopped:
+            connection.wait([process.sentinel for process, _ in self._running.values()], seconds)
+        found: list[tuple[str, End]] = [(name, INTERRUPTED) for name in self._stopped]
+        self._stopped = []
         for name, (process, _) in [*self._running.items()]:
             code = process.exitcode
             if code is not None:
@@ -66,10 +75,13 @@ class Local:
         return found
 
     def stop(self, now: bool) -> None:
+        self._stopped += [call.name for call in self._waiting]
+        self._waiting = []
         for name in self._running:
             self._send(name, signal.SIGKILL if now else signal.SIGINT)
 
     def stop_one(self, name: str) -> None:
+        # A job that waits has no epoch yet for which it could be stopped.
         if name in self._running:
             self._send(name, signal.SIGINT)
 

@@ -20,7 +20,7 @@ from gradpath.locks import CLAIM, hold
 from gradpath.run.train import run
 from gradpath.sweep.apart import remove_stops
 from gradpath.sweep.code import has_changed, made_by
-from gradpath.sweep.engine import CHANGED, DONE, ELSEWHERE, UNWRITABLE, Call
+from gradpath.sweep.engine import CHANGED, DONE, ELSEWHERE, INTERRUPTED, UNWRITABLE, Call
 from gradpath.sweep.outcome import forget_failure, read_outcome
 
 # The code as it is imported here: of a file that changes later, jobs that are forked from this process have the older one.
@@ -43,10 +43,13 @@ def work(call: Call, watched: Connection | None = None) -> NoReturn:
         # A signal that has come so far is heeded here.
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         if watched:
+            if watched.poll():
+                # That process has ended while this one was started.
+                raise KeyboardInterrupt
             Thread(target=_end_with, args=(watched,), daemon=True).start()
         code = claimed(call, call.folder / LOG)
     except KeyboardInterrupt:
-        code = 128 + signal.SIGINT
+        code = INTERRUPTED
     except BaseException:
         traceback.print_exc()
     finally:
@@ -74,7 +77,7 @@ def claimed(call: Call, log: Path | None = None) -> int:
     except ConfigError:
         return ELSEWHERE
     except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+        return INTERRUPTED
     except OSError as error:
         return unwritable(error)
 
@@ -109,9 +112,9 @@ def job(call: Call) -> int:
         if not (call.folder / RESULT).exists():
             return unwritable(error)
     except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+        return INTERRUPTED
     except SystemExit as ended:
-        if ended.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+        if ended.code in (INTERRUPTED, 128 + signal.SIGTERM):
             return int(ended.code)
         _fail(call, f"a user's code called sys.exit({ended.code!r})")
     except ConfigError as error:
