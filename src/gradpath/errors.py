@@ -23,6 +23,12 @@ class RunFailed(RuntimeError):  # noqa: N818 - a fact, not an error of the progr
     """A run ended with an exception, or with NaN under fail_on_divergence. result.json tells more. Exit code 1."""
 
 
+class Stopped(SystemExit):
+    """The user stopped a run, which can go on; the code is 130 after Ctrl-C and 143 after SIGTERM."""
+
+    code: int
+
+
 def first_line(error: BaseException) -> str:
     """What an exception of a library says, in one line without a full stop; its type if it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(". ")

@@ -266,6 +266,7 @@ def test_ctrl_c_while_torch_is_imported_begins_no_job(launcher: str, begin: Star
     assert "stopping " in out
     assert "3 missing" in out
     assert "stopped; to continue: " in err
+    assert "Traceback" not in out + err
     assert not [*folder.glob("*/job.log")]
 
 

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
+from gradpath.config.objective import check_objective
 from gradpath.config.renamed_targets import current
 from gradpath.config.schema import GROUPS, Limits, NormLayer, Root, Sweep, Sweeper
 from gradpath.config.target_names import check_names
@@ -42,6 +43,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     # Any other character would have to be put in quotes, for Hydra's grammar or for the shell's.
     if name is not None and (not name.strip(".") or len(name) > 100 or not re.fullmatch(r"[A-Za-z0-9._-]+", name)):
         raise ConfigError(f"sweep.name={name}: must be a folder's name of at most 100 letters, digits, - _ and . alone.")
+    check_objective(settings["objective"])
     together = settings["zip"]
     shown = f"sweep.zip=[{','.join(together)}]"
     if len(together) == 1:

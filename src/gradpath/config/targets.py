@@ -231,9 +231,14 @@ def _locate(key: str, name: str) -> Any:
             if error.name and name.startswith(error.name):
                 continue
             raise ConfigError(f"{key}._target_={name}: {'.'.join(parts[:cut])} needs {error.name}.") from None
+        except (Exception, SystemExit) as error:
+            # A user's code may raise anything, and be no Python.
+            said = what_failed(error)
+            raise ConfigError(f"{key}._target_={name}: {'.'.join(parts[:cut])} cannot be imported: {said}.") from None
         for part in parts[cut:]:
             if not hasattr(found, part):
-                raise ConfigError(f"{key}._target_={name}: {getattr(found, '__name__', parts[0])} has no {part}.")
+                near = nearest(part, [other for other in dir(found) if not other.startswith("_")])
+                raise ConfigError(f"{key}._target_={name}: {getattr(found, '__name__', parts[0])} has no {part}.{near}")
             found = getattr(found, part)
         return found
     raise ConfigError(f"{key}._target_={name}: there is no module {parts[0]}.")

@@ -19,6 +19,7 @@ from gradpath.sweep.growth import extended, last_number, older, planned
 from gradpath.sweep.in_process import InProcess
 from gradpath.sweep.launchers import check_launcher, engine_for, threads_per_job
 from gradpath.sweep.outcome import forget_failure, in_short, objective, read_outcome
+from gradpath.sweep.own_code import check_own_code
 from gradpath.sweep.place import check_folder, for_grid, sweep_folder
 from gradpath.sweep.plan import Plan, Planned, read_plan, write_plan
 from gradpath.sweep.progress import Progress
@@ -39,6 +40,8 @@ def run_sweep(sweep: Sweep) -> None:
         SystemExit: the user stopped the sweep; 130 after Ctrl-C, 143 after SIGTERM.
     """
     check_launcher(sweep.launcher)
+    if not sweep.settings["dry_run"]:
+        check_own_code(sweep)
     if sweep.search:
         # This needs Optuna, which a grid does without.
         from gradpath.sweep.searching import run_search
@@ -58,6 +61,7 @@ def run_batch(sweep: Sweep) -> list[Any]:
         ConfigError, SystemExit: as `run_sweep`.
     """
     check_launcher(sweep.launcher)
+    check_own_code(sweep)
     folder, plan, jobs, course = conduct(sweep)
     write_summary(folder, plan)
     if course.asked:
@@ -109,9 +113,9 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
             else:
                 missing.append(job)
         show_begin(folder, plan, old, len(jobs), len(missing), sweep.settings["join"])
-        data = sweep.composition.first.config["data"] if sweep.settings["common_data"] else None
         # Nothing is started for a sweep that is complete.
-        engine = engine_for(folder, sweep.launcher, len(missing), threads, on_gpus, data) if missing else InProcess()
+        common = sweep.common_data
+        engine = engine_for(folder, sweep.launcher, len(missing), threads, on_gpus, common) if missing else InProcess()
         with closing(engine), closing(Progress(folder, len(jobs), before, engine.places)) as progress:
             course = Course(
                 folder, engine, caller(sweep, folder, plan, on_line), progress, Summary(folder, plan), sweep.settings["join"]

@@ -1,7 +1,6 @@
 """The course of a sweep: jobs are handed to an engine until each has an outcome in its folder."""
 
 import signal
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from gradpath.errors import counted
 from gradpath.locks import CLAIM, is_held
-from gradpath.sweep.engine import CHANGED, ELSEWHERE, INTERRUPTED, Call, End, Engine, Lost
+from gradpath.sweep.engine import CHANGED, ELSEWHERE, INTERRUPTED, TERMINATED, Call, End, Engine, Exited, Lost
 from gradpath.sweep.outcome import (
     NOTHING,
     Outcome,
@@ -29,10 +28,8 @@ from gradpath.sweep.summary import Summary
 
 # Seconds between two looks at running jobs.
 PAUSE = 0.5
-# A job that is given back more often ends itself with that exit code.
-PATIENCE = 5
 # How a job's process ends that was told to: stopped by Ctrl-C or SIGTERM, or ended at once.
-STOPPED = (INTERRUPTED, 128 + signal.SIGTERM, -signal.SIGKILL)
+STOPPED = (INTERRUPTED, TERMINATED, Exited(-signal.SIGKILL))
 
 
 class Course:
@@ -60,8 +57,6 @@ class Course:
         self.elsewhere: dict[str, tuple[Planned, End]] = {}
         # What earlier attempts have left of jobs that run.
         self.before: dict[str, Stamp] = {}
-        # How often a job was given back by a process that seemed to find it at work elsewhere.
-        self.given_back = Counter[str]()
         # Running jobs that were told to stop, and why.
         self.pruned: dict[str, str] = {}
         # Jobs whose end could not be written down, and why.
@@ -192,12 +187,7 @@ class Course:
             outcome = read_outcome(self.folder, name)
             if end == ELSEWHERE and (outcome is None or outcome.interrupted):
                 del self.elsewhere[name]
-                self.given_back[name] += 1
-                if self.given_back[name] > PATIENCE:
-                    self._record(job, "failed", f"its process ended with exit code {ELSEWHERE} again and again", False)
-                    failed |= self._finish(job, jobs)
-                else:
-                    jobs.again(job)
+                jobs.again(job)
             elif end == ELSEWHERE or self._written(job, end):
                 del self.elsewhere[name]
                 failed |= self._finish(job, jobs, here=False)

@@ -82,6 +82,7 @@ def _end(task: Any) -> End:
     import ray
 
     try:
-        return int(ray.get(task))
+        ended: End = ray.get(task)
+        return ended
     except ray.exceptions.RayError as error:
         return Lost(f"the worker was lost ({type(error).__name__})")

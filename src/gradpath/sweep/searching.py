@@ -97,8 +97,8 @@ def _search(sweep: Sweep, search: Search, folder: Path) -> None:
         print(f"{aged} of them {'was' if aged == 1 else 'were'} made by other code", flush=True)
     ended = [read_outcome(folder, job.name) for job in trials.jobs.values()]
     before = Counter(outcome.status for outcome in ended if done(outcome, None) and outcome)
-    data = sweep.composition.first.config["data"] if sweep.settings["common_data"] else None
-    engine = engine_for(folder, sweep.launcher, missing, threads, on_gpus, data) if missing else InProcess()
+    common = sweep.common_data
+    engine = engine_for(folder, sweep.launcher, missing, threads, on_gpus, common) if missing else InProcess()
     with closing(engine), closing(Progress(folder, trials.total(), before, engine.places)) as progress:
         course = Course(folder, engine, call, progress, summary, joins=False)
         course.run(trials, sweep.settings["fail_fast"])

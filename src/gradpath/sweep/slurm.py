@@ -105,6 +105,7 @@ def _end(job: Any) -> End:
     from submitit.core.utils import FailedJobError, UncompletedJobError
 
     try:
-        return int(job.result())
+        ended: End = job.result()
+        return ended
     except (UncompletedJobError, FailedJobError):
         return Lost(f"the cluster's job ended without a result ({job.state})")

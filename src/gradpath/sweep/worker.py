@@ -7,14 +7,11 @@ import sys
 import traceback
 from contextlib import suppress
 from errno import EIO
-from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Thread
-from typing import NoReturn
 
 import torch
 
-from gradpath.errors import ConfigError, RunFailed, first_line
+from gradpath.errors import ConfigError, RunFailed, Stopped, first_line
 from gradpath.files import LOG, OVERRIDES, RESULT, write_json
 from gradpath.locks import CLAIM, hold
 from gradpath.run.train import run
@@ -27,12 +24,8 @@ from gradpath.sweep.outcome import forget_failure, read_outcome
 made_by()
 
 
-def work(call: Call, watched: Connection | None = None) -> NoReturn:
-    """Runs a job and ends this process.
-
-    Args:
-        watched: a pipe whose other end only the sweep's process holds. When that ends, so does this one.
-    """
+def work(call: Call) -> int:
+    """Runs a job in this process, which is its own. Returns what the process says before it ends."""
     code = 1
     try:
         with suppress(OSError):
@@ -42,26 +35,21 @@ def work(call: Call, watched: Connection | None = None) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         # A signal that has come so far is heeded here.
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        if watched:
-            if watched.poll():
-                # That process has ended while this one was started.
-                raise KeyboardInterrupt
-            Thread(target=_end_with, args=(watched,), daemon=True).start()
         code = claimed(call, call.folder / LOG)
     except KeyboardInterrupt:
         code = INTERRUPTED
     except BaseException:
         traceback.print_exc()
     finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         with suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()
-        # Threads of torch's or TensorBoard's must not keep a job that has come to its end.
-        os._exit(code)
+    return code
 
 
 def claimed(call: Call, log: Path | None = None) -> int:
-    """Runs a job unless another process has it. Returns the exit code; the outcome is in the job's folder.
+    """Runs a job unless another process has it. Returns what this one says; the outcome is in the job's folder.
 
     Args:
         log: the file to which all is printed from here on; None leaves the output as it is.
@@ -92,7 +80,7 @@ def _print_to(log: Path) -> None:
 
 
 def job(call: Call) -> int:
-    """Runs a job that this process has claimed. Returns the exit code. Its outcome is in its folder."""
+    """Runs a job that this process has claimed. Returns what it says. Its outcome is in its folder."""
     known = read_outcome(call.sweep, call.name)
     if known and not known.interrupted:
         # Another process has run it since this one was asked to.
@@ -113,9 +101,9 @@ def job(call: Call) -> int:
             return unwritable(error)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Stopped as stopped:
+        return int(stopped.code)
     except SystemExit as ended:
-        if ended.code in (INTERRUPTED, 128 + signal.SIGTERM):
-            return int(ended.code)
         _fail(call, f"a user's code called sys.exit({ended.code!r})")
     except ConfigError as error:
         _fail(call, str(error))
@@ -125,11 +113,10 @@ def job(call: Call) -> int:
 
 
 def unwritable(error: BaseException | None) -> int:
-    """The exit code that tells why a folder cannot be written to."""
+    """What the process says of why a folder cannot be written to."""
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__
     number = error.errno if error else None
-    # An exit code has one byte.
     return UNWRITABLE + (number if number is not None and number < 256 - UNWRITABLE else EIO)
 
 
@@ -138,9 +125,3 @@ def _fail(call: Call, error: str) -> None:
     traceback.print_exc()
     content = {"status": "failed", "error": error, "traceback": traceback.format_exc(), "choices": call.choices}
     write_json(call.folder / RESULT, content | {"command": call.command})
-
-
-def _end_with(watched: Connection) -> None:
-    with suppress(EOFError, OSError):
-        watched.recv()
-    os.kill(os.getpid(), signal.SIGKILL)
