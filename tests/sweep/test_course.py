@@ -123,9 +123,10 @@ def test_a_helper_that_is_stopped_stops_its_own_jobs(begin: Start, tmp_path: Pat
     helper = begin(*typed, "sweep.join=true")
     wait_until(lambda: len([*folder.glob(".submitit/*_submitted.pkl")]) > submitted, 60)
     helper.send_signal(signal.SIGINT)
-    helper.communicate()
+    said = helper.communicate()[0]
     out, err = first.communicate()
     assert (helper.returncode, first.returncode) == (130, 0), out + err
+    assert said.endswith("sweep: ran no job here; of all 2 jobs 2 at work\n")
     assert {found["status"] for found in results(folder).values()} == {"ok"}
     assert not [*folder.glob("*/.stop*")]
 

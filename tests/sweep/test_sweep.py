@@ -220,6 +220,11 @@ def test_two_processes_share_a_sweep(begin: Start, tmp_path: Path) -> None:
     logs = [(folder / f"{k}-s{k}" / "job.log").read_text() for k in range(8)]
     assert [log.count("gradpath, seed") for log in logs] == [1] * 8
     assert texts[0].splitlines()[-1].endswith(": 8 ok")
+    # The helper says what it did, and how far the sweep is. The other process may still be at its last jobs.
+    said = re.search(r"sweep: ran (?:no job|(\d) jobs? \(\1 ok\)) here; of all 8 jobs (.*)", texts[1].splitlines()[-1])
+    assert said
+    assert said[2] in ("8 ok", "7 ok, 1 at work", "6 ok, 2 at work")
+    assert [line.split()[2] for line in texts[1].splitlines()[1:-1]].count("ok") >= int(said[1] or 0)
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)

@@ -200,7 +200,8 @@ def _check_value(name: str, value: Any, hint: Any) -> None:
     shown = str(value).replace(" ", "").replace("None", "null")
     if not any(_conforms(value, option) for option in _options(hint)):
         kinds = limits.words if hint is str and limits.words else _type_words(hint)
-        raise ConfigError(f"{name}={shown}: must be {alternatives(kinds)}.")
+        several = f" Several values are a sweep: -m {name}={shown[1:-1]}." if isinstance(value, list) and _one(hint) else ""
+        raise ConfigError(f"{name}={shown}: must be {alternatives(kinds)}.{several}")
     for number in value if isinstance(value, list) else [value]:
         broken = limits.broken_by(number)
         if broken and isinstance(number, str) and any(_conforms(1.0, option) for option in _options(hint)):
@@ -213,6 +214,11 @@ def _check_value(name: str, value: Any, hint: Any) -> None:
 
 def _options(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def _one(hint: Any) -> bool:
+    """Whether a key takes no list."""
+    return not any(get_origin(option) in (list, tuple) for option in _options(hint))
 
 
 def _conforms(value: Any, hint: Any) -> bool:

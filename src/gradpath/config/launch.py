@@ -30,7 +30,7 @@ from gradpath.config.overrides import Composition, check_job, mapping, plain, re
 from gradpath.config.resume import resume_arguments
 from gradpath.config.schema import GROUPS
 from gradpath.config.search import Search, search
-from gradpath.config.typed import Typed, check_typed, searches
+from gradpath.config.typed import Typed, check_typed, refuse_twice, searches
 from gradpath.errors import ConfigError, RunFailed, first_line, nearest
 from gradpath.streams import open_streams
 from gradpath.threads import wait_briefly
@@ -113,6 +113,8 @@ def read_sweep(typed: Typed, loader: ConfigLoader) -> Job | Sweep:
         raise ConfigError(f"sweep.limit={limit}: the sweep has {len(jobs)} jobs, each a run; write sweep.limit={len(jobs)}.")
     composition = GridComposition(jobs, loader)
     check_objective(typed.settings["objective"], data_of(composition, jobs.places()))
+    if len(jobs) == 1:
+        refuse_twice(typed.with_hydras)
     if len(jobs) == 1 and not typed.is_set and not is_named(typed):
         return single_job(check_job(loader, typed.with_hydras))
     return made(typed, composition)

@@ -14,7 +14,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from gradpath.config.checks import check
-from gradpath.config.command_line import command_line
+from gradpath.config.command_line import command_line, in_a_new_shell
 from gradpath.config.job import Job
 from gradpath.data.memory import MemoryDataModule
 from gradpath.errors import ConfigError, RunFailed, Stopped, first_line
@@ -172,7 +172,7 @@ def recorded(result: dict[str, Any], folder: Path, before: Before | None = None)
                 raise error from None
             _fail(result, folder, error)
         # Lightning exits with code 1 after Ctrl-C, and without a code, which would mean success, after SIGTERM.
-        again = f"to continue: python train.py resume={quote(relative(folder))}"
+        again = f"to continue: {in_a_new_shell(f'python train.py resume={quote(relative(folder))}')}"
         terminal.warn(f"stopped; {f'nothing was trained, and {AS_IT_WAS}' if before and before.stands else again}")
         raise Stopped(128 + (signal.SIGINT if stopped.code else signal.SIGTERM)) from None
     except Exception as error:

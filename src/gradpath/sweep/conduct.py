@@ -218,6 +218,11 @@ def show_begin(folder: Path, plan: Plan, old: Plan | None, total: int, missing: 
         print(f"{aged} of the {counted(others, 'other')} {'was' if aged == 1 else 'were'} made by other code", flush=True)
 
 
+def state_of(folder: Path, job: Planned) -> str:
+    """What becomes of a job without an outcome when a helper ends: whoever conducts the sweep waits for it, or begins it."""
+    return "at work" if is_held(folder / job.name, CLAIM) else "waiting" if is_held(folder) else "missing"
+
+
 def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, found: Iterable[str] = ()) -> None:
     """Writes the summary and the report, lists the failures, and says how to go on.
 
@@ -238,7 +243,7 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
     counts, interrupted = Counter[str](), 0
     for job in jobs:
         outcome = read_outcome(folder, job.name)
-        counts[outcome.status if outcome else "missing"] += 1
+        counts[outcome.status if outcome else state_of(folder, job) if course.joins else "missing"] += 1
         if outcome and outcome.status == "failed":
             interrupted += outcome.interrupted
             print(f"failed: {job.name}: {outcome.error}", flush=True)
@@ -246,6 +251,9 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
         print(f"not written: {what}: {why}", flush=True)
     # Trials of the same values have one job.
     share = f"{course.trials} trials, {len(jobs)} jobs: " if course.trials not in (None, len(jobs)) else ""
+    if course.joins:
+        ran = f"{counted(course.here.total(), 'job')} ({said(course.here)})" if course.here else "no job"
+        share = f"ran {ran} here; of all {counted(len(jobs), 'job')} "
     print(f"{relative(folder)}: {share}{said(counts)}", *found, sep="\n", flush=True)
     if course.asked:
         more = ["sweep.join=true"] * (course.joins and is_held(folder))
@@ -255,7 +263,7 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
     lacks = {
         "failed; sweep.retry=failed runs them again": counts["failed"] - interrupted,
         f"were ended from outside; {again} goes on with them": interrupted,
-        f"are missing; {again} runs them": 0 if course.joins else counts["missing"],
+        f"are missing; {again} runs them": counts["missing"],
     }
     said_of = [CHANGED_CODE] * course.changed
     said_of += [f"{number} of {len(jobs)} jobs {what}" for what, number in lacks.items() if number]

@@ -1,6 +1,7 @@
 """The course of a sweep: jobs are handed to an engine until each has an outcome in its folder."""
 
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -65,6 +66,8 @@ class Course:
         self.asked: list[int] = []
         # Whether a job found other code than the sweep was begun with. No further job begins then.
         self.changed = False
+        # How the jobs ended that this process has run, by status.
+        self.here = Counter[str]()
         # The trials of a search, at its end.
         self.trials: int | None = None
         self._told = 0
@@ -173,6 +176,8 @@ class Course:
         self.before.pop(job.name, None)
         outcome = read_outcome(self.folder, job.name)
         self.summary.old = True
+        if here and outcome:
+            self.here[outcome.status] += 1
         self.progress.ended(job, outcome, here)
         jobs.ended(job, outcome)
         return outcome is not None and outcome.status == "failed"

@@ -2,13 +2,17 @@
 
 import os
 import shutil
+import socket
 from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gradpath.errors import ConfigError
+from gradpath.errors import ConfigError, nearest
 from gradpath.sweep.engine import Engine
+
+# Seconds that a Ray cluster is given to answer.
+PATIENCE = 3
 
 
 def engine_for(
@@ -58,6 +62,8 @@ def check_launcher(launcher: Mapping[str, Any]) -> None:
     package = {"slurm": "submitit", "ray": "ray"}.get(kind)
     if package and find_spec(package) is None:
         raise ConfigError(f"hydra/launcher={kind}: needs {package}: python -m pip install 'gradpath[{kind}]'.")
+    if kind == "ray":
+        check_address(launcher["address"])
     if kind == "slurm" and launcher["cluster"] not in ("slurm", "local"):
         raise ConfigError(f"hydra.launcher.cluster={launcher['cluster']}: must be slurm or local.")
     if kind == "slurm" and launcher["cluster"] == "slurm" and shutil.which("srun") is None:
@@ -74,6 +80,21 @@ def check_launcher(launcher: Mapping[str, Any]) -> None:
             not isinstance(jobs, int) or isinstance(jobs, bool) or not 1 <= jobs <= 1000
         ):
             raise ConfigError(f"hydra.launcher.jobs={jobs}: must be auto or a whole number from 1 to 1000.")
+
+
+def check_address(address: Any) -> None:
+    """Raises ConfigError if no Ray cluster can be there. Ray itself tries for half a minute, and prints its own log."""
+    if address in (None, "auto"):
+        return
+    typed = f"hydra.launcher.address={address}"
+    host, _, port = str(address).removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal() and 0 < int(port) < 2**16):
+        raise ConfigError(f"{typed}: must be auto, host:port or ray://host:port.{nearest(str(address), ['auto'])}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(f"{typed}: there is no Ray cluster ({why}).") from None
 
 
 def kind_of(launcher: Mapping[str, Any]) -> str:

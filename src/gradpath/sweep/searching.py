@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gradpath.config.command_line import command_line
+from gradpath.config.command_line import command_line, in_a_new_shell
 from gradpath.config.job import Sweep
 from gradpath.config.search import Search
 from gradpath.errors import ConfigError, RunFailed, counted
@@ -136,5 +136,6 @@ def said_of(best: Sequence["FrozenTrial"], search: Search, plan: Plan) -> Iterat
     # Trials of the same values have one job.
     for name, trial in {trial.user_attrs.get(JOB): trial for trial in reversed(best)}.items():
         values = ", ".join(f"{key} {value:.4g}" for key, value in zip(search.objectives, trial.values, strict=True))
-        command = alone(command_line(), jobs[name].overrides) if name in jobs else "python "
+        job = jobs.get(str(name))
+        command = in_a_new_shell(alone(command_line(), job.overrides), job.packages) if job else "python "
         yield f"best: trial {trial.number}, {values}: {command}"
