@@ -24,6 +24,8 @@ def job():
 def fail(how):
     if how == "exception":
         raise ValueError("the user's own mistake")
+    if how == "lines":
+        raise ValueError("\\n  two lines:\\n  " + 30 * "a long text " + "\\nand the last of them.")
     if how == "memory":
         raise MemoryError("no room for 10 TB")
     if how == "exit":

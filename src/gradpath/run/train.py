@@ -17,7 +17,7 @@ from gradpath.config.checks import check
 from gradpath.config.command_line import command_line, in_a_new_shell
 from gradpath.config.job import Job
 from gradpath.data.memory import MemoryDataModule
-from gradpath.errors import ConfigError, RunFailed, Stopped, first_line
+from gradpath.errors import ConfigError, RunFailed, Stopped, in_one_line
 from gradpath.files import RESULT, relative
 from gradpath.flow import record
 from gradpath.flow.callback import Start
@@ -190,7 +190,7 @@ def _fail(result: dict[str, Any], folder: Path, error: Exception) -> NoReturn:
     """Writes down what failed, inside an `except` block. Raises RunFailed."""
     result |= {
         "status": "failed",
-        "error": f"{type(error).__name__}: {first_line(error)}",
+        "error": f"{type(error).__name__}: {in_one_line(error)}",
         "traceback": traceback.format_exc(),
     }
     # If the disk is full, there is nothing to write to.

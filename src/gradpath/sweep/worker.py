@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from gradpath.errors import ConfigError, RunFailed, Stopped, first_line
+from gradpath.errors import ConfigError, RunFailed, Stopped, in_one_line
 from gradpath.files import LOG, OVERRIDES, RESULT, write_json
 from gradpath.locks import CLAIM, hold
 from gradpath.run.train import run
@@ -95,6 +95,7 @@ def job(call: Call) -> int:
         torch.set_num_threads(call.threads)
         run({**call.config, **goes_on}, call.choices, call.folder, call.overrides, call.varied)
     except RunFailed as error:
+        traceback.print_exception(error.__cause__)
         print(f"error: {error}", file=sys.stderr)
         # The run has written down why, unless the disk is full.
         if not (call.folder / RESULT).exists():
@@ -108,7 +109,7 @@ def job(call: Call) -> int:
     except ConfigError as error:
         _fail(call, str(error))
     except BaseException as error:
-        _fail(call, f"{type(error).__name__}: {first_line(error)}")
+        _fail(call, f"{type(error).__name__}: {in_one_line(error)}")
     return DONE
 
 
