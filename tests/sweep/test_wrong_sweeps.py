@@ -89,3 +89,14 @@ def test_settings_of_a_sweep_without_m(before_torch: Command) -> None:
 def test_a_key_twice_where_a_sweep_is_meant(typed: str, both: str, before_torch: Command) -> None:
     done = before_torch("train.py", "-m", *typed.split())
     assert (done.returncode, done.stderr) == (2, f"error: {typed}: a key twice; to run both, write {both}.\n")
+
+
+def test_a_ray_cluster_that_has_ended(command: Command, tmp_path: Path) -> None:
+    """Ray leaves its address, and tries it for minutes."""
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray/ray_current_cluster").write_text("127.0.0.1:1\n")
+    done = command(
+        "train.py", "-m", "seed=0,1", "hydra/launcher=ray", "hydra.launcher.address=auto", RAY_TMPDIR=str(tmp_path)
+    )
+    said = "error: hydra.launcher.address=auto: there is no Ray cluster at 127.0.0.1:1 (Connection refused).\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)

@@ -4,6 +4,7 @@ import os
 import shutil
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -84,17 +85,27 @@ def check_launcher(launcher: Mapping[str, Any]) -> None:
 
 def check_address(address: Any) -> None:
     """Raises ConfigError if no Ray cluster can be there. Ray itself tries for half a minute, and prints its own log."""
-    if address in (None, "auto"):
-        return
     typed = f"hydra.launcher.address={address}"
-    host, _, port = str(address).removeprefix("ray://").rpartition(":")
+    known = current_cluster() if address == "auto" else address
+    if known is None:
+        return
+    host, _, port = str(known).strip().removeprefix("ray://").rpartition(":")
     if not (host and port.isdecimal() and 0 < int(port) < 2**16):
         raise ConfigError(f"{typed}: must be auto, host:port or ray://host:port.{nearest(str(address), ['auto'])}")
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
     except (OSError, UnicodeError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise ConfigError(f"{typed}: there is no Ray cluster ({why}).") from None
+        where = f" at {known.strip()}" if address == "auto" else ""
+        raise ConfigError(f"{typed}: there is no Ray cluster{where} ({why}).") from None
+
+
+def current_cluster() -> str | None:
+    """The address of the cluster that this machine was last part of, as Ray leaves it; None if it leaves none."""
+    with suppress(OSError):
+        written = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray/ray_current_cluster")
+        return os.environ.get("RAY_ADDRESS") or written.read_text()
+    return None
 
 
 def kind_of(launcher: Mapping[str, Any]) -> str:
