@@ -23,7 +23,7 @@ pytestmark = pytest.mark.forked
 MODES = ("exception", "lines", "nan", "memory", "exit", "kill", "crash")
 SAID = {
     "exception": "ValueError: the user's own mistake",
-    "lines": f"ValueError: two lines: {'a long text ' * 15}a long text [...] ",
+    "lines": f"ValueError: two lines: {'a long text ' * 14}",
     "nan": "NaN or Inf first at",
     "memory": "MemoryError: no room for 10 TB",
     "exit": "a user's code called sys.exit(0)",
