@@ -18,7 +18,6 @@ from optuna.trial import FrozenTrial, TrialState
 
 from board import wait_until
 from conftest import Command, Start
-from gradpath.config.composition import CONF
 from killing import killed_and_resumed
 from sweeping import KILLS, TINY, results
 
@@ -323,16 +322,19 @@ def test_a_trial_that_diverges_is_not_called_hopeless(sweep: Command, tmp_path: 
 def test_no_number_to_look_at(sweep: Command, project: Path, tmp_path: Path) -> None:
     """Data of the user's tell only in the first trial that they are of a regression."""
     (tmp_path / "mylab").mkdir()
-    code = "from gradpath.data.sine import sine\ndef own(**keys):\n    return sine(**keys)\n"
+    code = (
+        "from gradpath.data.sine import sine\n"
+        "def own(steps_per_epoch, batch_size, seed=0):\n    return sine(200, 0.05, 0, batch_size, seed=seed)\n"
+    )
     (tmp_path / "mylab/__init__.py").write_text(code)
     option = tmp_path / "options/data/own.yaml"
     option.parent.mkdir(parents=True)
-    option.write_text((CONF / "data/sine.yaml").read_text().replace("gradpath.data.sine.sine", "mylab.own"))
+    option.write_text("_target_: mylab.own\nsteps_per_epoch: 5\nbatch_size: 16\nepochs: 1\n")
     variables = {"GRADPATH_PACKAGES": "mylab", "PYTHONPATH": os.pathsep.join([str(project / "src"), str(tmp_path)])}
     looks = "sweep.objective=metrics.val/accuracy"
     done = sweep(
         OPTUNA, RATE, "--config-dir", str(tmp_path / "options"), "data=own", looks, "hydra.launcher.jobs=1",
-        "hydra.sweeper.n_trials=5", *SHORT[:1], **variables,
+        "hydra.sweeper.n_trials=5", *SHORT[:1], fresh=True, **variables,
     )  # fmt: skip
     assert "no number metrics.val/accuracy in its result.json" in done.stdout
     assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
