@@ -29,7 +29,10 @@ class OnRay:
         import ray
 
         try:
-            own = {"num_cpus": cores, "include_dashboard": False} if address is None else {"address": address}
+            # Without an address Ray would look for a cluster that this machine was part of, which may have ended long ago.
+            own: dict[str, Any] = {"address": "local", "num_cpus": cores, "include_dashboard": False}
+            if address is not None:
+                own = {"address": address}
             ray.init(log_to_driver=False, configure_logging=False, **own)
         except (ConnectionError, ValueError, RuntimeError) as error:
             raise ConfigError(f"hydra.launcher.address={address}: {first_line(error)}.") from None
