@@ -191,7 +191,7 @@ FAULTS = [
     Fault(
         "Ctrl-C reads as success",
         "run/train.py",
-        "raise SystemExit(128 + (signal.SIGINT if stopped.code else signal.SIGTERM)) from None",
+        "raise Stopped(128 + (signal.SIGINT if stopped.code else signal.SIGTERM)) from None",
         "raise SystemExit(0) from None",
         "cli/test_resume.py -k stopped_by_hand",
     ),

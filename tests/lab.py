@@ -24,15 +24,16 @@ def job():
 def fail(how):
     if how == "exception":
         raise ValueError("the user's own mistake")
+    if how == "lines":
+        raise ValueError("\\n  two lines:\\n  " + 30 * "a long text " + "\\nand the last of them.")
     if how == "memory":
         raise MemoryError("no room for 10 TB")
     if how == "exit":
         sys.exit(0)
     if how == "leave":
         os._exit(0)
-    if how == "busy":
-        # What our own jobs say when another process has them.
-        os._exit(75)
+    if how.isdigit():
+        os._exit(int(how))
     if how == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
     if how == "crash":

@@ -4,6 +4,8 @@ import difflib
 import re
 from collections.abc import Iterable
 
+# Characters of an exception's text in one line, and of those at its end.
+LONGEST, TAIL = 300, 100
 # Longer than any path that is allowed.
 LONG_WORD = re.compile(r"(\S{100})\S{4000,}(\S{20})")
 
@@ -23,9 +25,21 @@ class RunFailed(RuntimeError):  # noqa: N818 - a fact, not an error of the progr
     """A run ended with an exception, or with NaN under fail_on_divergence. result.json tells more. Exit code 1."""
 
 
+class Stopped(SystemExit):
+    """The user stopped a run, which can go on; the code is 130 after Ctrl-C and 143 after SIGTERM."""
+
+    code: int
+
+
 def first_line(error: BaseException) -> str:
     """What an exception of a library says, in one line without a full stop; its type if it says nothing."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(". ")
+
+
+def in_one_line(error: BaseException) -> str:
+    """All that an exception says, without a full stop: of a long text the beginning and the end, where what helps stands."""
+    text = " ".join(str(error).split()).rstrip(". ") or type(error).__name__
+    return text if len(text) <= LONGEST else f"{text[: LONGEST - TAIL]} [...] {text[-TAIL:]}"
 
 
 def nearest(word: str, allowed: Iterable[str]) -> str:

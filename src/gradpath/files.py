@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
+from uuid import uuid4
 
 from gradpath.errors import ConfigError
 
@@ -20,8 +21,10 @@ REPORT = "report.html"
 # to a report, and to a sweep's.
 TEMPORARY = re.compile(
     r"\.(config\.yaml|overrides\.yaml|result\.json|metrics\.csv|flow\.npz|divergence\.json|(last|best)\.ckpt|made_by"
-    r"|report\.html|sweep\.yaml|summary\.(csv|md))\.(\d+|before)"
+    r"|report\.html|sweep\.yaml|summary\.(csv|md))\.(\d+(-[0-9a-f]{8})?|before)"
 )
+# Processes of two machines that share a folder may have one number.
+MACHINE = uuid4().hex[:8]
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -69,7 +72,7 @@ def remove_leftovers(folder: Path) -> None:
 
 def temporary(path: Path) -> Path:
     """Where this process writes what is to become `path`."""
-    return path.with_name(f".{path.name}.{os.getpid()}")
+    return path.with_name(f".{path.name}.{os.getpid()}-{MACHINE}")
 
 
 def aside(path: Path) -> Path:

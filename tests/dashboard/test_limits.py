@@ -18,6 +18,7 @@ from board import peak_memory, serving
 from gradpath.dashboard.answers import Answers
 from hostile import HOSTILE, PICKLED, STRANGE, copy, long_run, put, strange
 from synthetic import VANISHING, content, write
+from synthetic_sweep import write_sweep
 
 SEED = 2026
 CLIENTS = 6
@@ -291,3 +292,52 @@ def test_rows_are_taken_from_every_kind_of_matrix(tmp_path: Path, order: Any, dt
     assert len(answer["steps"]) == 500
     assert measured[answer["steps"]].all()
     assert np.array_equal(answer["values"], numbers[answer["steps"]])
+
+
+class Looker(threading.Thread):
+    """A page that shows a sweep: it asks for the list of runs and for the jobs, again and again.
+
+    asked: (status, bytes, seconds) of each request.
+    """
+
+    def __init__(self, server: str, times: int) -> None:
+        super().__init__()
+        self.server, self.times = server, times
+        self.asked: list[tuple[int, int, float]] = []
+
+    def run(self) -> None:
+        for _ in range(self.times):
+            for path, name in (("runs", ""), ("sweep", "sweep")):
+                status = 503
+                while status == 503:
+                    status, body, seconds = asked(f"{self.server}/{path}", name=name)
+                    self.asked.append((status, len(body), seconds))
+                    time.sleep(0.2 if status == 503 else 0)
+
+
+def test_a_sweep_of_a_thousand_runs_and_six_clients_at_once(tmp_path: Path) -> None:
+    """Half of the runs have a record. Of the others the results are read."""
+    seeds = [str(seed) for seed in range(FOLDERS)]
+    plan = write_sweep(tmp_path / "sweep", {"seed": seeds}, count=20, epochs=1)
+    first, *others = [tmp_path / "sweep" / job.name for job in plan.jobs[::2]]
+    write(first, content(count=20, steps=3), VANISHING)
+    for other in others:
+        (other / "flow.npz").hardlink_to(first / "flow.npz")
+    with serving("--logdir", tmp_path) as url:
+        server = f"{url}/data/plugin/gradient_flow"
+        clients = [Looker(server, times=3) for _ in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        memory = peak_memory(server)
+        jobs = json.loads(asked(f"{server}/sweep", name="sweep")[1])["jobs"]
+    requests = [request for client in clients for request in client.asked]
+    slowest = max(seconds for _, _, seconds in requests)
+    waited = sum(status == 503 for status, _, _ in requests)
+    print(f"{len(requests)} requests, {waited} to be asked again, the slowest {slowest:.2f} s; {memory / 2**20:.0f} MiB")
+    assert {status for status, _, _ in requests} <= {200, 503}
+    assert max(size for _, size, _ in requests) < ANSWER
+    assert memory < MEMORY
+    assert slowest < SECONDS
+    assert [(job["run"] is None, job["status"]) for job in jobs] == [(False, None), (True, "ok")] * (FOLDERS // 2)

@@ -1,5 +1,6 @@
 """The jobs of a sweep, asked over HTTP from a real TensorBoard; plans that are good, damaged or huge."""
 
+import json
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -55,6 +56,25 @@ def test_the_jobs_of_a_sweep(tmp_path: Path) -> None:
         assert get(f"{route}/sweep?name=sweep")["jobs"] == [
             {"name": "1-nothing", "varied": {"a": "b"}, "run": "sweep/1-nothing", "status": None}
         ]
+
+
+def test_a_result_is_read_once(tmp_path: Path) -> None:
+    """A page asks again and again. A result that has changed is read again."""
+    planned(tmp_path, *(job(f"{k}-a") for k in range(9)))
+    for k in range(9):
+        (tmp_path / f"{k}-a").mkdir()
+        (tmp_path / f"{k}-a/result.json").write_text('{"status": "ok"}' + 100_000 * " ")
+    sweeps, asked = Sweeps(), tmp_path / "sweep.yaml"
+    read = lambda: int(Path("/proc/self/io").read_text().split()[1])  # noqa: E731
+    before = read()
+    sweeps.get(asked, {})
+    once = read()
+    sweeps.get(asked, {})
+    assert once - before > 900_000
+    assert read() - once < 90_000
+    (tmp_path / "4-a/result.json").write_text('{"status": "failed"}')
+    statuses = [entry["status"] for entry in json.loads(sweeps.get(asked, {}))["jobs"]]
+    assert statuses == [*["ok"] * 4, "failed", *["ok"] * 4]
 
 
 PLANS = {

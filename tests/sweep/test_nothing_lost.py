@@ -20,9 +20,10 @@ from sweeping import ENGINES, KILLS, LAUNCHERS, lasting, results
 
 pytestmark = pytest.mark.forked
 
-MODES = ("exception", "nan", "memory", "exit", "kill", "crash")
+MODES = ("exception", "lines", "nan", "memory", "exit", "kill", "crash")
 SAID = {
     "exception": "ValueError: the user's own mistake",
+    "lines": f"ValueError: two lines: {'a long text ' * 14}",
     "nan": "NaN or Inf first at",
     "memory": "MemoryError: no room for 10 TB",
     "exit": "a user's code called sys.exit(0)",
@@ -66,10 +67,14 @@ def test_a_job_that_fails_costs_that_job_only(launcher: str, sweep: Command, pro
     assert unwritten["status"] == "failed"
     assert f"failed: 9-s9: {unwritten['error']}" in done.stdout
     with (folder / "summary.csv").open() as file:
-        assert Counter(row["status"] for row in csv.DictReader(file)) == {"ok": 2, "diverged": 1, "failed": 7}
+        assert Counter(row["status"] for row in csv.DictReader(file)) == {"ok": 1, "diverged": 1, "failed": 8}
     # What the job printed, and its traceback, stand in its log.
     assert "the user's own mistake" in (folder / "1-s1/job.log").read_text()
-    assert "Fatal Python error: Segmentation fault" in (folder / "6-s6/job.log").read_text()
+    lines = results(folder)["2-s2"]
+    assert lines["error"].endswith(" and the last of them")
+    for whole in ((folder / "2-s2/job.log").read_text(), lines["traceback"]):
+        assert 30 * "a long text " + "\nand the last of them." in whole
+    assert "Fatal Python error: Segmentation fault" in (folder / "7-s7/job.log").read_text()
 
 
 def test_failures_run_again_when_they_are_asked_to(sweep: Command, project: Path, tmp_path: Path) -> None:

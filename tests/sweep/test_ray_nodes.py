@@ -1,6 +1,7 @@
 """A Ray cluster of several nodes, one of which is lost in the middle of a sweep."""
 
 import csv
+import tempfile
 from collections import Counter
 from pathlib import Path
 
@@ -47,3 +48,15 @@ def test_a_node_that_is_lost_costs_its_jobs_only(begin: Start, sweep: Command, t
         assert lasting(folder) == lasting(whole)
     finally:
         cluster.shutdown()
+
+
+@pytest.mark.slow
+@pytest.mark.forked
+def test_a_cluster_that_has_ended_is_not_asked(sweep: Command) -> None:
+    """Ray leaves the address of the last one. Without an address, a sweep starts a cluster of its own."""
+    # Ray's sockets have a short path.
+    with tempfile.TemporaryDirectory(prefix="r") as folder:
+        (Path(folder) / "ray").mkdir()
+        (Path(folder) / "ray/ray_current_cluster").write_text("127.0.0.1:1\n")
+        done = sweep("seed=0,1", "hydra/launcher=ray", RAY_TMPDIR=folder)
+    assert (done.returncode, done.stdout.splitlines()[-1].endswith(": 2 ok")) == (0, True), done.stdout + done.stderr

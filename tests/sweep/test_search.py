@@ -1,6 +1,7 @@
 """A search, typed as a user types it: what Optuna proposes is run as a grid's jobs are, and told once."""
 
 import json
+import os
 import random
 import shlex
 import signal
@@ -318,18 +319,33 @@ def test_a_trial_that_diverges_is_not_called_hopeless(sweep: Command, tmp_path: 
     assert status[False] <= {"ok", "pruned"}
 
 
-def test_no_number_to_look_at(sweep: Command, tmp_path: Path) -> None:
-    done = sweep(
-        *SHORT,
-        OPTUNA,
-        RATE,
-        "sweep.objective=metrics.val/acuracy",
-        "hydra.sweeper.direction=maximize",
-        "hydra.sweeper.n_trials=1",
+def test_no_number_to_look_at(sweep: Command, project: Path, tmp_path: Path) -> None:
+    """Data of the user's tell only in the first trial that they are of a regression."""
+    (tmp_path / "mylab").mkdir()
+    code = (
+        "from gradpath.data.sine import sine\n"
+        "def own(steps_per_epoch, batch_size, seed=0):\n    return sine(200, 0.05, 0, batch_size, seed=seed)\n"
     )
-    assert "no number metrics.val/acuracy in its result.json" in done.stdout
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    (tmp_path / "mylab/__init__.py").write_text(code)
+    option = tmp_path / "options/data/own.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text("_target_: mylab.own\nsteps_per_epoch: 5\nbatch_size: 16\nepochs: 1\n")
+    variables = {"GRADPATH_PACKAGES": "mylab", "PYTHONPATH": os.pathsep.join([str(project / "src"), str(tmp_path)])}
+    looks = "sweep.objective=metrics.val/accuracy"
+    done = sweep(
+        OPTUNA, RATE, "--config-dir", str(tmp_path / "options"), "data=own", looks, "hydra.launcher.jobs=1",
+        "hydra.sweeper.n_trials=5", *SHORT[:1], fresh=True, **variables,
+    )  # fmt: skip
+    assert "no number metrics.val/accuracy in its result.json" in done.stdout
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
     assert [trial.state for trial in trials_of(tmp_path / "sweep")] == [TrialState.FAIL]
+
+
+def test_a_number_that_a_trial_has_not(sweep: Command, tmp_path: Path) -> None:
+    """A network of one hidden layer has no ratio; others have."""
+    ratio = ("sweep.objective=verdict.ratio", "hydra.sweeper.direction=maximize", "hydra.sweeper.n_trials=3")
+    done = sweep(*SHORT, OPTUNA, RATE, "model.hidden=[4]", *ratio, "hydra.launcher.jobs=1")
+    assert (done.returncode, done.stdout.count("no number verdict.ratio")) == (1, 3)
 
 
 WRONG = {
@@ -341,6 +357,10 @@ WRONG = {
     f"{RATE} hydra.sweeper.direction=[minimize,maximize]": "write one for each sweep.objective; there are 1",
     f"{RATE} sweep.objective=verdict.ratio": "write minimize or maximize for sweep.objective=verdict.ratio",
     f"{RATE} sweep.objective=[]": "an empty list",
+    f"{RATE} sweep.objective=metrics.val/acuracy": "no number of result.json. Did you mean metrics.val/accuracy?",
+    f"{RATE} sweep.objective=val/loss": "Did you mean metrics.val/loss? There are metrics.val/loss, ",
+    f"{RATE} sweep.objective=[verdict.ratios,seed]": "=verdict.ratios: no number of result.json. Did you",
+    f"{RATE} sweep.objective=metrics.val/mae": "There are metrics.val/loss, metrics.val/accuracy, ",
     f"{RATE} hydra.sweeper.sampler=best": "hydra.sweeper.sampler=best: must be",
     f"{RATE} hydra.sweeper.seed=-1": "must be at least 0",
     f"{RATE} hydra.sweeper.prune=maybe": "must be true or false",

@@ -220,6 +220,11 @@ def test_two_processes_share_a_sweep(begin: Start, tmp_path: Path) -> None:
     logs = [(folder / f"{k}-s{k}" / "job.log").read_text() for k in range(8)]
     assert [log.count("gradpath, seed") for log in logs] == [1] * 8
     assert texts[0].splitlines()[-1].endswith(": 8 ok")
+    # The helper says what it did, and how far the sweep is. The other process may still be at its last jobs.
+    said = re.search(r"sweep: ran (?:no job|(\d) jobs? \(\1 ok\)) here; of all 8 jobs (.*)", texts[1].splitlines()[-1])
+    assert said
+    assert said[2] in ("8 ok", "7 ok, 1 at work", "6 ok, 2 at work")
+    assert [line.split()[2] for line in texts[1].splitlines()[1:-1]].count("ok") >= int(said[1] or 0)
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
@@ -228,7 +233,9 @@ def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(
 ) -> None:
     folder = tmp_path / "sweep"
     whole = tmp_path / "whole"
-    typed = ("seed=range(3)", "trainer.max_epochs=150", *ENGINES[launcher])
+    # Of the slow engines' jobs, none waits for another one.
+    seeds = 3 if launcher == "local" else 2
+    typed = (f"seed=range({seeds})", "trainer.max_epochs=150", *ENGINES[launcher])
     assert sweep(*typed[:2], folder=whole).returncode == 0
     process = begin(*typed)
     wait_until(lambda: len([*folder.glob("*/checkpoints/last.ckpt")]) >= 2)
@@ -239,7 +246,8 @@ def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(
     said = re.fullmatch(r"stopped; to continue: (python.* train\.py -m .*)", err.strip().splitlines()[-1])
     assert said
     assert results(folder) == {}
-    assert "3 missing" in out
+    assert f"{seeds} missing" in out
+    assert "stopping 2 jobs at the end of a batch; Ctrl-C again ends them at once\n" in out
     # The jobs came to the end of a batch, and said so themselves.
     assert all("stopped; to continue" in (folder / f"{k}-s{k}/job.log").read_text() for k in range(2))
     assert not [*folder.glob("*/.stop*")]
@@ -250,6 +258,21 @@ def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(
     )
     assert (going_on.returncode, going_on.stderr.count("Traceback")) == (0, 0)
     assert lasting(folder) == lasting(whole)
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_ctrl_c_while_torch_is_imported_begins_no_job(launcher: str, begin: Start, tmp_path: Path) -> None:
+    process = begin("seed=range(3)", *ENGINES[launcher], fresh=True)
+    folder = tmp_path / "sweep"
+    wait_until(lambda: [*folder.glob("*-s*")])
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130
+    assert "stopping " in out
+    assert "3 missing" in out
+    assert "stopped; to continue: " in err
+    assert "Traceback" not in out + err
+    assert not [*folder.glob("*/job.log")]
 
 
 def test_fail_fast_begins_no_further_job(sweep: Command, tmp_path: Path) -> None:

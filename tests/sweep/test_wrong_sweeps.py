@@ -31,9 +31,23 @@ ROWS = [
     ("+sweep.name=x", "+sweep.name=x: no + is needed; write sweep.name=x."),
     ("hydra.launcher.jobs=0", "hydra.launcher.jobs=0: must be auto or a whole number from 1 to 1000."),
     ("hydra.launcher.jobs=1,2", "hydra.launcher.jobs=1,2: one value for the whole sweep."),
+    ("hydra.launcher.job=2", "hydra/launcher=local has no such key. Did you mean hydra.launcher.jobs? Its keys: hydra."),
+    (
+        "hydra/launcher=ray hydra.launcher.adress=x",
+        "hydra/launcher=ray has no such key. Did you mean hydra.launcher.address?",
+    ),
+    ("hydra/sweeper=optuna hydra.sweeper.n_trial=9", "=optuna has no such key. Did you mean hydra.sweeper.n_trials?"),
+    ("hydra.sweep.dri=x", "hydra.sweep.dri=x: hydra.sweep has no such key. Did you mean hydra.sweep.dir? Its keys: hydra."),
+    ("hydra.swep.dir=x", "hydra.swep.dir=x: hydra has no such key. Did you mean hydra.sweep?"),
+    ("activation=[relu,tanh]", "one option, not a list. Several are a sweep: -m activation=relu,tanh."),
+    ("data.batch_size=[2,4]", "must be a whole number. Several values are a sweep: -m data.batch_size=2,4."),
+    ("model.hidden=[[4],[8]]", "model.hidden=[[4],[8]]: must be a list of whole numbers"),
     ("hydra/launcher=slurm", "hydra/launcher=slurm: there is no Slurm on this machine"),
     ("hydra/launcher=slurm hydra.launcher.cluster=pbs", "hydra.launcher.cluster=pbs: must be slurm or local."),
     ("hydra/launcher=ray hydra.launcher.threads=0", "hydra.launcher.threads=0: must be a whole number, at least 1."),
+    ("hydra/launcher=ray hydra.launcher.address=wrong", "address=wrong: must be auto, host:port or ray://host:port."),
+    ("hydra/launcher=ray hydra.launcher.address=127.0.0.1:1", "127.0.0.1:1: there is no Ray cluster (Connection refused)."),
+    ("hydra/launcher=ray hydra.launcher.address=ray://no.where:1", "address=ray://no.where:1: there is no Ray cluster ("),
     ("hydra/launcher=joblib", "hydra/launcher=joblib: no such option. There are basic, local, ray, slurm."),
     ("hydra/launcher=slurmm", "hydra/launcher=slurmm: no such option. Did you mean slurm? There are basic, local, ray,"),
     ("hydra/sweeper=optunaa", "hydra/sweeper=optunaa: no such option. Did you mean optuna? There are "),
@@ -62,3 +76,27 @@ def test_settings_of_a_sweep_without_m(before_torch: Command) -> None:
     assert done.stderr.startswith(
         "error: sweep.nam=x: sweep has no such key. Did you mean sweep.name? Its keys: sweep.name,"
     )
+
+
+@pytest.mark.parametrize(
+    ("typed", "both"),
+    [
+        ("seed=0 seed=1", "seed=0,1"),
+        ("activation=relu activation=tanh", "activation=relu,tanh"),
+        ("model.hidden=[4] model.hidden=[8]", "model.hidden=[4],[8]"),
+    ],
+)
+def test_a_key_twice_where_a_sweep_is_meant(typed: str, both: str, before_torch: Command) -> None:
+    done = before_torch("train.py", "-m", *typed.split())
+    assert (done.returncode, done.stderr) == (2, f"error: {typed}: a key twice; to run both, write {both}.\n")
+
+
+def test_a_ray_cluster_that_has_ended(command: Command, tmp_path: Path) -> None:
+    """Ray leaves its address, and tries it for minutes."""
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray/ray_current_cluster").write_text("127.0.0.1:1\n")
+    done = command(
+        "train.py", "-m", "seed=0,1", "hydra/launcher=ray", "hydra.launcher.address=auto", RAY_TMPDIR=str(tmp_path)
+    )
+    said = "error: hydra.launcher.address=auto: there is no Ray cluster at 127.0.0.1:1 (Connection refused).\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", said)

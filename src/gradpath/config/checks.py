@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
+from gradpath.config.objective import check_objective
 from gradpath.config.renamed_targets import current
 from gradpath.config.schema import GROUPS, Limits, NormLayer, Root, Sweep, Sweeper
 from gradpath.config.target_names import check_names
@@ -42,6 +43,7 @@ def check_settings(settings: Mapping[str, Any]) -> None:
     # Any other character would have to be put in quotes, for Hydra's grammar or for the shell's.
     if name is not None and (not name.strip(".") or len(name) > 100 or not re.fullmatch(r"[A-Za-z0-9._-]+", name)):
         raise ConfigError(f"sweep.name={name}: must be a folder's name of at most 100 letters, digits, - _ and . alone.")
+    check_objective(settings["objective"])
     together = settings["zip"]
     shown = f"sweep.zip=[{','.join(together)}]"
     if len(together) == 1:
@@ -198,7 +200,8 @@ def _check_value(name: str, value: Any, hint: Any) -> None:
     shown = str(value).replace(" ", "").replace("None", "null")
     if not any(_conforms(value, option) for option in _options(hint)):
         kinds = limits.words if hint is str and limits.words else _type_words(hint)
-        raise ConfigError(f"{name}={shown}: must be {alternatives(kinds)}.")
+        several = f" Several values are a sweep: -m {name}={shown[1:-1]}." if isinstance(value, list) and _one(hint) else ""
+        raise ConfigError(f"{name}={shown}: must be {alternatives(kinds)}.{several}")
     for number in value if isinstance(value, list) else [value]:
         broken = limits.broken_by(number)
         if broken and isinstance(number, str) and any(_conforms(1.0, option) for option in _options(hint)):
@@ -211,6 +214,11 @@ def _check_value(name: str, value: Any, hint: Any) -> None:
 
 def _options(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def _one(hint: Any) -> bool:
+    """Whether a key takes no list."""
+    return not any(get_origin(option) in (list, tuple) for option in _options(hint))
 
 
 def _conforms(value: Any, hint: Any) -> bool:

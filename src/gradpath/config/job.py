@@ -53,6 +53,12 @@ class Sweep:
     variables: Mapping[str, str]
     search: Search | None = None
 
+    @property
+    def common_data(self) -> Mapping[str, Any] | None:
+        """The configuration of the data that are read once for all jobs; None: each job reads its own."""
+        found: Mapping[str, Any] | None = self.composition.first.config["data"] if self.settings["common_data"] else None
+        return found
+
     def job(self, number: int) -> Job:
         """The job with this number, from 0."""
         place = self.grid.place(number)

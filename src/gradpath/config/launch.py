@@ -21,15 +21,16 @@ from omegaconf.errors import OmegaConfBaseException
 from gradpath.columns import wrapped
 from gradpath.config.composition import CONF, config_loader
 from gradpath.config.grammar import parse
-from gradpath.config.grid import grid
+from gradpath.config.grid import Place, grid
 from gradpath.config.grid_composition import GridComposition
 from gradpath.config.hydras_output import fitted_help, hydras_errors
 from gradpath.config.job import Job, Sweep
+from gradpath.config.objective import check_objective
 from gradpath.config.overrides import Composition, check_job, mapping, plain, refuse_plus, without_null, without_plus
 from gradpath.config.resume import resume_arguments
 from gradpath.config.schema import GROUPS
 from gradpath.config.search import Search, search
-from gradpath.config.typed import Typed, check_typed, searches
+from gradpath.config.typed import Typed, check_typed, refuse_twice, searches
 from gradpath.errors import ConfigError, RunFailed, first_line, nearest
 from gradpath.streams import open_streams
 from gradpath.threads import wait_briefly
@@ -111,8 +112,9 @@ def read_sweep(typed: Typed, loader: ConfigLoader) -> Job | Sweep:
         limit = typed.settings["limit"]
         raise ConfigError(f"sweep.limit={limit}: the sweep has {len(jobs)} jobs, each a run; write sweep.limit={len(jobs)}.")
     composition = GridComposition(jobs, loader)
-    for place in jobs.places():
-        composition(place)
+    check_objective(typed.settings["objective"], data_of(composition, jobs.places()))
+    if len(jobs) == 1:
+        refuse_twice(typed.with_hydras)
     if len(jobs) == 1 and not typed.is_set and not is_named(typed):
         return single_job(check_job(loader, typed.with_hydras))
     return made(typed, composition)
@@ -126,9 +128,14 @@ def read_search(typed: Typed, loader: ConfigLoader) -> Sweep:
     """
     found = search(typed, loader)
     composition = GridComposition(found.space.corners, loader)
-    for place in found.space.corners.places_beside(typed.settings["limit"]):
-        composition(place)
+    corners = found.space.corners.places_beside(typed.settings["limit"])
+    check_objective(found.objectives, data_of(composition, corners))
     return made(typed, composition, found)
+
+
+def data_of(composition: GridComposition, places: Iterable[Place]) -> set[str]:
+    """The targets of the jobs' data sets. Raises ConfigError for the first mistake in any job."""
+    return {str(composition(place)[0]["data"]["_target_"]) for place in places}
 
 
 def made(typed: Typed, composition: GridComposition, found: Search | None = None) -> Sweep:

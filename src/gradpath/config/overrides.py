@@ -16,6 +16,7 @@ from yaml import YAMLError
 from gradpath.config.checks import check, check_kind, check_model, check_types, leaves
 from gradpath.config.grammar import check_sweep, line, parse, values
 from gradpath.config.hints import Asked, near_key, not_computed
+from gradpath.config.hydras_keys import check_hydras_keys
 from gradpath.config.hydras_part import check_hydra
 from gradpath.config.schema import GROUPS, Root
 from gradpath.config.target_names import check_environment, check_texts
@@ -166,6 +167,10 @@ def _check_name(override: Override, groups: list[str], choosing: list[Override],
         raise ConfigError(f"{typed}: keys cannot be removed; set a value instead.")
     if key in groups:
         options = loader.get_group_options(key)
+        content = override.value()
+        if isinstance(content, list):
+            several = ",".join(map(str, content))
+            raise ConfigError(f"{typed}: one option, not a list. Several are a sweep: -m {key}={several}.")
         for value in values(override):
             if value not in options and not (key == "experiment" and value == "null" and not override.is_sweep_override()):
                 asked = _asked({}, choosing, loader)
@@ -268,6 +273,7 @@ def load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
     except KeyError as error:
         raise ConfigError(f"hydra.job.env_copy: there is no variable {error} in the environment.") from None
     except (HydraException, OmegaConfBaseException) as error:
+        check_hydras_keys(loader, overrides)
         cause = f" ({first_line(error.__cause__)})" if error.__cause__ else ""
         raise ConfigError(first_line(error) + cause + ".") from None
     except (AssertionError, AttributeError, TypeError, ValueError) as error:

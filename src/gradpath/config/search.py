@@ -68,7 +68,7 @@ def _directions(typed: str | list[str], objectives: Sequence[str]) -> list[str]:
         raise ConfigError(f"{shown}: write one for each sweep.objective; there are {len(objectives)}.")
     for k, objective in enumerate(objectives):
         if directions[k] == "auto":
-            known = {"accuracy": "maximize", "loss": "minimize"}
+            known = {"accuracy": "maximize", "loss": "minimize", "mae": "minimize"}
             if (name := objective.rpartition("/")[2]) not in known:
                 raise ConfigError(f"{shown}: write minimize or maximize for sweep.objective={objective}.")
             directions[k] = known[name]

@@ -24,7 +24,7 @@ from gradpath.activations import Function
 from gradpath.config.checks import PROJECT
 from gradpath.config.renamed_targets import current
 from gradpath.config.target_names import PLACES, own_packages
-from gradpath.errors import ConfigError, first_line, nearest
+from gradpath.errors import ConfigError, in_one_line, nearest
 
 T = TypeVar("T")
 
@@ -85,7 +85,7 @@ def what_failed(error: BaseException) -> str:
     if isinstance(error, SystemExit):
         return f"its code called sys.exit({error.code!r})"
     kind = "" if isinstance(error, TypeError | ValueError | AttributeError | RuntimeError) else f"{type(error).__name__}: "
-    said = first_line(error)
+    said = in_one_line(error)
     if asked := re.search(r"tried to allocate (\d+) bytes", str(error)):
         return f"it needs {int(asked[1]) / 1e9:.3g} GB of memory at once, which this machine does not have"
     return said if said == type(error).__name__ else kind + said
@@ -231,9 +231,14 @@ def _locate(key: str, name: str) -> Any:
             if error.name and name.startswith(error.name):
                 continue
             raise ConfigError(f"{key}._target_={name}: {'.'.join(parts[:cut])} needs {error.name}.") from None
+        except (Exception, SystemExit) as error:
+            # A user's code may raise anything, and be no Python.
+            said = what_failed(error)
+            raise ConfigError(f"{key}._target_={name}: {'.'.join(parts[:cut])} cannot be imported: {said}.") from None
         for part in parts[cut:]:
             if not hasattr(found, part):
-                raise ConfigError(f"{key}._target_={name}: {getattr(found, '__name__', parts[0])} has no {part}.")
+                near = nearest(part, [other for other in dir(found) if not other.startswith("_")])
+                raise ConfigError(f"{key}._target_={name}: {getattr(found, '__name__', parts[0])} has no {part}.{near}")
             found = getattr(found, part)
         return found
     raise ConfigError(f"{key}._target_={name}: there is no module {parts[0]}.")

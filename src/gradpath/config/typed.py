@@ -8,7 +8,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig
 
 from gradpath.config.checks import check_settings
-from gradpath.config.grammar import check_sweep, line, parse
+from gradpath.config.grammar import check_sweep, line, parse, values
 from gradpath.config.hydras_part import check_hydra
 from gradpath.config.overrides import Composition, check_job, choosing_options, is_hydras, is_sweep, load, mapping, set_key
 from gradpath.config.target_names import check_environment
@@ -70,6 +70,15 @@ def check_typed(overrides: list[Override], loader: ConfigLoader, multirun: bool)
     if swept and not multirun and not is_sweep(node.hydra):
         raise ConfigError(f"{swept[0].input_line}: several values are a sweep: add -m. A list is written [a,b].")
     return Typed(varied, jobs, node.hydra, _settings(node, settings), bool(settings))
+
+
+def refuse_twice(overrides: list[Override]) -> None:
+    """Raises ConfigError for a key with two values, of which the first would be lost."""
+    for k, last in enumerate(overrides):
+        for first in overrides[:k]:
+            if first.key_or_group == last.key_or_group and line(first) != line(last):
+                both = f"{last.get_key_element()}={','.join([*values(first), *values(last)])}"
+                raise ConfigError(f"{line(first)} {line(last)}: a key twice; to run both, write {both}.")
 
 
 def searches(hydra: DictConfig) -> bool:

@@ -26,7 +26,8 @@ EVENTS = 200_000
 DEEPEST = 10  # lists and mappings within each other, of which a plan has four
 RESULT_BYTES, RESULTS = 2**20, 2**24
 """The largest result that is read, and the bytes of all for one answer. Only those of jobs without a record are."""
-KEPT = 4
+KEPT, ENDED = 4, 10_000
+"""So many plans, and ends of jobs, are kept."""
 STATUSES = ("ok", "diverged", "pruned", "failed")
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -44,6 +45,8 @@ class Sweeps:
     def __init__(self) -> None:
         self._turn = Lock()
         self._kept: OrderedDict[tuple[Path, str], list[Job] | str] = OrderedDict()
+        # A page asks again and again, and a result is read once.
+        self._ended: OrderedDict[tuple[Path, str], tuple[str | None, int]] = OrderedDict()
 
     def get(self, path: Path, runs: Mapping[Path, str]) -> bytes:
         """The jobs of the sweep at `path`, as JSON of `jobs`, in their order. Each has:
@@ -65,11 +68,38 @@ class Sweeps:
         try:
             jobs = self._plan(path)
             names = {job.name: runs.get(path.parent / job.name) for job in jobs}
-            ended = _statuses(path.parent, [name for name, run in names.items() if run is None])
+            ended = self._statuses(path.parent, [name for name, run in names.items() if run is None])
         finally:
             self._turn.release()
         told = [{**job._asdict(), "run": names[job.name], "status": ended.get(job.name)} for job in jobs]
         return json.dumps({"jobs": told}, ensure_ascii=False).encode(errors="replace")
+
+    def _statuses(self, folder: Path, names: list[str]) -> dict[str, str]:
+        """How jobs have ended, as far as they say it within limits. What wrote no result stands in a file of the sweep."""
+        left, found = RESULTS, {}
+        for name in names:
+            for path in (folder / name / RESULT, folder / FAILURES / f"{name}.json"):
+                status, size = self._status(path) if left > 0 else (None, 0)
+                left -= size
+                if status:
+                    found[name] = status
+                    break
+        return found
+
+    def _status(self, path: Path) -> tuple[str | None, int]:
+        """What a result says of how its job ended, and how much of the file was read, now or when it was last asked for."""
+        try:
+            key = path, version(path.stat())
+        except OSError:
+            return None, 0
+        if key not in self._ended:
+            content, size = _json(path)
+            status = content.get("status")
+            self._ended[key] = status if status in STATUSES else None, size
+        self._ended.move_to_end(key)
+        if len(self._ended) > ENDED:
+            self._ended.popitem(last=False)
+        return self._ended[key]
 
     def _plan(self, path: Path) -> list[Job]:
         try:
@@ -148,19 +178,6 @@ def _until(end: type, events: Iterator[Any]) -> Iterator[Any]:
         if isinstance(event, end):
             return
         yield event
-
-
-def _statuses(folder: Path, names: list[str]) -> dict[str, str]:
-    """How jobs have ended, as far as they say it within limits. What wrote no result stands in a file of the sweep."""
-    left, found = RESULTS, {}
-    for name in names:
-        for path in (folder / name / RESULT, folder / FAILURES / f"{name}.json"):
-            content, size = _json(path) if left > 0 else ({}, 0)
-            left -= size
-            if content.get("status") in STATUSES:
-                found[name] = content["status"]
-                break
-    return found
 
 
 def _json(path: Path) -> tuple[dict[str, Any], int]:

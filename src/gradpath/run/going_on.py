@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from gradpath.errors import ConfigError, RunFailed, first_line
+from gradpath.errors import ConfigError, RunFailed, in_one_line
 from gradpath.files import CONFIG, CURVES, OVERRIDES, RESULT, aside, relative
 from gradpath.flow import record
 from gradpath.run import divergence_guard
@@ -113,4 +113,4 @@ def _said(error: Exception) -> str:
         return str(error)
     if isinstance(error, OSError) and error.strerror:
         return f"{relative(Path(error.filename))}: {error.strerror}" if error.filename else error.strerror
-    return f"{type(error).__name__}: {first_line(error)}"
+    return f"{type(error).__name__}: {in_one_line(error)}"

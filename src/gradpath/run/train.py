@@ -14,10 +14,10 @@ import lightning.pytorch as pl
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from gradpath.config.checks import check
-from gradpath.config.command_line import command_line
+from gradpath.config.command_line import command_line, in_a_new_shell
 from gradpath.config.job import Job
 from gradpath.data.memory import MemoryDataModule
-from gradpath.errors import ConfigError, RunFailed, first_line
+from gradpath.errors import ConfigError, RunFailed, Stopped, in_one_line
 from gradpath.files import RESULT, relative
 from gradpath.flow import record
 from gradpath.flow.callback import Start
@@ -164,7 +164,7 @@ def recorded(result: dict[str, Any], folder: Path, before: Before | None = None)
 
     Raises:
         RunFailed: the block raised an exception. Its traceback is in `result.json`.
-        SystemExit: the user stopped the run; the code is 130 after Ctrl-C and 143 after SIGTERM.
+        Stopped: the user stopped the run.
     """
     try:
         yield
@@ -175,9 +175,9 @@ def recorded(result: dict[str, Any], folder: Path, before: Before | None = None)
                 raise error from None
             _fail(result, folder, error)
         # Lightning exits with code 1 after Ctrl-C, and without a code, which would mean success, after SIGTERM.
-        again = f"to continue: python train.py resume={quote(relative(folder))}"
+        again = f"to continue: {in_a_new_shell(f'python train.py resume={quote(relative(folder))}')}"
         terminal.warn(f"stopped; {f'nothing was trained, and {AS_IT_WAS}' if before and before.stands else again}")
-        raise SystemExit(128 + (signal.SIGINT if stopped.code else signal.SIGTERM)) from None
+        raise Stopped(128 + (signal.SIGINT if stopped.code else signal.SIGTERM)) from None
     except Exception as error:
         if before and before.stands:
             raise
@@ -193,7 +193,7 @@ def _fail(result: dict[str, Any], folder: Path, error: Exception) -> NoReturn:
     """Writes down what failed, inside an `except` block. Raises RunFailed."""
     result |= {
         "status": "failed",
-        "error": f"{type(error).__name__}: {first_line(error)}",
+        "error": f"{type(error).__name__}: {in_one_line(error)}",
         "traceback": traceback.format_exc(),
     }
     # If the disk is full, there is nothing to write to.

@@ -1,10 +1,11 @@
 """The command lines that a user is told to type: how to go on with a sweep, how to make it again, or one job alone."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from gradpath.config.checks import PROJECT
+from gradpath.config.command_line import in_a_new_shell
 from gradpath.files import relative
 
 SWEEPS = PROJECT / "logs/sweeps"
@@ -19,16 +20,18 @@ def made_with(typed: str) -> str:
     return shlex.join(word for word in _words(typed) if not word.startswith(GOING_ON))
 
 
-def to_continue(command: str, folder: Path, *more: str) -> str:
-    """The command that goes on with a sweep, wherever its folder is now, quoted for a shell.
+def to_continue(command: str, folder: Path, *more: str, packages: Iterable[str] = ()) -> str:
+    """The command that goes on with a sweep, wherever its folder is now, quoted for a new shell.
 
     Args:
         folder: the sweep's.
         more: overrides that it needs besides.
+        packages: the user's own that its jobs need.
     """
     words = [word for word in _words(command) if not word.startswith((*GOING_ON, *PLACE))]
     by_name = folder.resolve().parent == SWEEPS.resolve()
-    return shlex.join([*words, f"sweep.name={folder.name}" if by_name else f"hydra.sweep.dir={relative(folder)}", *more])
+    place = f"sweep.name={folder.name}" if by_name else f"hydra.sweep.dir={relative(folder)}"
+    return in_a_new_shell(shlex.join([*words, place, *more]), packages)
 
 
 def names_place(command: str) -> bool:

@@ -1,15 +1,13 @@
 """Runs a job in a child of a launcher's worker, so that a job that crashes takes no worker with it."""
 
-import os
 import signal
-from contextlib import suppress
-from multiprocessing import connection, get_context
-from multiprocessing.connection import Connection
+from contextlib import closing, suppress
+from multiprocessing import connection
 from pathlib import Path
 from uuid import uuid4
 
-from gradpath.locks import CLAIM
-from gradpath.sweep.engine import Call
+from gradpath.sweep.engine import INTERRUPTED, Call, End
+from gradpath.sweep.forking import Server
 
 # A launcher's worker may be on another machine. A file in the job's folder asks it to stop the job between two batches.
 # Two processes may share a sweep: the rest of the file's name says who asks.
@@ -40,8 +38,8 @@ def remove_stops(folder: Path) -> None:
         forget_stop(folder, path.name)
 
 
-def run_apart(call: Call, asks: str) -> int:
-    """Runs a job in a process of its own and waits for it. Returns its exit code, or the negative number of a signal.
+def run_apart(call: Call, asks: str) -> End:
+    """Runs a job in a process of its own and waits for it. Returns how that ended.
 
     The process is forked from a server that has imported torch. A worker that is given many jobs has one such server.
 
@@ -50,28 +48,21 @@ def run_apart(call: Call, asks: str) -> int:
     """
     stop = call.folder / asks
     if stop.exists():
-        return 128 + signal.SIGINT
-    context = get_context("forkserver")
-    context.set_forkserver_preload(["gradpath.sweep.worker"])
-    watched, held = context.Pipe(duplex=False)
-    with watched, held:
-        process = context.Process(target=_start, args=(call, watched))
-        process.start()
-        assert process.pid is not None
+        return INTERRUPTED
+    with closing(Server()) as server:
+        while not server.ready(PAUSE) or stop.exists():
+            if stop.exists():
+                return INTERRUPTED
+        child = server.start(_work, call)
         asked = False
-        while not connection.wait([process.sentinel], PAUSE):
-            # A process that has claimed the job heeds a signal.
-            if not asked and stop.exists() and (call.folder / CLAIM).exists():
-                os.kill(process.pid, signal.SIGINT)
+        while not connection.wait([child.sentinel], PAUSE):
+            if not asked and stop.exists():
+                child.send(signal.SIGINT)
                 asked = True
-        process.join()
-        code = process.exitcode
-        process.close()
-    assert code is not None
-    return code
+        return server.end(child)
 
 
-def _start(call: Call, watched: Connection) -> None:
+def _work(call: Call) -> int:
     from gradpath.sweep.worker import work
 
-    work(call, watched)
+    return work(call)

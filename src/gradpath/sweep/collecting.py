@@ -98,6 +98,8 @@ def _to_go_on(runs: Sequence[Run], folder: Path, plan: Plan) -> Iterator[str]:
     """The commands that complete a sweep: those that asked for a job that has no result."""
     states = {run.folder.name: run.row["status"] for run in runs}
     for place, command in enumerate(plan.commands):
-        own = {states[job.name] for job in plan.jobs if job.command == place}
+        jobs = [job for job in plan.jobs if job.command == place]
+        own = {states[job.name] for job in jobs}
         if own & {"missing", "failed"}:
-            yield to_continue(command, folder, *["sweep.retry=failed"] * ("failed" in own))
+            packages = [package for job in jobs for package in job.packages]
+            yield to_continue(command, folder, *["sweep.retry=failed"] * ("failed" in own), packages=packages)

@@ -19,6 +19,7 @@ from gradpath.sweep.growth import extended, last_number, older, planned
 from gradpath.sweep.in_process import InProcess
 from gradpath.sweep.launchers import check_launcher, engine_for, threads_per_job
 from gradpath.sweep.outcome import forget_failure, in_short, objective, read_outcome
+from gradpath.sweep.own_code import check_own_code
 from gradpath.sweep.place import check_folder, for_grid, sweep_folder
 from gradpath.sweep.plan import Plan, Planned, read_plan, write_plan
 from gradpath.sweep.progress import Progress
@@ -39,6 +40,8 @@ def run_sweep(sweep: Sweep) -> None:
         SystemExit: the user stopped the sweep; 130 after Ctrl-C, 143 after SIGTERM.
     """
     check_launcher(sweep.launcher)
+    if not sweep.settings["dry_run"]:
+        check_own_code(sweep)
     if sweep.search:
         # This needs Optuna, which a grid does without.
         from gradpath.sweep.searching import run_search
@@ -58,6 +61,7 @@ def run_batch(sweep: Sweep) -> list[Any]:
         ConfigError, SystemExit: as `run_sweep`.
     """
     check_launcher(sweep.launcher)
+    check_own_code(sweep)
     folder, plan, jobs, course = conduct(sweep)
     write_summary(folder, plan)
     if course.asked:
@@ -109,9 +113,9 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
             else:
                 missing.append(job)
         show_begin(folder, plan, old, len(jobs), len(missing), sweep.settings["join"])
-        data = sweep.composition.first.config["data"] if sweep.settings["common_data"] else None
         # Nothing is started for a sweep that is complete.
-        engine = engine_for(folder, sweep.launcher, len(missing), threads, on_gpus, data) if missing else InProcess()
+        common = sweep.common_data
+        engine = engine_for(folder, sweep.launcher, len(missing), threads, on_gpus, common) if missing else InProcess()
         with closing(engine), closing(Progress(folder, len(jobs), before, engine.places)) as progress:
             course = Course(
                 folder, engine, caller(sweep, folder, plan, on_line), progress, Summary(folder, plan), sweep.settings["join"]
@@ -214,6 +218,11 @@ def show_begin(folder: Path, plan: Plan, old: Plan | None, total: int, missing: 
         print(f"{aged} of the {counted(others, 'other')} {'was' if aged == 1 else 'were'} made by other code", flush=True)
 
 
+def state_of(folder: Path, job: Planned) -> str:
+    """What becomes of a job without an outcome when a helper ends: whoever conducts the sweep waits for it, or begins it."""
+    return "at work" if is_held(folder / job.name, CLAIM) else "waiting" if is_held(folder) else "missing"
+
+
 def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, found: Iterable[str] = ()) -> None:
     """Writes the summary and the report, lists the failures, and says how to go on.
 
@@ -234,7 +243,7 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
     counts, interrupted = Counter[str](), 0
     for job in jobs:
         outcome = read_outcome(folder, job.name)
-        counts[outcome.status if outcome else "missing"] += 1
+        counts[outcome.status if outcome else state_of(folder, job) if course.joins else "missing"] += 1
         if outcome and outcome.status == "failed":
             interrupted += outcome.interrupted
             print(f"failed: {job.name}: {outcome.error}", flush=True)
@@ -242,6 +251,9 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
         print(f"not written: {what}: {why}", flush=True)
     # Trials of the same values have one job.
     share = f"{course.trials} trials, {len(jobs)} jobs: " if course.trials not in (None, len(jobs)) else ""
+    if course.joins:
+        ran = f"{counted(course.here.total(), 'job')} ({said(course.here)})" if course.here else "no job"
+        share = f"ran {ran} here; of all {counted(len(jobs), 'job')} "
     print(f"{relative(folder)}: {share}{said(counts)}", *found, sep="\n", flush=True)
     if course.asked:
         more = ["sweep.join=true"] * (course.joins and is_held(folder))
@@ -251,7 +263,7 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
     lacks = {
         "failed; sweep.retry=failed runs them again": counts["failed"] - interrupted,
         f"were ended from outside; {again} goes on with them": interrupted,
-        f"are missing; {again} runs them": 0 if course.joins else counts["missing"],
+        f"are missing; {again} runs them": counts["missing"],
     }
     said_of = [CHANGED_CODE] * course.changed
     said_of += [f"{number} of {len(jobs)} jobs {what}" for what, number in lacks.items() if number]

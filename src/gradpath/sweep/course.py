@@ -8,8 +8,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from gradpath.errors import counted
 from gradpath.locks import CLAIM, is_held
-from gradpath.sweep.engine import CHANGED, ELSEWHERE, Call, End, Engine, Lost
+from gradpath.sweep.engine import CHANGED, ELSEWHERE, INTERRUPTED, TERMINATED, Call, End, Engine, Exited, Lost
 from gradpath.sweep.outcome import (
     NOTHING,
     Outcome,
@@ -28,10 +29,8 @@ from gradpath.sweep.summary import Summary
 
 # Seconds between two looks at running jobs.
 PAUSE = 0.5
-# A job that is given back more often ends itself with that exit code.
-PATIENCE = 5
 # How a job's process ends that was told to: stopped by Ctrl-C or SIGTERM, or ended at once.
-STOPPED = (128 + signal.SIGINT, 128 + signal.SIGTERM, -signal.SIGKILL)
+STOPPED = (INTERRUPTED, TERMINATED, Exited(-signal.SIGKILL))
 
 
 class Course:
@@ -59,8 +58,6 @@ class Course:
         self.elsewhere: dict[str, tuple[Planned, End]] = {}
         # What earlier attempts have left of jobs that run.
         self.before: dict[str, Stamp] = {}
-        # How often a job was given back by a process that seemed to find it at work elsewhere.
-        self.given_back = Counter[str]()
         # Running jobs that were told to stop, and why.
         self.pruned: dict[str, str] = {}
         # Jobs whose end could not be written down, and why.
@@ -69,6 +66,8 @@ class Course:
         self.asked: list[int] = []
         # Whether a job found other code than the sweep was begun with. No further job begins then.
         self.changed = False
+        # How the jobs ended that this process has run, by status.
+        self.here = Counter[str]()
         # The trials of a search, at its end.
         self.trials: int | None = None
         self._told = 0
@@ -111,7 +110,14 @@ class Course:
         """Tells the engine to stop. Not where the signal arrives, which may be in the middle of handing in a job."""
         if self._told < len(self.asked):
             self._told = len(self.asked)
+            self._say_waits()
             self.engine.stop(now=self._told > 1)
+
+    def _say_waits(self) -> None:
+        """Says what the end of the sweep waits for."""
+        if self.running and self._told == 1:
+            jobs, them = counted(len(self.running), "job"), "them" if len(self.running) > 1 else "it"
+            self.progress.say(f"stopping {jobs} at the end of a batch; Ctrl-C again ends {them} at once")
 
     def _begin(self, job: Planned, jobs: Source) -> bool:
         """Hands a job in. Returns whether it has failed before it could begin."""
@@ -170,6 +176,8 @@ class Course:
         self.before.pop(job.name, None)
         outcome = read_outcome(self.folder, job.name)
         self.summary.old = True
+        if here and outcome:
+            self.here[outcome.status] += 1
         self.progress.ended(job, outcome, here)
         jobs.ended(job, outcome)
         return outcome is not None and outcome.status == "failed"
@@ -184,12 +192,7 @@ class Course:
             outcome = read_outcome(self.folder, name)
             if end == ELSEWHERE and (outcome is None or outcome.interrupted):
                 del self.elsewhere[name]
-                self.given_back[name] += 1
-                if self.given_back[name] > PATIENCE:
-                    self._record(job, "failed", f"its process ended with exit code {ELSEWHERE} again and again", False)
-                    failed |= self._finish(job, jobs)
-                else:
-                    jobs.again(job)
+                jobs.again(job)
             elif end == ELSEWHERE or self._written(job, end):
                 del self.elsewhere[name]
                 failed |= self._finish(job, jobs, here=False)

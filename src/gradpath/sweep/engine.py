@@ -1,13 +1,16 @@
 """What every launcher is to a sweep: jobs are handed in, and how their processes ended comes back."""
 
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-# Exit codes of a job's process: it has written its outcome; another process has the job; the code is not what the sweep was
-# begun with; its folder cannot be written to, for the reason whose number in `errno` is added.
+# What a job's process says before it ends: it has written its outcome; another process has the job; the code is not what the
+# sweep was begun with; its folder cannot be written to, for the reason whose number in `errno` is added.
 DONE, ELSEWHERE, CHANGED, UNWRITABLE = 0, 75, 76, 192
+# ... and: it was stopped, by Ctrl-C or by SIGTERM.
+INTERRUPTED, TERMINATED = 128 + signal.SIGINT, 128 + signal.SIGTERM
 
 
 @dataclass(frozen=True)
@@ -17,8 +20,18 @@ class Lost:
     why: str
 
 
-# How a job's process ended: its exit code, the negative number of a signal, or with its worker.
-End = int | Lost
+@dataclass(frozen=True)
+class Exited:
+    """A job's process said nothing before it ended: a user's code has ended it, a crash or a signal.
+
+    code: its exit code, or the negative number of the signal.
+    """
+
+    code: int
+
+
+# How a job's process ended: what it said, if it could.
+End = int | Exited | Lost
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import os
 import signal
 import time
 
-from gradpath.sweep.engine import Call, End
+from gradpath.sweep.engine import INTERRUPTED, TERMINATED, Call, End
 
 
 class InProcess:
@@ -24,7 +24,7 @@ class InProcess:
         finally:
             signal.signal(signal.SIGINT, before)
         self._ended.append((call.name, code))
-        if code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
+        if code in (INTERRUPTED, TERMINATED):
             # The user stopped the job, and means the sweep.
             os.kill(os.getpid(), code - 128)
 

@@ -2,13 +2,18 @@
 
 import os
 import shutil
+import socket
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from gradpath.errors import ConfigError
+from gradpath.errors import ConfigError, nearest
 from gradpath.sweep.engine import Engine
+
+# Seconds that a Ray cluster is given to answer.
+PATIENCE = 3
 
 
 def engine_for(
@@ -58,6 +63,8 @@ def check_launcher(launcher: Mapping[str, Any]) -> None:
     package = {"slurm": "submitit", "ray": "ray"}.get(kind)
     if package and find_spec(package) is None:
         raise ConfigError(f"hydra/launcher={kind}: needs {package}: python -m pip install 'gradpath[{kind}]'.")
+    if kind == "ray":
+        check_address(launcher["address"])
     if kind == "slurm" and launcher["cluster"] not in ("slurm", "local"):
         raise ConfigError(f"hydra.launcher.cluster={launcher['cluster']}: must be slurm or local.")
     if kind == "slurm" and launcher["cluster"] == "slurm" and shutil.which("srun") is None:
@@ -74,6 +81,31 @@ def check_launcher(launcher: Mapping[str, Any]) -> None:
             not isinstance(jobs, int) or isinstance(jobs, bool) or not 1 <= jobs <= 1000
         ):
             raise ConfigError(f"hydra.launcher.jobs={jobs}: must be auto or a whole number from 1 to 1000.")
+
+
+def check_address(address: Any) -> None:
+    """Raises ConfigError if no Ray cluster can be there. Ray itself tries for half a minute, and prints its own log."""
+    typed = f"hydra.launcher.address={address}"
+    known = current_cluster() if address == "auto" else address
+    if known is None:
+        return
+    host, _, port = str(known).strip().removeprefix("ray://").rpartition(":")
+    if not (host and port.isdecimal() and 0 < int(port) < 2**16):
+        raise ConfigError(f"{typed}: must be auto, host:port or ray://host:port.{nearest(str(address), ['auto'])}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=PATIENCE).close()
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        where = f" at {known.strip()}" if address == "auto" else ""
+        raise ConfigError(f"{typed}: there is no Ray cluster{where} ({why}).") from None
+
+
+def current_cluster() -> str | None:
+    """The address of the cluster that this machine was last part of, as Ray leaves it; None if it leaves none."""
+    with suppress(OSError):
+        written = Path(os.environ.get("RAY_TMPDIR", "/tmp"), "ray/ray_current_cluster")
+        return os.environ.get("RAY_ADDRESS") or written.read_text()
+    return None
 
 
 def kind_of(launcher: Mapping[str, Any]) -> str:

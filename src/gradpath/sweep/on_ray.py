@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gradpath.errors import ConfigError
+from gradpath.errors import ConfigError, first_line
 from gradpath.sweep.apart import ask_to_stop, forget_stop, new_stop, run_apart
 from gradpath.sweep.engine import Call, End, Lost
 
@@ -29,10 +29,13 @@ class OnRay:
         import ray
 
         try:
-            own = {"num_cpus": cores, "include_dashboard": False} if address is None else {"address": address}
+            # Without an address Ray would look for a cluster that this machine was part of, which may have ended long ago.
+            own: dict[str, Any] = {"address": "local", "num_cpus": cores, "include_dashboard": False}
+            if address is not None:
+                own = {"address": address}
             ray.init(log_to_driver=False, configure_logging=False, **own)
         except (ConnectionError, ValueError, RuntimeError) as error:
-            raise ConfigError(f"hydra.launcher.address={address}: {error}") from None
+            raise ConfigError(f"hydra.launcher.address={address}: {first_line(error)}.") from None
         # Ray's own second try would run a job twice.
         self._task = ray.remote(run_apart).options(num_cpus=threads, num_gpus=gpus, max_retries=0)
         room = int(ray.cluster_resources().get("CPU", 1) // threads)  # type: ignore[no-untyped-call]
@@ -82,6 +85,7 @@ def _end(task: Any) -> End:
     import ray
 
     try:
-        return int(ray.get(task))
+        ended: End = ray.get(task)
+        return ended
     except ray.exceptions.RayError as error:
         return Lost(f"the worker was lost ({type(error).__name__})")

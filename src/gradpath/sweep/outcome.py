@@ -13,11 +13,9 @@ from gradpath.errors import ConfigError
 from gradpath.files import FAILURES, RESULT, relative, write_json
 from gradpath.locks import CLAIM, hold
 from gradpath.saved_json import number, read_json
-from gradpath.sweep.engine import UNWRITABLE, End, Lost
+from gradpath.sweep.engine import INTERRUPTED, TERMINATED, UNWRITABLE, End, Exited, Lost
 
 STATUSES = ("ok", "diverged", "pruned", "failed")
-# What multiprocessing says of a process whose server, from which it was forked, can no longer tell how it ended.
-UNKNOWN = 255
 # Signals by which a process is ended from outside. Its job goes on from its last checkpoint when the sweep does.
 FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
@@ -60,20 +58,30 @@ def objective(outcome: Outcome | None, key: str) -> float:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
 
 
+def lacks(outcome: Outcome, key: str) -> bool:
+    """Whether a job's `result.json` has nothing of that name, not even null."""
+    value: Any = outcome.result
+    for name in key.split("."):
+        if isinstance(value, Mapping) and name not in value:
+            return True
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return False
+
+
 def in_words(ended: End) -> tuple[str, bool]:
     """How a process ended without an outcome, and whether it was ended from outside."""
     if isinstance(ended, Lost):
         return ended.why, True
-    if ended == UNKNOWN:
-        return "the process that jobs are forked from was ended", True
+    if isinstance(ended, Exited):
+        if ended.code >= 0:
+            return f"the process exited with code {ended.code} before the job had come to its end", False
+        number = signal.Signals(-ended.code) if -ended.code in {*signal.Signals} else None
+        return f"the process was ended by {number.name if number else f'signal {-ended.code}'}", number in FROM_OUTSIDE
     if ended >= UNWRITABLE:
         return f"the job's folder cannot be written to: {os.strerror(ended - UNWRITABLE)}", False
-    if ended < 0:
-        number = signal.Signals(-ended) if -ended in {*signal.Signals} else None
-        return f"the process was ended by {number.name if number else f'signal {-ended}'}", number in FROM_OUTSIDE
-    if ended in (130, 143):
+    if ended in (INTERRUPTED, TERMINATED):
         return "the job was stopped", True
-    return f"the process exited with code {ended} before the job had come to its end", False
+    return f"the process said {ended} and left no result", False
 
 
 def _read(path: Path) -> dict[str, Any]:

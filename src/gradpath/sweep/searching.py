@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from gradpath.config.command_line import command_line
+from gradpath.config.command_line import command_line, in_a_new_shell
 from gradpath.config.job import Sweep
 from gradpath.config.search import Search
 from gradpath.errors import ConfigError, RunFailed, counted
@@ -97,8 +97,8 @@ def _search(sweep: Sweep, search: Search, folder: Path) -> None:
         print(f"{aged} of them {'was' if aged == 1 else 'were'} made by other code", flush=True)
     ended = [read_outcome(folder, job.name) for job in trials.jobs.values()]
     before = Counter(outcome.status for outcome in ended if done(outcome, None) and outcome)
-    data = sweep.composition.first.config["data"] if sweep.settings["common_data"] else None
-    engine = engine_for(folder, sweep.launcher, missing, threads, on_gpus, data) if missing else InProcess()
+    common = sweep.common_data
+    engine = engine_for(folder, sweep.launcher, missing, threads, on_gpus, common) if missing else InProcess()
     with closing(engine), closing(Progress(folder, trials.total(), before, engine.places)) as progress:
         course = Course(folder, engine, call, progress, summary, joins=False)
         course.run(trials, sweep.settings["fail_fast"])
@@ -136,5 +136,6 @@ def said_of(best: Sequence["FrozenTrial"], search: Search, plan: Plan) -> Iterat
     # Trials of the same values have one job.
     for name, trial in {trial.user_attrs.get(JOB): trial for trial in reversed(best)}.items():
         values = ", ".join(f"{key} {value:.4g}" for key, value in zip(search.objectives, trial.values, strict=True))
-        command = alone(command_line(), jobs[name].overrides) if name in jobs else "python "
+        job = jobs.get(str(name))
+        command = in_a_new_shell(alone(command_line(), job.overrides), job.packages) if job else "python "
         yield f"best: trial {trial.number}, {values}: {command}"

@@ -1,5 +1,6 @@
 """The launcher `slurm`: jobs of a cluster, by submitit; each starts the job's process and waits for it."""
 
+import math
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,10 +8,12 @@ from typing import Any
 
 from gradpath.errors import ConfigError
 from gradpath.sweep.apart import ask_to_stop, forget_stop, new_stop, run_apart
-from gradpath.sweep.engine import Call, End, Lost
+from gradpath.sweep.engine import INTERRUPTED, Call, End, Lost
 
 # Where submitit keeps its scripts, pickles and logs, in the sweep's folder.
 FOLDER = ".submitit"
+# Seconds between two looks at a cluster that jobs have been cancelled in.
+PAUSE = 3
 
 
 class Slurm:
@@ -40,27 +43,37 @@ class Slurm:
             raise ConfigError(f"hydra/launcher=slurm: {error}") from None
         self._folder, self._stop = folder, new_stop()
         self._waiting: list[Call] = []
+        # Those that were stopped before they were submitted.
+        self._stopped: list[str] = []
         self._running: dict[str, Any] = {}
+        # When a cluster that jobs are cancelled in is asked for them next; never before any are.
+        self._next_look = math.inf
 
     def submit(self, call: Call) -> None:
         self._waiting.append(call)
 
     def ended(self, seconds: float) -> list[tuple[str, End]]:
         self._submit_all()
-        found = [(name, _end(job)) for name, job in self._running.items() if job.done()]
+        self._look()
+        found: list[tuple[str, End]] = [(name, _end(job)) for name, job in self._running.items() if job.done()]
         if not found:
             time.sleep(seconds)
         for name, _ in found:
             forget_stop(self._folder / name, self._stop)
             del self._running[name]
+        found += [(name, INTERRUPTED) for name in self._stopped]
+        self._stopped = []
         return found
 
     def stop(self, now: bool) -> None:
+        self._stopped += [call.name for call in self._waiting]
+        self._waiting = []
         for name, job in self._running.items():
             self.stop_one(name)
             # A job that waits in the queue has nothing to finish.
             if now or job.state == "PENDING":
                 job.cancel()
+                self._next_look = time.monotonic()
 
     def stop_one(self, name: str) -> None:
         if name in self._running:
@@ -70,6 +83,13 @@ class Slurm:
         self.stop(now=True)
         for name in self._running:
             forget_stop(self._folder / name, self._stop)
+
+    def _look(self) -> None:
+        """Asks the cluster for the state of its jobs: submitit does so once a minute, and cancelled jobs leave nothing."""
+        if self._executor.cluster == "slurm" and time.monotonic() >= self._next_look:
+            for job in [*self._running.values()][:1]:
+                job.watcher.update()
+            self._next_look = time.monotonic() + PAUSE
 
     def _submit_all(self) -> None:
         if not self._waiting:
@@ -85,6 +105,7 @@ def _end(job: Any) -> End:
     from submitit.core.utils import FailedJobError, UncompletedJobError
 
     try:
-        return int(job.result())
+        ended: End = job.result()
+        return ended
     except (UncompletedJobError, FailedJobError):
         return Lost(f"the cluster's job ended without a result ({job.state})")

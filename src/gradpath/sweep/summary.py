@@ -19,6 +19,8 @@ from gradpath.sweep.rows import UNSET, Row, rows, varied_keys
 # The summary and the report of a thousand jobs take seconds. They are written again after this many times as long, and after
 # so many seconds at least.
 REST, FLOOR = 20, 10
+# Jobs without an outcome: of another process, still to be begun by one, or of nobody.
+UNFINISHED = ("at work", "waiting", "missing")
 SHOWN = ("test/accuracy", "test/loss", "val/accuracy", "val/loss", "class", "ratio", "seconds")
 
 
@@ -89,7 +91,7 @@ def as_markdown(plan: Plan, found: Sequence[Row]) -> str:
 
 def said(counts: Counter[str]) -> str:
     """`57 ok, 2 diverged, 1 failed`."""
-    return ", ".join(f"{counts[status]} {status}" for status in (*STATUSES, "missing") if counts[status])
+    return ", ".join(f"{counts[status]} {status}" for status in (*STATUSES, *UNFINISHED) if counts[status])
 
 
 def cell(value: Any) -> str:

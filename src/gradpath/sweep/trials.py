@@ -17,7 +17,7 @@ from gradpath.sweep.course import done
 from gradpath.sweep.curve import Curve
 from gradpath.sweep.growth import planned
 from gradpath.sweep.optuna_study import JOB, WHY, chosen, more, running
-from gradpath.sweep.outcome import Outcome, objective, read_outcome
+from gradpath.sweep.outcome import Outcome, lacks, objective, read_outcome
 from gradpath.sweep.plan import Planned
 
 
@@ -59,10 +59,14 @@ class Trials:
         self._running: dict[str, Curve] = {}
         self._stopped: set[str] = set()
         self._again: deque[Planned] = deque()
+        # Whether a job has come to its end without what the search looks at. No further one begins then.
+        self._pointless = False
         self._put_back()
         self._resumed = deque(running(study))
 
     def next(self, places: int) -> Planned | None:
+        if self._pointless:
+            return None
         if self._again:
             return self._again.popleft()
         # A trial that waits for another one's job takes up a place: so long, nothing is proposed without knowing it.
@@ -74,6 +78,8 @@ class Trials:
         return None
 
     def left(self) -> bool:
+        if self._pointless:
+            return False
         return bool(self._again or self._resumed or more(self.study, self.search.keys["n_trials"]))
 
     def again(self, job: Planned) -> None:
@@ -167,6 +173,8 @@ class Trials:
             self._fail(trial, outcome.error or f"no number {', '.join(lacking)} in result.json")
             if outcome.status == "ok":
                 self.say(f"{job.name}: no number {', '.join(lacking)} in its result.json")
+                # No other trial will have it.
+                self._pointless |= any(lacks(outcome, key) for key in lacking)
 
     def _fail(self, trial: Trial, why: str) -> None:
         trial.set_user_attr(WHY, why)

@@ -7,32 +7,25 @@ import sys
 import traceback
 from contextlib import suppress
 from errno import EIO
-from multiprocessing.connection import Connection
 from pathlib import Path
-from threading import Thread
-from typing import NoReturn
 
 import torch
 
-from gradpath.errors import ConfigError, RunFailed, first_line
+from gradpath.errors import ConfigError, RunFailed, Stopped, in_one_line
 from gradpath.files import LOG, OVERRIDES, RESULT, write_json
 from gradpath.locks import CLAIM, hold
 from gradpath.run.train import run
 from gradpath.sweep.apart import remove_stops
 from gradpath.sweep.code import has_changed, made_by
-from gradpath.sweep.engine import CHANGED, DONE, ELSEWHERE, UNWRITABLE, Call
+from gradpath.sweep.engine import CHANGED, DONE, ELSEWHERE, INTERRUPTED, UNWRITABLE, Call
 from gradpath.sweep.outcome import forget_failure, read_outcome
 
 # The code as it is imported here: of a file that changes later, jobs that are forked from this process have the older one.
 made_by()
 
 
-def work(call: Call, watched: Connection | None = None) -> NoReturn:
-    """Runs a job and ends this process.
-
-    Args:
-        watched: a pipe whose other end only the sweep's process holds. When that ends, so does this one.
-    """
+def work(call: Call) -> int:
+    """Runs a job in this process, which is its own. Returns what the process says before it ends."""
     code = 1
     try:
         with suppress(OSError):
@@ -42,23 +35,21 @@ def work(call: Call, watched: Connection | None = None) -> NoReturn:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         # A signal that has come so far is heeded here.
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
-        if watched:
-            Thread(target=_end_with, args=(watched,), daemon=True).start()
         code = claimed(call, call.folder / LOG)
     except KeyboardInterrupt:
-        code = 128 + signal.SIGINT
+        code = INTERRUPTED
     except BaseException:
         traceback.print_exc()
     finally:
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
         with suppress(OSError):
             sys.stdout.flush()
             sys.stderr.flush()
-        # Threads of torch's or TensorBoard's must not keep a job that has come to its end.
-        os._exit(code)
+    return code
 
 
 def claimed(call: Call, log: Path | None = None) -> int:
-    """Runs a job unless another process has it. Returns the exit code; the outcome is in the job's folder.
+    """Runs a job unless another process has it. Returns what this one says; the outcome is in the job's folder.
 
     Args:
         log: the file to which all is printed from here on; None leaves the output as it is.
@@ -74,7 +65,7 @@ def claimed(call: Call, log: Path | None = None) -> int:
     except ConfigError:
         return ELSEWHERE
     except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+        return INTERRUPTED
     except OSError as error:
         return unwritable(error)
 
@@ -89,7 +80,7 @@ def _print_to(log: Path) -> None:
 
 
 def job(call: Call) -> int:
-    """Runs a job that this process has claimed. Returns the exit code. Its outcome is in its folder."""
+    """Runs a job that this process has claimed. Returns what it says. Its outcome is in its folder."""
     known = read_outcome(call.sweep, call.name)
     if known and not known.interrupted:
         # Another process has run it since this one was asked to.
@@ -104,29 +95,29 @@ def job(call: Call) -> int:
         torch.set_num_threads(call.threads)
         run({**call.config, **goes_on}, call.choices, call.folder, call.overrides, call.varied)
     except RunFailed as error:
+        traceback.print_exception(error.__cause__)
         print(f"error: {error}", file=sys.stderr)
         # The run has written down why, unless the disk is full.
         if not (call.folder / RESULT).exists():
             return unwritable(error)
     except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+        return INTERRUPTED
+    except Stopped as stopped:
+        return int(stopped.code)
     except SystemExit as ended:
-        if ended.code in (128 + signal.SIGINT, 128 + signal.SIGTERM):
-            return int(ended.code)
         _fail(call, f"a user's code called sys.exit({ended.code!r})")
     except ConfigError as error:
         _fail(call, str(error))
     except BaseException as error:
-        _fail(call, f"{type(error).__name__}: {first_line(error)}")
+        _fail(call, f"{type(error).__name__}: {in_one_line(error)}")
     return DONE
 
 
 def unwritable(error: BaseException | None) -> int:
-    """The exit code that tells why a folder cannot be written to."""
+    """What the process says of why a folder cannot be written to."""
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__
     number = error.errno if error else None
-    # An exit code has one byte.
     return UNWRITABLE + (number if number is not None and number < 256 - UNWRITABLE else EIO)
 
 
@@ -135,9 +126,3 @@ def _fail(call: Call, error: str) -> None:
     traceback.print_exc()
     content = {"status": "failed", "error": error, "traceback": traceback.format_exc(), "choices": call.choices}
     write_json(call.folder / RESULT, content | {"command": call.command})
-
-
-def _end_with(watched: Connection) -> None:
-    with suppress(EOFError, OSError):
-        watched.recv()
-    os.kill(os.getpid(), signal.SIGKILL)

@@ -1,0 +1,101 @@
+"""Looks up a user's own code before the first job starts: a mistake in it is one line, not a failure of each job."""
+
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from multiprocessing import connection
+from typing import Any
+
+from gradpath.config.checks import is_ours
+from gradpath.config.job import Sweep
+from gradpath.config.target_names import PLACES
+from gradpath.errors import ConfigError
+from gradpath.sweep.course import done
+from gradpath.sweep.forking import Child, Server
+from gradpath.sweep.growth import planned
+from gradpath.sweep.outcome import read_outcome
+from gradpath.sweep.place import check_folder, for_grid
+from gradpath.sweep.plan import read_plan
+
+# A place in the configuration, and what stands there.
+Part = tuple[str, Mapping[str, Any]]
+Config = Mapping[str, Any]
+
+
+def check_own_code(sweep: Sweep) -> None:
+    """Imports what option files that we do not ship name, in a process of its own: no job has an older version of it then.
+
+    Raises:
+        ConfigError: a package cannot be imported, or has nothing of that name.
+    """
+    parts = {repr(part): part for config in _to_run(sweep) for part in _own_parts(config)}
+    if not parts:
+        return
+    with closing(Server(sweep.common_data)) as server:
+        while not server.ready(1):
+            pass
+        child = server.start(_mistake, [*parts.values()])
+        connection.wait([child.sentinel])
+        said = child.word()
+        if said is None:
+            said = _cut_short([*parts.values()], child)
+        child.close()
+    if said:
+        raise ConfigError(said)
+
+
+def _to_run(sweep: Sweep) -> Iterator[Config]:
+    """The configurations with own parts of jobs that have not been run; of a search, those that were checked before."""
+    if sweep.search:
+        for place in sweep.grid.places_beside(sweep.settings["limit"]):
+            yield sweep.composition(place)[0]
+        return
+    jobs = [job for job in sweep.jobs() if any(_own_parts(job.config))]
+    folder = check_folder(sweep, for_grid(sweep.grid)) if jobs else None
+    plan = read_plan(folder) if folder else None
+    names = {(job.config, job.code): job.name for job in (*plan.former, *plan.jobs)} if plan else {}
+    codes: dict[frozenset[str], str] = {}
+    for job in jobs:
+        new = planned(job, codes)
+        name = names.get((new.config, new.code))
+        if not (folder and name and done(read_outcome(folder, name), sweep.settings["retry"])):
+            yield job.config
+
+
+def _own_parts(config: Config) -> Iterator[Part]:
+    """What is not as we ship it."""
+    for key in PLACES:
+        group, _, part = key.partition(".")
+        node = config[group].get(part) if part else config[group]
+        if isinstance(node, Mapping) and node.get("_target_") and not is_ours(group, config[group]):
+            yield key, node
+
+
+def _mistake(parts: Sequence[Part]) -> str:
+    """What is wrong with the first part that cannot be used; empty if all can. What its code prints goes nowhere."""
+    from gradpath.config.targets import activation, normalisation, resolve
+
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
+    try:
+        for key, node in parts:
+            if key == "activation":
+                activation(node)
+            elif key == "norm.layer":
+                normalisation(node)(4)
+            else:
+                resolve(key, node)
+    except ConfigError as error:
+        return str(error)
+    return ""
+
+
+def _cut_short(parts: Sequence[Part], child: Child) -> str:
+    """What is said of code that ends the process that imports it."""
+    code = child.process.exitcode or 0
+    known = {number.value: number.name for number in signal.Signals}
+    how = f"with exit code {code}" if code >= 0 else f"by {known.get(-code, f'signal {-code}')}"
+    named = ", ".join(f"{key}._target_={node['_target_']}" for key, node in parts)
+    return f"{named}: its code ended the process that imported it, {how}."
