@@ -1,6 +1,7 @@
 """What was typed, as values: the keys of overrides, and when two texts mean the same."""
 
 import json
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -9,6 +10,8 @@ import yaml
 
 # These say where a run is made and how it goes on, not what it is.
 NOT_GIVEN = ("hydra", "sweep", "resume")
+# A number of more characters was drawn, not typed.
+LONG, NUMBER = 9, r"[+-]?\d*\.?\d*(?:e[+-]?\d+)?"
 
 
 def typed_values(overrides: Iterable[Any]) -> dict[str, str]:
@@ -47,3 +50,10 @@ def _plain(value: Any) -> Any:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         return value
+
+
+def brief(text: str) -> str:
+    """A value as people read it: of a number that a search has drawn, four digits are enough."""
+    if len(text) <= LONG or not re.fullmatch(NUMBER, text):
+        return text
+    return f"{float(text):.4g}"

@@ -60,7 +60,7 @@ const decoded = (run) => ({
 
 /**
  * @type {{
- *   kind: "sweep" | "run", name: string, commands: string[], common: string[], keys: string[], columns: string[],
+ *   kind: "sweep" | "run", name: string, commands: string[], common: string[], notes: string[], keys: string[], columns: string[],
  *   environment: Record<string, (string | number | boolean)[]>, runs: Run[],
  * }}
  */

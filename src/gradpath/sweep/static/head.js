@@ -47,5 +47,6 @@ export function drawHead() {
   return html("header", { id: "head" },
     html("div", { class: "title" }, html("h1", {}, report.name), html("span", { class: "soft" }, size), ...marks),
     html("ul", { class: "facts soft" }, ...facts().map((fact) => html("li", {}, fact))),
+    ...report.notes.map((note) => html("p", { class: "note" }, note)),
     html("div", { class: "again" }, html("h2", {}, "How to make it again"), ...again().map((line) => copied(line))));
 }
