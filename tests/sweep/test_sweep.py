@@ -15,7 +15,7 @@ import yaml
 from board import wait_until
 from conftest import Command, Start
 from lab import make_lab
-from sweeping import ENGINES, LAUNCHERS, TINY, lasting, results
+from sweeping import ENGINES, LAUNCHERS, TINY, counted, lasting, results
 
 pytestmark = pytest.mark.forked
 
@@ -46,10 +46,14 @@ def test_a_sweep_is_a_folder(sweep: Command, tmp_path: Path) -> None:
     }
     # A line for each job that ended, between one that says what is begun and one that says what came out.
     lines = done.stdout.splitlines()
-    assert len(lines) == 6
+    assert len(lines) == 9
     assert [line.split()[0] for line in lines[1:5]] == ["1/4", "2/4", "3/4", "4/4"]
     assert {line.split()[1] for line in lines[1:5]} == {*names}
-    assert lines[-1].endswith(": 4 ok")
+    assert lines[5].endswith(": 4 ok")
+    # Then the best run, the report and the command that compares.
+    best = max(found, key=lambda name: found[name]["metrics"]["test/accuracy"])
+    assert re.match(rf"best: {best}, test/accuracy \S+", lines[6])
+    assert lines[7:] == [f"report: {folder / 'report.html'}", f"compare: python scripts/compare.py {folder}"]
 
 
 def test_a_job_is_what_the_same_command_without_m_gives(sweep: Command, tmp_path: Path, command) -> None:
@@ -219,7 +223,7 @@ def test_two_processes_share_a_sweep(begin: Start, tmp_path: Path) -> None:
     # Each job was trained once: its log has one beginning.
     logs = [(folder / f"{k}-s{k}" / "job.log").read_text() for k in range(8)]
     assert [log.count("gradpath, seed") for log in logs] == [1] * 8
-    assert texts[0].splitlines()[-1].endswith(": 8 ok")
+    assert counted(texts[0]).endswith(": 8 ok")
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)

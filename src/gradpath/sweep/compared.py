@@ -14,6 +14,9 @@ from gradpath.sweep.mixed import mixed
 from gradpath.sweep.paired import ALPHA, EXACT, FLIPS, LEVEL, RESAMPLES
 from gradpath.sweep.summary import said
 
+# So many trials of a search are shown.
+BEST = 10
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -26,6 +29,7 @@ class Comparison:
     base: what was typed after --against; empty if nothing was.
     arms: the groups against their bases.
     made: sentences on how the runs were made, where they were not made alike.
+    trials: whether each group is a trial of a search, with a configuration of its own.
     """
 
     sources: Sequence[Path]
@@ -38,10 +42,20 @@ class Comparison:
     base: Values
     arms: Sequence[Arm]
     made: Sequence[str]
+    trials: bool = False
 
     @property
     def seconds(self) -> float:
         return sum(group.seconds for group in self.groups)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether only the first groups are shown to people: of a search, the best trials."""
+        return self.trials and len(self.groups) > BEST and not self.arms
+
+    @property
+    def shown(self) -> Sequence[Group]:
+        return self.groups[:BEST] if self.is_cut else self.groups
 
     @property
     def head(self) -> str:
@@ -72,6 +86,11 @@ class Comparison:
     def notes(self) -> list[str]:
         """What a reader has to know of the tables."""
         found = [*self.made]
+        if self.is_cut:
+            found.append(
+                f"A search: each trial has a configuration of its own, so nothing is averaged. The best {BEST} of "
+                f"{len(self.groups)} are shown; --format csv lists all, and --by makes groups."
+            )
         if self.along:
             found.append(f"{' and '.join(self.along)} changes from group to group, too: what is compared is both.")
         out = [f"{cell.name} ({cell.why})" for cell in self.cells if cell.value is None]
@@ -109,7 +128,8 @@ def compared(runs: Sequence[Run], metric: str | None, by: str | None, sort: str 
     along = [key for key in keys if key not in (*chosen, *matched, SEED)] if chosen else []
     sources = [*dict.fromkeys(run.source for run in runs)]
     over = [*[SEED] * seeded, *matched]
-    return Comparison(sources, name, chosen, over, along, measured, found, base, arms, mixed(runs, was))
+    trials = by is None and all(run.goal[0] for run in runs) and all(len(group.cells) == 1 for group in found)
+    return Comparison(sources, name, chosen, over, along, measured, found, base, arms, mixed(runs, was), trials)
 
 
 def check_names(runs: Sequence[Run], metric: str | None, by: str | None, sort: str | None, against: str | None) -> None:

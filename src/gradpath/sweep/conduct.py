@@ -13,6 +13,7 @@ from gradpath.errors import ConfigError, RunFailed, counted
 from gradpath.files import relative, remove_leftovers
 from gradpath.locks import CLAIM, hold, is_held
 from gradpath.sweep.again import made_with, names_place, to_continue
+from gradpath.sweep.best import pointers
 from gradpath.sweep.course import Course, done
 from gradpath.sweep.engine import Call
 from gradpath.sweep.growth import extended, last_number, older, planned
@@ -224,11 +225,11 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
         RunFailed, SystemExit: as `run_sweep`.
     """
     jobs = [*{job.number: job for job in jobs}.values()]
-    unwritten = dict(course.unwritten)
+    unwritten, further = dict(course.unwritten), list[str]()
     try:
         # Who conducts the sweep writes it.
         if not course.joins or not is_held(folder):
-            write_summary(folder, plan)
+            further = [*pointers(write_summary(folder, plan))]
     except OSError as error:
         unwritten["the summary"] = in_short(error)
     counts, interrupted = Counter[str](), 0
@@ -242,7 +243,7 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
         print(f"not written: {what}: {why}", flush=True)
     # Trials of the same values have one job.
     share = f"{course.trials} trials, {len(jobs)} jobs: " if course.trials not in (None, len(jobs)) else ""
-    print(f"{relative(folder)}: {share}{said(counts)}", *found, sep="\n", flush=True)
+    print(f"{relative(folder)}: {share}{said(counts)}", *found, *further, sep="\n", flush=True)
     if course.asked:
         more = ["sweep.join=true"] * (course.joins and is_held(folder))
         print(f"stopped; to continue: {to_continue(command_line(), folder, *more)}", file=sys.stderr, flush=True)

@@ -23,6 +23,7 @@ class Run:
     choices: group -> option; empty if the run has not come to its end.
     row: what came out, without what was given.
     code, packages, command: as in the sweep's plan; empty for a run alone.
+    goal: the column that a search looked at first, and minimize or maximize; empty for a run of no search.
     """
 
     source: Path
@@ -33,6 +34,7 @@ class Run:
     code: str = ""
     packages: tuple[str, ...] = ()
     command: int = 0
+    goal: tuple[str, str] = ("", "")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from gradpath.sweep.given import FOLDER, SEED, Given, Run, Values, as_number, gi
 from gradpath.sweep.outcome import Outcome, read_outcome
 from gradpath.sweep.plan import Plan, Planned, read_plan
 from gradpath.sweep.rows import row
+from gradpath.sweep.searched import first_goal
 from gradpath.sweep.typed_values import typed_values
 
 
@@ -68,7 +69,8 @@ def _table_row(run: Run, values: Values, keys: Iterable[str]) -> dict[str, Any]:
 
 def sweep_runs(folder: Path, plan: Plan) -> list[Run]:
     """All jobs of a sweep."""
-    return [run_of(folder, folder, job, read_outcome(folder, job.name)) for job in plan.jobs]
+    goal = first_goal(plan)
+    return [run_of(folder, folder, job, read_outcome(folder, job.name), goal) for job in plan.jobs]
 
 
 def single_run(folder: Path) -> Run:
@@ -88,12 +90,13 @@ def single_run(folder: Path) -> Run:
     return run_of(folder, folder.parent, job, read_outcome(folder.parent, folder.name))
 
 
-def run_of(source: Path, parent: Path, job: Planned, outcome: Outcome | None) -> Run:
+def run_of(source: Path, parent: Path, job: Planned, outcome: Outcome | None, goal: tuple[str, str] = ("", "")) -> Run:
     """A job as it is compared with others.
 
     Args:
         source: the folder by which it was asked for.
         parent: the folder that holds its own.
+        goal: as in `Run`.
     """
     found = row(job, outcome)
     if outcome is None:
@@ -101,7 +104,7 @@ def run_of(source: Path, parent: Path, job: Planned, outcome: Outcome | None) ->
     choices = outcome.result.get("choices") if outcome else None
     known = {str(key): str(value) for key, value in choices.items()} if isinstance(choices, Mapping) else {}
     typed = typed_values(job.overrides) | job.varied
-    return Run(source, parent / job.name, typed, known, found, job.code, (*job.packages,), job.command)
+    return Run(source, parent / job.name, typed, known, found, job.code, (*job.packages,), job.command, goal)
 
 
 def _damage(path: Path) -> str | None:

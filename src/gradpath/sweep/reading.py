@@ -13,6 +13,7 @@ from gradpath.sweep.outcome import read_outcome
 from gradpath.sweep.plan import Plan
 from gradpath.sweep.report_data import Content, Draft
 from gradpath.sweep.rows import Row
+from gradpath.sweep.searched import goals, searched
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Reading:
     def content(self) -> Content:
         """What the report shows. See `static/data.js` for its shape."""
         head: dict[str, Any] = {"kind": "sweep", "name": self.folder.name, "commands": [*self.plan.commands]}
-        head |= {"common": [*self.draft.common], "notes": [*self.notes]}
+        head |= {"common": [*self.draft.common], "notes": [*self.notes], "search": searched(self.plan)}
         return head | self.draft.content(self.was.keys, self.was.values)
 
 
@@ -45,11 +46,11 @@ def read_sweep(folder: Path, plan: Plan) -> Reading:
     given_all = set.intersection(*({*job.overrides} for job in plan.jobs)) if plan.jobs else set()
     common = [text for text in (plan.jobs[0].overrides if plan.jobs else []) if text in given_all]
     draft = Draft(folder, len(plan.jobs), common)
-    runs = []
+    runs, objectives = [], goals(plan)
     for job in plan.jobs:
         outcome = read_outcome(folder, job.name)
         runs.append(run_of(folder, folder, job, outcome))
-        draft.add(job, outcome, runs[-1].row)
+        draft.add(job, outcome, runs[-1].row, objectives)
     was = given(runs)
     notes = mixed(runs, was)
     left = sum(run.row["status"] == "missing" for run in runs)

@@ -1,7 +1,7 @@
 """What a report shows, collected from the folders of the jobs. Neither torch nor Lightning is imported."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ from gradpath.files import OVERRIDES
 from gradpath.saved_json import number
 from gradpath.sweep.again import alone
 from gradpath.sweep.curves import LOSSES, Curve, epochs, kept_epochs, kept_layers, thinned
-from gradpath.sweep.outcome import Outcome, read_outcome
+from gradpath.sweep.outcome import Outcome, objective, read_outcome
 from gradpath.sweep.plan import Planned, read_plan
 from gradpath.sweep.rows import Row, row
+from gradpath.sweep.searched import column
+from gradpath.sweep.typed_values import briefly
 
 # Points of a curve and of a profile. A report of many runs has fewer for each.
 MOST, FEWEST, IN_ALL = 60, 20, 12_000
@@ -59,16 +61,18 @@ class Draft:
         self._numbers: list[dict[str, Any]] = []
         self._curves: list[Mapping[str, Curve]] = []
 
-    def add(self, job: Planned, outcome: Outcome | None, own: Row) -> None:
+    def add(self, job: Planned, outcome: Outcome | None, own: Row, objectives: Iterable[str] = ()) -> None:
         """Takes what the report shows of a job.
 
         Args:
             own: what `row` makes of the outcome.
+            objectives: of a search: numbers of the result.
         """
         result: Mapping[str, Any] = outcome.result if outcome else {}
         _see(self._environment, _mapping(result.get("environment")))
         self._curves.append(epochs(self.folder / job.name))
-        self._numbers.append(_numbers(result) | {"seconds": short(own["seconds"])})
+        aims = {column(key): short(objective(outcome, key)) for key in objectives}
+        self._numbers.append(aims | _numbers(result) | {"seconds": short(own["seconds"])})
         self._runs.append(
             {
                 **{name: own[name] for name in ("number", "job", "status")},
@@ -88,11 +92,12 @@ class Draft:
             values: of each job.
         """
         kept, grids = kept_epochs(self._curves, self._points), Table()
+        texts = {key: briefly(value[key] for value in values) for key in keys}
         columns = list(dict.fromkeys(name for numbers in self._numbers for name in numbers))
         runs = [
             {
                 **run,
-                "choices": [cut(value[key]) for key in keys],
+                "choices": [cut(texts[key].get(value[key])) for key in keys],
                 "curves": _curves(curve, kept, grids),
                 "values": [numbers.get(name) for name in columns],
             }
@@ -113,7 +118,7 @@ def run_content(folder: Path) -> Content:
         command = alone(command, job.overrides)
     draft = Draft(folder.parent, 1)
     draft.add(job, outcome, row(job, outcome))
-    head = {"kind": "run", "name": folder.name, "commands": [command], "common": [], "notes": []}
+    head = {"kind": "run", "name": folder.name, "commands": [command], "common": [], "notes": [], "search": None}
     return head | draft.content([], [{}])
 
 

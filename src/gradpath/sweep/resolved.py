@@ -52,7 +52,7 @@ def edited(
 
     What another option brings with it, or another experiment, was typed; and so was what a configuration makes of it: a copy
     of such a value (`trainer.max_epochs` of `data.epochs`), or a list (`model.hidden` of `model.depth`). The jobs of a
-    command were composed at one moment, so a key that differs between them follows what was typed, but not from the seed: runs
+    command were composed at one moment, so a key that differs between them follows what was typed. Not the seed: runs
     that differ in nothing else are averaged.
 
     Args:

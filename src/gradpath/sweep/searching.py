@@ -129,7 +129,7 @@ def show_space(search: Search) -> None:
 
 
 def said_of(best: Sequence["FrozenTrial"], search: Search, plan: Plan) -> Iterator[str]:
-    """A line for the best trial, or for each that no other one beats in all objectives, with the command to run it alone."""
+    """A line for the best trial, or for each that no other one beats in all objectives, and one for its run alone."""
     from gradpath.sweep.optuna_study import JOB
 
     jobs = {job.name: job for job in plan.jobs}
@@ -137,4 +137,5 @@ def said_of(best: Sequence["FrozenTrial"], search: Search, plan: Plan) -> Iterat
     for name, trial in {trial.user_attrs.get(JOB): trial for trial in reversed(best)}.items():
         values = ", ".join(f"{key} {value:.4g}" for key, value in zip(search.objectives, trial.values, strict=True))
         command = alone(command_line(), jobs[name].overrides) if name in jobs else "python "
-        yield f"best: trial {trial.number}, {values}: {command}"
+        yield f"best: trial {trial.number}, {values}"
+        yield f"alone: {command}"

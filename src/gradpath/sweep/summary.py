@@ -16,7 +16,7 @@ from gradpath.sweep.plan import Plan
 from gradpath.sweep.reading import Reading, read_sweep
 from gradpath.sweep.report import write_report
 from gradpath.sweep.rows import UNSET, Row
-from gradpath.sweep.typed_values import brief
+from gradpath.sweep.typed_values import briefly
 
 # The summary and the report of a thousand jobs take seconds. They are written again after this many times as long, and after
 # so many seconds at least.
@@ -47,8 +47,8 @@ class Summary:
             self._next = time.monotonic() + max(FLOOR, REST * (time.monotonic() - begun))
 
 
-def write_summary(folder: Path, plan: Plan) -> Sequence[Row]:
-    """Reads all jobs once, and writes the summary and the report of it. Returns the rows of the summary.
+def write_summary(folder: Path, plan: Plan) -> Reading:
+    """Reads all jobs once, and writes the summary and the report of it. Returns what was read.
 
     Raises:
         OSError: the folder is read-only or full.
@@ -57,7 +57,7 @@ def write_summary(folder: Path, plan: Plan) -> Sequence[Row]:
     write_text(folder / f"{SUMMARY}.csv", as_csv(found.rows))
     write_text(folder / f"{SUMMARY}.md", as_markdown(found))
     write_report(found)
-    return found.rows
+    return found
 
 
 def columns(found: Sequence[Row]) -> list[str]:
@@ -85,7 +85,8 @@ def as_markdown(found: Reading) -> str:
         *(part for note in found.notes for part in (cell(note), "")),
     ]
     lines += [f"| {' | '.join(map(cell, head))} |", "|" + "---|" * len(head)]
-    values = [row | {key: UNSET if row[key] is None else brief(row[key]) for key in keys} for row in rows]
+    texts = {key: briefly(row[key] for row in rows) for key in keys}
+    values = [row | {key: texts[key].get(row[key], UNSET) for key in keys} for row in rows]
     lines += [f"| {' | '.join(cell(row.get(name)) for name in head)} |" for row in values]
     failed = [row for row in rows if row["status"] in ("failed", "diverged")]
     if failed:

@@ -11,7 +11,7 @@ import yaml
 # These say where a run is made and how it goes on, not what it is.
 NOT_GIVEN = ("hydra", "sweep", "resume")
 # A number of more characters was drawn, not typed.
-LONG, NUMBER = 9, r"[+-]?\d*\.?\d*(?:e[+-]?\d+)?"
+LONG, DIGITS, NUMBER = 9, 4, r"[+-]?\d*\.?\d*(?:e[+-]?\d+)?"
 
 
 def typed_values(overrides: Iterable[Any]) -> dict[str, str]:
@@ -52,8 +52,16 @@ def _plain(value: Any) -> Any:
         return value
 
 
-def brief(text: str) -> str:
-    """A value as people read it: of a number that a search has drawn, four digits are enough."""
-    if len(text) <= LONG or not re.fullmatch(NUMBER, text):
-        return text
-    return f"{float(text):.4g}"
+def briefly(texts: Iterable[str | None]) -> dict[str | None, str]:
+    """The values of a key as people read them: a number that was drawn has four digits, or as many as keep values apart."""
+    different = {text for text in texts if text is not None}
+    found: dict[str | None, str] = {}
+    for digits in range(DIGITS, 18):
+        found = {text: f"{float(text):.{digits}g}" if is_long(text) else text for text in different}
+        if len({*found.values()}) == len(different):
+            break
+    return found
+
+
+def is_long(text: str) -> bool:
+    return len(text) > LONG and re.fullmatch(NUMBER, text) is not None
