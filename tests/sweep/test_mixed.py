@@ -156,3 +156,11 @@ def notes_while_it_runs(folder: Path) -> list[bool]:
     assert all(note in text for note in page)
     as_of = re.compile(r"As of \d{4}-\d\d-\d\d \d\d:\d\d:\d\d [+-]\d{4}: 1 of 2 jobs had not ended\.")
     return [bool(as_of.fullmatch(page[0])), "versions" in text]
+
+
+def test_all_commands_make_one_sweep_again(tmp_path: Path) -> None:
+    """One that did not name the sweep would make another sweep, beside the first."""
+    write(tmp_path, (0, {"seed": "0"}, config()), (1, {"seed": "1"}, config(seed=1)))
+    expected = [f"python train.py -m number={k} hydra.sweep.dir={tmp_path}" for k in range(2)]
+    assert content(tmp_path)["commands"] == expected
+    assert all(f"    {command}\n" in (tmp_path / "summary.md").read_text() for command in expected)

@@ -82,11 +82,18 @@ def test_a_search_is_a_sweep_of_trials(sweep: Command, command, tmp_path: Path) 
     assert lines[9:] == [f"report: {folder / 'report.html'}", f"compare: python scripts/compare.py {folder}"]
     assert command(*shlex.split(alone), f"hydra.run.dir={tmp_path / 'alone'}").returncode == 0
     assert json.loads((tmp_path / "alone/result.json").read_text())["metrics"]["val/loss"] == best.value
+    dry = sweep(*typed, "sweep.dry_run=true").stdout.splitlines()
+    assert dry[-1] == "5 trials, 5 jobs done before"
     # Complete, it runs nothing; with more trials it goes on, and proposes others than it began with.
     assert "5 trials, 0 to run, 5 done before" in sweep(*typed).stdout
     more = sweep(*typed, "hydra.sweeper.n_trials=7", "hydra.sweeper.sampler=random")
     assert "7 trials, 2 to run, 5 done before" in more.stdout
     check_told(folder, 7)
+    # A command of fewer trials does not make the search again: all that were typed stand in the report.
+    plan = yaml.safe_load((folder / "sweep.yaml").read_text())
+    assert [job["command"] for job in plan["jobs"]] == [0] * 5 + [1] * 2
+    assert ["n_trials=7" in command for command in plan["commands"]] == [False, True]
+    assert all(command in (folder / "summary.md").read_text() for command in plan["commands"])
     assert len({trial.params["optimizer.lr"] for trial in trials_of(folder)}) == 7
     # Another search, or a grid, is another sweep.
     ratio = ("sweep.objective=verdict.ratio", "hydra.sweeper.direction=maximize")

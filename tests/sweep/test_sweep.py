@@ -86,11 +86,12 @@ def test_a_longer_command_adds_jobs(sweep: Command, tmp_path: Path) -> None:
     # Jobs of a command that names other keys are beside these, and differ from them in all tables.
     other = ("activation=gelu", "seed=0")
     listed = sweep(*other, "sweep.dry_run=true").stdout.splitlines()
-    assert (listed[0].split()[0], listed[1]) == ("3-gelu-s0", "1 job")
+    assert listed[0].split()[:3] == ["3-gelu-s0", "to", "run"]
+    assert listed[1] == "1 job: 1 to run"
     assert "1 job, 1 to run, beside 3 others" in sweep(*other).stdout
     with (tmp_path / "sweep/summary.csv").open() as file:
         rows = [(row["job"], row["activation"], row["seed"]) for row in csv.DictReader(file)]
-    assert rows == [("0-s0", "", "0"), ("1-s1", "", "1"), ("2-s2", "", "2"), ("3-gelu-s0", "gelu", "0")]
+    assert rows == [("0-s0", "relu", "0"), ("1-s1", "relu", "1"), ("2-s2", "relu", "2"), ("3-gelu-s0", "gelu", "0")]
     assert len(yaml.safe_load((tmp_path / "sweep/sweep.yaml").read_text())["commands"]) == 2
     # It is found without its name by its first command and by its second.
     for typed in (("seed=0,1,2",), other):
@@ -167,6 +168,30 @@ def test_dry_run(sweep: Command, tmp_path: Path) -> None:
     assert lines[0].split()[0] == "0-hidden3-relu-s0"
     assert {"seed=1", "model.hidden=[4,4]", "activation=elu"} <= {*lines[3].split()}
     assert not (tmp_path / "sweep").exists()
+
+
+def test_dry_run_of_a_sweep_that_was_begun(sweep: Command, tmp_path: Path) -> None:
+    """It says what is done, what is to run, and what is to run because it has changed."""
+    typed = ("--config-dir", str(tmp_path / "options"), "activation=own", "seed=0,1")
+    option = tmp_path / "options/activation/own.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text("_target_: torch.nn.Tanh\n")
+    assert sweep(*typed).returncode == 0
+    more = (*typed[:-1], "seed=0,1,2", "sweep.dry_run=true")
+    (tmp_path / "sweep/1-s1/result.json").unlink()
+
+    def states(*asked: str) -> list[str]:
+        *listed, last = sweep(*asked).stdout.splitlines()
+        return [*(line.partition("  ")[2].partition("  ")[0] for line in listed), last]
+
+    assert states(*more) == ["done, ok", "to run", "to run", "3 jobs: 1 done, 2 to run"]
+    failed = {"status": "failed", "error": "no"}
+    (tmp_path / "sweep/1-s1/result.json").write_text(json.dumps(failed))
+    assert states(*more) == ["done, ok", "done, failed", "to run", "3 jobs: 2 done, 1 to run"]
+    assert states(*more, "sweep.retry=failed")[1] == "to run again, failed"
+    option.write_text("_target_: torch.nn.ReLU\n")
+    assert states(*more) == ["to run, changed", "to run, changed", "to run", "3 jobs: 3 to run, 2 of them changed"]
+    assert sorted(path.name for path in (tmp_path / "sweep").glob("[0-9]*")) == ["0-s0", "1-s1"]
 
 
 def test_one_job_is_a_run(command, project: Path) -> None:

@@ -15,6 +15,7 @@ from gradpath.locks import CLAIM, hold, is_held
 from gradpath.sweep.again import made_with, names_place, to_continue
 from gradpath.sweep.best import pointers
 from gradpath.sweep.course import Course, done
+from gradpath.sweep.dry import show_jobs
 from gradpath.sweep.engine import Call
 from gradpath.sweep.growth import extended, last_number, older, planned
 from gradpath.sweep.in_process import InProcess
@@ -47,7 +48,7 @@ def run_sweep(sweep: Sweep) -> None:
         run_search(sweep)
         return
     if sweep.settings["dry_run"]:
-        show_jobs(sweep, check_folder(sweep, for_grid(sweep.grid)))
+        show_jobs(check_folder(sweep, for_grid(sweep.grid)), plan_of(sweep), sweep.settings["retry"])
         return
     conclude(*conduct(sweep))
 
@@ -185,17 +186,6 @@ def check_joined(old: Plan | None, plan: Plan, folder: Path) -> None:
     assert old is not None
     if {job.number for job in old.jobs} != {job.number for job in plan.jobs}:
         raise ConfigError(f"sweep.join=true: {relative(folder)} has other jobs, or other code; join with the same command.")
-
-
-def show_jobs(sweep: Sweep, folder: Path | None) -> None:
-    """Lists the jobs as the sweep in that folder, or a new one, would have them."""
-    old = read_plan(folder) if folder else None
-    plan, numbers = extended(old, plan_of(sweep), made_with(command_line()), 1, last_number(folder) if folder else -1)
-    asked = {*numbers.values()}
-    for job in plan.jobs:
-        if job.number in asked:
-            print(f"{job.name}  {' '.join(job.overrides)}")
-    print(counted(len(asked), "job"), flush=True)
 
 
 def show_begin(folder: Path, plan: Plan, old: Plan | None, total: int, missing: int, joins: bool) -> None:

@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from gradpath.sweep.again import names_place, to_continue
 from gradpath.sweep.given import Given, Run, given
 from gradpath.sweep.loading import run_of, table_rows
 from gradpath.sweep.mixed import mixed
@@ -34,9 +35,17 @@ class Reading:
     draft: Draft
 
     @property
+    def commands(self) -> Sequence[str]:
+        """Those that make the sweep again. Several name the sweep, or each would make one of its own."""
+        typed = self.plan.commands
+        if len(typed) == 1:
+            return typed
+        return [command if names_place(command) else to_continue(command, self.folder) for command in typed]
+
+    @property
     def content(self) -> Content:
         """What the report shows. See `static/data.js` for its shape."""
-        head: dict[str, Any] = {"kind": "sweep", "name": self.folder.name, "commands": [*self.plan.commands]}
+        head: dict[str, Any] = {"kind": "sweep", "name": self.folder.name, "commands": [*self.commands]}
         head |= {"common": [*self.draft.common], "notes": [*self.notes], "search": searched(self.plan)}
         return head | self.draft.content(self.was.keys, self.was.values)
 

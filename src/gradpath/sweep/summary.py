@@ -78,7 +78,7 @@ def as_markdown(found: Reading) -> str:
     shown = [name for name in SHOWN if any(row.get(name) is not None for row in rows)]
     counts = Counter(row["status"] for row in rows)
     head = ["job", *keys, "status", *shown]
-    lines = ["# Sweep", "", *(f"    {command}" for command in found.plan.commands), ""]
+    lines = ["# Sweep", "", *(f"    {command}" for command in found.commands), ""]
     lines += [
         f"{counted(len(rows), 'job')}: {said(counts)}.",
         "",
