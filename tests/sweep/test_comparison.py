@@ -1,5 +1,6 @@
 """Groups and differences of sweeps whose numbers are drawn, against the same computed from the drawn numbers."""
 
+import json
 import math
 import re
 import statistics
@@ -19,6 +20,7 @@ from gradpath.sweep.collecting import collect
 from gradpath.sweep.compared import Comparison, compared
 from gradpath.sweep.comparison import Group
 from gradpath.sweep.plan import read_plan, write_plan
+from gradpath.sweep.tabulated import json_text
 
 AXES = {"activation": ["relu", "tanh", "gelu"], "optimizer.lr": ["0.1", "1e-2", "10"], "seed": ["3", "1", "20", "7"]}
 DRAWS = range(6)
@@ -425,3 +427,19 @@ def test_the_best_trials_of_a_search(before_torch: Command, tmp_path: Path) -> N
         by = before_torch("scripts/compare.py", str(tmp_path / "s"), "--by", "optimizer.lr").stdout
         assert "1.2345678901" in by
         assert "1.2345678902" in by
+
+
+def test_no_pair_is_no_test(tmp_path: Path) -> None:
+    """No sentence counts a comparison that had no data."""
+    for lost, tests in (("gelu", 1), ("tanh gelu", 0)):
+
+        def outcome(given: Given, lost: str = lost) -> Any:
+            return result(None, status="diverged") if given["activation"] in lost.split() else result(0.5)
+
+        folder = tmp_path / str(tests)
+        write_sweep(folder, {"activation": ["relu", "tanh", "gelu"], "seed": ["0", "1"]}, outcome)
+        found = compared(collect([str(folder)])[0], None, None, None, "activation=relu")
+        assert ("corrected by Holm for 1 comparison." in found.method) == (tests == 1)
+        assert ("no group has a pair, so nothing was tested" in found.method) == (tests == 0)
+        assert "0 comparisons" not in f"{found.method} {found.notes}"
+        assert json.loads(json_text(found))["against"]["tests"] == tests

@@ -74,7 +74,10 @@ class Comparison:
         flips = (
             "all flips of signs" if most <= EXACT else f"flips of signs, {FLIPS:,} random ones for more than {EXACT} pairs"
         )
-        family = counted(sum(arm.n > 0 for arm in self.arms), "comparison")
+        tests = sum(arm.n > 0 for arm in self.arms)
+        if not tests:
+            return f"Against {label(self.base)}: no group has a pair, so nothing was tested."
+        family = counted(tests, "comparison")
         return (
             f"Against {label(self.base)}: {self.metric} of the group minus that of its base, by seed; n counts seeds. "
             f"Interval: {LEVEL:.0%}, percentile bootstrap, {RESAMPLES:,} resamples. "

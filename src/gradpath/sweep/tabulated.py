@@ -132,8 +132,14 @@ def json_text(found: Comparison) -> str:
         "groups": [_json_group(group) for group in found.groups],
     }  # fmt: skip
     if found.arms:
-        arms = [_json_arm(arm) for arm in found.arms]
-        content["against"] = {"base": found.base, "level": LEVEL, "resamples": RESAMPLES, "comparisons": arms}
+        arms, tests = [_json_arm(arm) for arm in found.arms], sum(arm.n > 0 for arm in found.arms)
+        content["against"] = {
+            "base": found.base,
+            "level": LEVEL,
+            "resamples": RESAMPLES,
+            "tests": tests,
+            "comparisons": arms,
+        }
     return as_json(content | {"notes": found.notes})
 
 
