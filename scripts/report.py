@@ -12,8 +12,8 @@ from gradpath.errors import ConfigError
 from gradpath.files import CURVES, OVERRIDES, REPORT, RESULT, SWEEP, relative
 from gradpath.sweep.collecting import find
 from gradpath.sweep.plan import read_plan
+from gradpath.sweep.reading import read_sweep
 from gradpath.sweep.report import write_report, write_run_report
-from gradpath.sweep.rows import rows
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
     folder = find(chosen.folder, (SWEEP, RESULT, OVERRIDES, CURVES))
     plan = read_plan(folder)
     if plan:
-        write_report(folder, plan, [*rows(folder, plan)])
+        write_report(read_sweep(folder, plan))
     else:
         write_run_report(folder)
     size = (folder / REPORT).stat().st_size

@@ -28,6 +28,21 @@ KILLS = [
 LAUNCHERS = [name if name == "local" else pytest.param(name, marks=pytest.mark.slow) for name in ENGINES]
 
 
+# How the lines begin that say at the end of a sweep where to look further.
+POINTERS = ("best: ", "alone: ", "report: ", "compare: ")
+
+
+def counted(out: str) -> str:
+    """The line of a sweep's output that counts what came out."""
+    return [line for line in out.splitlines() if not line.startswith(POINTERS)][-1]
+
+
+def pointer(out: str, name: str) -> str:
+    """What stands behind `report: `, say, at the end of a sweep's output."""
+    [found] = [line.removeprefix(f"{name}: ") for line in out.splitlines() if line.startswith(f"{name}: ")]
+    return found
+
+
 def results(folder: Path) -> dict[str, dict[str, Any]]:
     """The name of each job -> its result."""
     return {path.parent.name: json.loads(path.read_text()) for path in sorted(folder.glob("*/result.json"))}

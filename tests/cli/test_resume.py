@@ -1,5 +1,6 @@
 """A run that was killed and continued ends with the same weights as one that was never killed."""
 
+import json
 import random
 import shutil
 import signal
@@ -167,3 +168,25 @@ def test_ctrl_c_before_there_is_anything_to_lose(start, project: Path, script: s
     _, err = process.communicate(timeout=PATIENCE)
     assert (process.returncode, err) == (130, "error: stopped.\n")
     assert not folder.exists()
+
+
+def test_the_seconds_of_all_attempts_count(command, project: Path) -> None:
+    """The checkpoint that a run goes on from knows how long it was trained. One that cannot be is no time."""
+    folder = project / "logs/runs/seconds"
+    tiny = ("data=xor", "data.steps_per_epoch=5", "trainer.max_epochs=2", "trainer.accelerator=cpu", "probe=none")
+    assert command("train.py", *tiny, f"hydra.run.dir={folder}").returncode == 0
+    last = folder / "checkpoints/last.ckpt"
+    checkpoint = torch.load(last, weights_only=True)
+    spent = checkpoint["callbacks"]["EpochCheckpoints"]["seconds"]
+    assert 0 < spent <= json.loads((folder / "result.json").read_text())["durations"]["fit"]
+    for epochs, seconds, least, most in ((3, 5000.0, 5000, 5100), (4, float("inf"), 0, 100)):
+        checkpoint = torch.load(last, weights_only=True)
+        checkpoint["callbacks"]["EpochCheckpoints"]["seconds"] = seconds
+        torch.save(checkpoint, last)
+        done = command("train.py", f"resume={folder}", f"trainer.max_epochs={epochs}")
+        assert done.returncode == 0, done.stderr
+        assert least < json.loads((folder / "result.json").read_text())["durations"]["fit"] < most
+    checkpoint["callbacks"]["EpochCheckpoints"]["seconds"] = 10**400
+    torch.save(checkpoint, last)
+    refused = command("train.py", f"resume={folder}", "trainer.max_epochs=9")
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (2, "", 1)

@@ -9,7 +9,7 @@ import yaml
 from board import wait_until
 from conftest import Command, Start
 from lab import make_lab
-from sweeping import ENGINES, LAUNCHERS, results
+from sweeping import ENGINES, LAUNCHERS, counted, results
 
 pytestmark = pytest.mark.forked
 
@@ -31,7 +31,7 @@ def test_a_users_package_changes(launcher: str, begin: Start, sweep: Command, pr
     assert process.returncode == 1, out
     # The job that had begun was trained by the code that it had imported; no other has begun.
     assert [*results(folder)] == ["0-s0"]
-    assert out.splitlines()[-1].endswith(": 1 ok, 3 missing")
+    assert counted(out).endswith(": 1 ok, 3 missing")
     # Ray says a line of its own before.
     assert err.endswith(
         "error: the code that trains has changed since the sweep was begun. "

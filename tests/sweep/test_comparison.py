@@ -1,6 +1,8 @@
 """Groups and differences of sweeps whose numbers are drawn, against the same computed from the drawn numbers."""
 
+import json
 import math
+import re
 import statistics
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from conftest import Command
 from finished_sweeps import Given, result, write_run, write_sweep
 from gradpath.errors import ConfigError
 from gradpath.sweep.against import Arm, split
@@ -17,6 +20,7 @@ from gradpath.sweep.collecting import collect
 from gradpath.sweep.compared import Comparison, compared
 from gradpath.sweep.comparison import Group
 from gradpath.sweep.plan import read_plan, write_plan
+from gradpath.sweep.tabulated import json_text
 
 AXES = {"activation": ["relu", "tanh", "gelu"], "optimizer.lr": ["0.1", "1e-2", "10"], "seed": ["3", "1", "20", "7"]}
 DRAWS = range(6)
@@ -400,3 +404,42 @@ def test_nothing_differs(tmp_path: Path) -> None:
     found = compared(collect([str(tmp_path / "s")])[0], None, None, None, None)
     assert [(group.mean, group.std, group.n) for group in found.groups] == [(0.25, None, 1)]
     assert math.isclose(found.seconds, 2.5)
+
+
+def test_the_best_trials_of_a_search(before_torch: Command, tmp_path: Path) -> None:
+    """By the objective, in its direction; with four digits, or as many as tell values apart."""
+    values = [repr(0.1 + k / 3) for k in range(28)] + ["1.2345678901", "1.2345678902"]
+    write_sweep(tmp_path / "s", {"optimizer.lr": values}, lambda given: result(0.5, parameters=float(given["optimizer.lr"])))
+    plan = read_plan(tmp_path / "s")
+    for direction, first in (("minimize", "0.1"), ("maximize", "9.1")):
+        typed = ("optimizer.lr=interval(0,10)", "sweep.objective=verdict.ratio", f"hydra.sweeper.direction={direction}")
+        write_plan(tmp_path / "s", replace(plan, search=typed))
+        for job in plan.jobs:
+            ratio = float(job.varied["optimizer.lr"])
+            write_run(tmp_path / "s" / job.name, result(0.5, verdict={"class": "healthy", "ratio": ratio}))
+        done = before_torch("scripts/compare.py", str(tmp_path / "s"))
+        assert (done.returncode, done.stderr) == (0, "")
+        rows = [line.split() for line in done.stdout.splitlines() if re.match(r"^ +[\d.]+ ", line)]
+        assert len(rows) == 10
+        assert rows[0][:2] == [first, first]
+        assert "The best 10 of 30 are shown; --format csv lists all" in done.stdout
+        assert before_torch("scripts/compare.py", str(tmp_path / "s"), "--format", "csv").stdout.count("\n") == 31
+        by = before_torch("scripts/compare.py", str(tmp_path / "s"), "--by", "optimizer.lr").stdout
+        assert "1.2345678901" in by
+        assert "1.2345678902" in by
+
+
+def test_no_pair_is_no_test(tmp_path: Path) -> None:
+    """No sentence counts a comparison that had no data."""
+    for lost, tests in (("gelu", 1), ("tanh gelu", 0)):
+
+        def outcome(given: Given, lost: str = lost) -> Any:
+            return result(None, status="diverged") if given["activation"] in lost.split() else result(0.5)
+
+        folder = tmp_path / str(tests)
+        write_sweep(folder, {"activation": ["relu", "tanh", "gelu"], "seed": ["0", "1"]}, outcome)
+        found = compared(collect([str(folder)])[0], None, None, None, "activation=relu")
+        assert ("corrected by Holm for 1 comparison." in found.method) == (tests == 1)
+        assert ("no group has a pair, so nothing was tested" in found.method) == (tests == 0)
+        assert "0 comparisons" not in f"{found.method} {found.notes}"
+        assert json.loads(json_text(found))["against"]["tests"] == tests

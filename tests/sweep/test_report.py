@@ -13,9 +13,9 @@ import pytest
 
 from conftest import Command
 from gradpath.sweep.bundle import bundle
+from gradpath.sweep.reading import read_sweep
 from gradpath.sweep.report import SHARED, STATIC, write_report, write_run_report
-from gradpath.sweep.report_data import LONGEST, run_content, sweep_content
-from gradpath.sweep.rows import rows
+from gradpath.sweep.report_data import LONGEST, run_content
 from gradpath.sweep.summary import Summary, write_summary
 from synthetic_sweep import GRID, loss, write_curves, write_sweep
 
@@ -25,7 +25,7 @@ MOST_BYTES = 500_000
 
 
 def content(folder: Path, plan: Any) -> dict[str, Any]:
-    return sweep_content(folder, plan, [*rows(folder, plan)])
+    return read_sweep(folder, plan).content
 
 
 def embedded(page: Path) -> dict[str, Any]:
@@ -147,14 +147,14 @@ def test_the_same_sweep_makes_the_same_page(tmp_path: Path) -> None:
     plan = write_sweep(tmp_path)
     pages = []
     for _ in range(2):
-        write_report(tmp_path, plan, [*rows(tmp_path, plan)])
+        write_report(read_sweep(tmp_path, plan))
         pages.append((tmp_path / "report.html").read_bytes())
     assert pages[0] == pages[1]
 
 
 def test_the_page_allows_its_own_script_alone(tmp_path: Path) -> None:
     plan = write_sweep(tmp_path, {"seed": ["0"]})
-    write_report(tmp_path, plan, [*rows(tmp_path, plan)])
+    write_report(read_sweep(tmp_path, plan))
     page = (tmp_path / "report.html").read_bytes().decode()
     [script] = re.findall(r"<script>(.*?)</script>", page, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()

@@ -4,6 +4,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 
 from board import chromium
+from gradpath.sweep.plan import write_plan
 from gradpath.sweep.report import write_run_report
 from gradpath.sweep.summary import write_summary
 from synthetic_sweep import GRID, Change, as_it_is, loss, write_sweep
@@ -85,11 +87,16 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Open]:
     reports: list[Report] = []
 
     def call(
-        grid: Mapping[str, Any] = GRID, change: Change = as_it_is, width: int = 1280, scheme: str = "light", **of: int
+        grid: Mapping[str, Any] = GRID,
+        change: Change = as_it_is,
+        width: int = 1280,
+        scheme: str = "light",
+        at: Path | None = None,
+        **of: int,
     ) -> Report:
-        plan = write_sweep(tmp_path / "sweep", grid, change, **of)
-        write_summary(tmp_path / "sweep", plan)
-        reports.append(Report(browser, tmp_path / "sweep/report.html", width, scheme=scheme))
+        if at is None:
+            write_summary(tmp_path / "sweep", write_sweep(tmp_path / "sweep", grid, change, **of))
+        reports.append(Report(browser, at or tmp_path / "sweep/report.html", width, scheme=scheme))
         return reports[-1]
 
     yield call
@@ -548,3 +555,47 @@ def test_nothing_runs_over_the_edge(opened: Open, width: int, scheme: str) -> No
     over = """() => [...document.querySelectorAll("main section, main svg, #head *")]
         .filter(part => part.getBoundingClientRect().right > innerWidth).map(part => part.outerHTML.slice(0, 200))"""
     assert report.evaluate(over) == []
+
+
+def test_a_search_shows_its_objective_over_the_trials(opened: Open, tmp_path: Path) -> None:
+    """And against each key: values of four digits, a logarithmic axis where it drew from one, no matrix of trials."""
+    random = np.random.default_rng(3)
+    rates = [repr(float(10 ** random.uniform(-4, -1))) for _ in range(20)]
+    drawn = {rate: float(loss) for rate, loss in zip(rates, random.permutation(20) / 20 + 0.05, strict=True)}
+
+    def change(number: int, choices: Mapping[str, str], result: dict[str, Any]) -> dict[str, Any]:
+        if number == 5:
+            return result | {"status": "pruned", "error": "stopped after epoch 1", "metrics": {}}
+        return result | {"metrics": result["metrics"] | {"val/loss": drawn[choices["optimizer.lr"]]}}
+
+    plan = write_sweep(tmp_path / "search", {"optimizer.lr": rates}, change)
+    typed = (
+        "optimizer.lr=tag(log,interval(1e-4,0.1))",
+        "sweep.objective=metrics.val/loss",
+        "hydra.sweeper.direction=minimize",
+    )
+    plan = replace(plan, search=typed)
+    write_plan(tmp_path / "search", plan)
+    write_summary(tmp_path / "search", plan)
+    report = opened(at=tmp_path / "search/report.html")
+    assert report.text("h1 + .soft") == "search of 20 runs"
+    assert "✂ 1 pruned" in report.texts("#head .status")
+    kept = [rate for rate in rates if rate != rates[5]]
+    best = min(kept, key=drawn.__getitem__)
+    assert f"best {drawn[best]:g} of 19 trials; 1 without it" in report.text("#search h2")
+    assert report.locator("#search .trials .dot").count() == 19
+    # The line goes down to the best and never up: a step for each trial.
+    heights = [float(y) for y in re.findall(r"V([\d.]+)", str(report.locator("#search .best").get_attribute("d")))]
+    assert heights == sorted(heights)
+    assert len(heights) == 18
+    # Places on a logarithmic axis are as far apart as the logarithms.
+    dots = report.locator('#search [data-key="optimizer.lr"] .dot')
+    places = sorted(float(dot.get_attribute("cx")) for dot in dots.all())
+    assert np.corrcoef(places, sorted(math.log10(float(rate)) for rate in kept))[0, 1] > 0.99999
+    assert report.locator("#matrix").count() == 0
+    # The best trial comes first, and its command has all digits.
+    shown = report.texts("#runs tbody td:nth-child(3)")
+    assert shown[0] == f"{float(best):.4g}"
+    assert {*shown} == {f"{float(rate):.4g}" for rate in rates}
+    report.locator("#runs tbody button.link").first.click()
+    assert f"optimizer.lr={best}" in report.text("#drawer")

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 from board import wait_until
 from conftest import Command, Start
 from killing import killed_and_resumed
-from sweeping import KILLS, TINY, results
+from sweeping import KILLS, TINY, counted, pointer, results
 
 pytestmark = pytest.mark.forked
 
@@ -76,17 +76,25 @@ def test_a_search_is_a_sweep_of_trials(sweep: Command, command, tmp_path: Path) 
     assert [line.split()[0] for line in lines[1:6]] == ["1/5", "2/5", "3/5", "4/5", "5/5"]
     assert lines[6].endswith("sweep: 5 ok")
     assert "5 jobs: 5 ok" in (folder / "summary.md").read_text()
-    # The last line runs the best one alone.
+    # A line runs the best one alone.
     best = min(trials_of(folder), key=lambda trial: trial.value)
-    said, _, alone = lines[7].partition(": python ")
-    assert said == f"best: trial {best.number}, {LOSS} {best.value:.4g}"
+    assert lines[7] == f"best: trial {best.number}, {LOSS} {best.value:.4g}"
+    alone = pointer(done.stdout, "alone").removeprefix("python ")
+    assert lines[9:] == [f"report: {folder / 'report.html'}", f"compare: python scripts/compare.py {folder}"]
     assert command(*shlex.split(alone), f"hydra.run.dir={tmp_path / 'alone'}").returncode == 0
     assert json.loads((tmp_path / "alone/result.json").read_text())["metrics"]["val/loss"] == best.value
+    dry = sweep(*typed, "sweep.dry_run=true").stdout.splitlines()
+    assert dry[-1] == "5 trials, 5 jobs done before"
     # Complete, it runs nothing; with more trials it goes on, and proposes others than it began with.
     assert "5 trials, 0 to run, 5 done before" in sweep(*typed).stdout
     more = sweep(*typed, "hydra.sweeper.n_trials=7", "hydra.sweeper.sampler=random")
     assert "7 trials, 2 to run, 5 done before" in more.stdout
     check_told(folder, 7)
+    # A command of fewer trials does not make the search again: all that were typed stand in the report.
+    plan = yaml.safe_load((folder / "sweep.yaml").read_text())
+    assert [job["command"] for job in plan["jobs"]] == [0] * 5 + [1] * 2
+    assert ["n_trials=7" in command for command in plan["commands"]] == [False, True]
+    assert all(command in (folder / "summary.md").read_text() for command in plan["commands"])
     assert len({trial.params["optimizer.lr"] for trial in trials_of(folder)}) == 7
     # Another search, or a grid, is another sweep.
     ratio = ("sweep.objective=verdict.ratio", "hydra.sweeper.direction=maximize")
@@ -214,7 +222,7 @@ def test_a_hopeless_trial_is_stopped(sweep: Command, tmp_path: Path) -> None:
     lengths = [len((folder / job / "metrics.csv").read_text()) for job in (name, "0-lr0.05-s1")]
     assert lengths[0] < lengths[1]
     assert trials_of(folder)[5].state == TrialState.PRUNED
-    assert done.stdout.splitlines()[-2].endswith(": 6 ok, 1 pruned")
+    assert counted(done.stdout).endswith(": 6 ok, 1 pruned")
     assert f"6/7  {name}  pruned  stopped after epoch" in done.stdout
     assert "7 jobs: 6 ok, 1 pruned." in (folder / "summary.md").read_text()
     # Each epoch of the others was reported.
@@ -271,9 +279,9 @@ def test_what_was_run_before_is_told_again(sweep: Command, tmp_path: Path) -> No
         assert trial.state == (TrialState.COMPLETE if good else TrialState.FAIL)
         assert trial.values == ([result["metrics"]["val/loss"]] if good else None)
     assert times_told(folder) == dict.fromkeys(range(6), 1)
-    assert done.stdout.splitlines()[-2].endswith(": 6 trials, 2 jobs: 1 ok, 1 diverged")
-    # Two jobs were begun, between the first line, the last but one and the best trial's.
-    assert len(done.stdout.splitlines()) == 5
+    assert counted(done.stdout).endswith(": 6 trials, 2 jobs: 1 ok, 1 diverged")
+    # Two jobs were begun, between the first line, the counts, the best trial's two and where to look further.
+    assert len(done.stdout.splitlines()) == 8
 
 
 def test_a_trial_whose_option_file_changed_is_proposed_again(begin: Start, sweep: Command, tmp_path: Path) -> None:
@@ -302,7 +310,7 @@ def test_a_trial_whose_option_file_changed_is_proposed_again(begin: Start, sweep
     assert (first.state, second.state) == (TrialState.FAIL, TrialState.COMPLETE)
     assert first.params == second.params
     assert [*jobs_of(folder)] == [1]
-    assert f"--config-dir={tmp_path / 'options'}" in done.stdout.splitlines()[-1]
+    assert f"--config-dir={tmp_path / 'options'}" in pointer(done.stdout, "alone")
 
 
 def test_a_trial_that_diverges_is_not_called_hopeless(sweep: Command, tmp_path: Path) -> None:

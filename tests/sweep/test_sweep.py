@@ -15,7 +15,7 @@ import yaml
 from board import wait_until
 from conftest import Command, Start
 from lab import make_lab
-from sweeping import ENGINES, LAUNCHERS, TINY, lasting, results
+from sweeping import ENGINES, LAUNCHERS, TINY, counted, lasting, results
 
 pytestmark = pytest.mark.forked
 
@@ -46,10 +46,14 @@ def test_a_sweep_is_a_folder(sweep: Command, tmp_path: Path) -> None:
     }
     # A line for each job that ended, between one that says what is begun and one that says what came out.
     lines = done.stdout.splitlines()
-    assert len(lines) == 6
+    assert len(lines) == 9
     assert [line.split()[0] for line in lines[1:5]] == ["1/4", "2/4", "3/4", "4/4"]
     assert {line.split()[1] for line in lines[1:5]} == {*names}
-    assert lines[-1].endswith(": 4 ok")
+    assert lines[5].endswith(": 4 ok")
+    # Then the best run, the report and the command that compares.
+    best = max(found, key=lambda name: found[name]["metrics"]["test/accuracy"])
+    assert re.match(rf"best: {best}, test/accuracy \S+", lines[6])
+    assert lines[7:] == [f"report: {folder / 'report.html'}", f"compare: python scripts/compare.py {folder}"]
 
 
 def test_a_job_is_what_the_same_command_without_m_gives(sweep: Command, tmp_path: Path, command) -> None:
@@ -82,11 +86,12 @@ def test_a_longer_command_adds_jobs(sweep: Command, tmp_path: Path) -> None:
     # Jobs of a command that names other keys are beside these, and differ from them in all tables.
     other = ("activation=gelu", "seed=0")
     listed = sweep(*other, "sweep.dry_run=true").stdout.splitlines()
-    assert (listed[0].split()[0], listed[1]) == ("3-gelu-s0", "1 job")
+    assert listed[0].split()[:3] == ["3-gelu-s0", "to", "run"]
+    assert listed[1] == "1 job: 1 to run"
     assert "1 job, 1 to run, beside 3 others" in sweep(*other).stdout
     with (tmp_path / "sweep/summary.csv").open() as file:
         rows = [(row["job"], row["activation"], row["seed"]) for row in csv.DictReader(file)]
-    assert rows == [("0-s0", "", "0"), ("1-s1", "", "1"), ("2-s2", "", "2"), ("3-gelu-s0", "gelu", "0")]
+    assert rows == [("0-s0", "relu", "0"), ("1-s1", "relu", "1"), ("2-s2", "relu", "2"), ("3-gelu-s0", "gelu", "0")]
     assert len(yaml.safe_load((tmp_path / "sweep/sweep.yaml").read_text())["commands"]) == 2
     # It is found without its name by its first command and by its second.
     for typed in (("seed=0,1,2",), other):
@@ -165,6 +170,30 @@ def test_dry_run(sweep: Command, tmp_path: Path) -> None:
     assert not (tmp_path / "sweep").exists()
 
 
+def test_dry_run_of_a_sweep_that_was_begun(sweep: Command, tmp_path: Path) -> None:
+    """It says what is done, what is to run, and what is to run because it has changed."""
+    typed = ("--config-dir", str(tmp_path / "options"), "activation=own", "seed=0,1")
+    option = tmp_path / "options/activation/own.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text("_target_: torch.nn.Tanh\n")
+    assert sweep(*typed).returncode == 0
+    more = (*typed[:-1], "seed=0,1,2", "sweep.dry_run=true")
+    (tmp_path / "sweep/1-s1/result.json").unlink()
+
+    def states(*asked: str) -> list[str]:
+        *listed, last = sweep(*asked).stdout.splitlines()
+        return [*(line.partition("  ")[2].partition("  ")[0] for line in listed), last]
+
+    assert states(*more) == ["done, ok", "to run", "to run", "3 jobs: 1 done, 2 to run"]
+    failed = {"status": "failed", "error": "no"}
+    (tmp_path / "sweep/1-s1/result.json").write_text(json.dumps(failed))
+    assert states(*more) == ["done, ok", "done, failed", "to run", "3 jobs: 2 done, 1 to run"]
+    assert states(*more, "sweep.retry=failed")[1] == "to run again, failed"
+    option.write_text("_target_: torch.nn.ReLU\n")
+    assert states(*more) == ["to run, changed", "to run, changed", "to run", "3 jobs: 3 to run, 2 of them changed"]
+    assert sorted(path.name for path in (tmp_path / "sweep").glob("[0-9]*")) == ["0-s0", "1-s1"]
+
+
 def test_one_job_is_a_run(command, project: Path) -> None:
     done = command("train.py", "-m", *TINY, "seed=7", "activation=silu")
     assert done.returncode == 0
@@ -219,12 +248,11 @@ def test_two_processes_share_a_sweep(begin: Start, tmp_path: Path) -> None:
     # Each job was trained once: its log has one beginning.
     logs = [(folder / f"{k}-s{k}" / "job.log").read_text() for k in range(8)]
     assert [log.count("gradpath, seed") for log in logs] == [1] * 8
-    assert texts[0].splitlines()[-1].endswith(": 8 ok")
+    assert counted(texts[0]).endswith(": 8 ok")
     # The helper says what it did, and how far the sweep is. The other process may still be at its last jobs.
-    said = re.search(r"sweep: ran (?:no job|(\d) jobs? \(\1 ok\)) here; of all 8 jobs (.*)", texts[1].splitlines()[-1])
+    said = re.search(r"sweep: ran (?:no job|(\d) jobs? \(\1 ok\)) here; of all 8 jobs (.*)", counted(texts[1]))
     assert said
     assert said[2] in ("8 ok", "7 ok, 1 at work", "6 ok, 2 at work")
-    assert [line.split()[2] for line in texts[1].splitlines()[1:-1]].count("ok") >= int(said[1] or 0)
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 
 from conftest import Command
-from sweeping import results
+from sweeping import pointer, results
 
 SMALL = ("model.depth=3", "model.width=8", "data.limit=64", "trainer.max_epochs=1", "trainer.accelerator=cpu")
 
@@ -60,7 +60,7 @@ def test_a_search(command: Command, project: Path) -> None:
     found = results(project / "logs/sweeps/rate")
     assert len(found) == 3
     # The best trial's command, alone, comes to the same loss.
-    told, _, alone = done.stdout.splitlines()[-1].rpartition(": python ")
+    told, alone = pointer(done.stdout, "best"), pointer(done.stdout, "alone").removeprefix("python ")
     again = command(*shlex.split(alone), "hydra.run.dir=logs/runs/best_of_search")
     assert again.returncode == 0, again.stderr
     losses = [result["metrics"]["val/loss"] for result in found.values()]

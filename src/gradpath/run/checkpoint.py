@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+import time
 import warnings
+from collections.abc import Mapping
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,8 @@ from gradpath.model.network import MLP, layer_name
 
 BEST, LAST = Path("checkpoints/best.ckpt"), Path("checkpoints/last.ckpt")
 PREFIX = "network."
+# Seconds of training that no run takes.
+LONGEST = 1e12
 REAL = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 
@@ -40,12 +44,17 @@ class EpochCheckpoints(Checkpoint):
         self.best = -inf
         self.is_best = False
         self.completed = 0
+        # When training began, and the seconds of what it goes on from.
+        self._begun, self._before = time.monotonic(), 0.0
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best}
+        return {"best": self.best, "seconds": self._before + time.monotonic() - self._begun}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        self.best = state_dict["best"]
+        self.best, self._before = state_dict["best"], seconds_of(state_dict)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self._begun = time.monotonic()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         score = trainer.callback_metrics.get(self.monitor)
@@ -115,6 +124,12 @@ def load_checkpoint(path: Path, network: MLP) -> dict[str, Any]:
         if not same_kind(old, new):
             raise unreadable(path, f"{name} is of {old.dtype}")
     return checkpoint
+
+
+def seconds_of(state: Mapping[str, Any]) -> float:
+    """The seconds of training that the state of `EpochCheckpoints` counts; 0 of a version that counted none."""
+    found = state.get("seconds", 0.0)
+    return float(found) if 0 < found < LONGEST else 0.0
 
 
 def unreadable(path: Path, reason: str) -> ConfigError:

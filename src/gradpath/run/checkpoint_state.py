@@ -87,7 +87,8 @@ def check_alike(saved: Any, model: Any, place: str, exact: bool = False) -> None
         whole = isinstance(saved, int) and not isinstance(saved, bool)
         fits = isinstance(saved, float) or (whole and abs(saved) < LARGEST and (saved >= 0 or model < 0))
     elif isinstance(model, float):
-        fits = isinstance(saved, int | float) and not isinstance(saved, bool) and not isnan(saved)
+        whole = isinstance(saved, int) and not isinstance(saved, bool) and abs(saved) < LARGEST
+        fits = whole or (isinstance(saved, float) and not isnan(saved))
     elif model is not None:
         fits = isinstance(saved, type(model))
     if not fits:
@@ -121,7 +122,7 @@ def _check_loops(checkpoint: Mapping[str, Any], trainer: Mapping[str, Any]) -> N
 def _check_callbacks(callbacks: Any, network: MLP) -> None:
     if not isinstance(callbacks, dict):
         raise MisfitError("callbacks is missing")
-    check_alike(callbacks.get("EpochCheckpoints"), {"best": 0.0}, "EpochCheckpoints", exact=True)
+    check_alike(callbacks.get("EpochCheckpoints"), {"best": 0.0, "seconds": 0.0}, "EpochCheckpoints", exact=True)
     silent = callbacks.get("FlowCallback", {})
     units = {str(i): (torch.zeros(linear.out_features, dtype=torch.int64), 0) for i, linear in enumerate(network.linears)}
     if not isinstance(silent, dict) or silent.keys() - units.keys() or "best" not in callbacks["EpochCheckpoints"]:

@@ -17,7 +17,7 @@ from gradpath.flow import record
 from gradpath.locks import hold
 from gradpath.model.module import GradpathModule
 from gradpath.run import divergence_guard
-from gradpath.run.checkpoint import BEST, LAST, load_checkpoint
+from gradpath.run.checkpoint import BEST, LAST, load_checkpoint, seconds_of
 from gradpath.run.checkpoint_state import check_counts, check_state
 from gradpath.run.metrics import MetricsFile
 from gradpath.run.result import write_result
@@ -72,11 +72,13 @@ class Done:
     """What a run had done when it ended or was stopped.
 
     steps, epochs: of its last checkpoint. planned: the epochs that it was begun for, or last continued for.
+    seconds: of training up to that checkpoint, in all attempts.
     """
 
     steps: int
     epochs: int
     planned: int
+    seconds: float
 
 
 def read_folder(folder: Path, config: Mapping[str, Any], module: GradpathModule, steps: int) -> Done | None:
@@ -116,7 +118,8 @@ def read_folder(folder: Path, config: Mapping[str, Any], module: GradpathModule,
     # A scaled gradient may overflow, and a run diverge, before the optimiser has made a step.
     stepped = not (folder / divergence_guard.FILE).is_file() and "16-mixed" not in str(before["trainer"]["precision"])
     check_state(folder / LAST, checkpoint, module, config["trainer"], steps, stepped)
-    return Done(checkpoint["global_step"], done, before["trainer"]["max_epochs"])
+    seconds = seconds_of(checkpoint["callbacks"]["EpochCheckpoints"])
+    return Done(checkpoint["global_step"], done, before["trainer"]["max_epochs"], seconds)
 
 
 def record_refusal(folder: Path, result: Mapping[str, Any]) -> None:

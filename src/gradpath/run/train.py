@@ -78,6 +78,8 @@ def run(config: Config, choices: Choices, folder: Path, overrides: list[str], va
             held.enter_context(hold(folder, "resume"))
             done = read_folder(folder, config, module, planned_steps(config["trainer"], data))
         step = done.steps if done else None
+        if done:
+            clock.seconds["fit"] = done.seconds
         trainer = build_trainer(config, folder, objective.metric_name, step, start, varied)
         if not config["resume"]:
             held.enter_context(hold(folder, "hydra.run.dir"))
@@ -232,7 +234,7 @@ def close_loggers(trainer: pl.Trainer) -> None:
 
 
 class Clock:
-    """Seconds spent in each named part of a run."""
+    """Seconds spent in each named part of a run. What a part took before counts, too."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
@@ -243,4 +245,4 @@ class Clock:
         try:
             yield
         finally:
-            self.seconds[name] = time.perf_counter() - start
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start

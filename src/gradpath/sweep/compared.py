@@ -9,9 +9,13 @@ from gradpath.errors import counted
 from gradpath.files import relative
 from gradpath.sweep.against import Arm, compare, matched_keys, read_base, split, too_few
 from gradpath.sweep.comparison import Cell, Group, cells, chosen_keys, chosen_metric, groups, label, ordered
-from gradpath.sweep.given import SEED, Run, Values, given
+from gradpath.sweep.given import SEED, Given, Run, Values, given
+from gradpath.sweep.mixed import mixed
 from gradpath.sweep.paired import ALPHA, EXACT, FLIPS, LEVEL, RESAMPLES
 from gradpath.sweep.summary import said
+
+# So many trials of a search are shown.
+BEST = 10
 
 
 @dataclass(frozen=True)
@@ -24,7 +28,8 @@ class Comparison:
     cells: all runs, in their order.
     base: what was typed after --against; empty if nothing was.
     arms: the groups against their bases.
-    versions: how many versions of the code have made the runs.
+    made: sentences on how the runs were made, where they were not made alike.
+    trials: whether each group is a trial of a search, with a configuration of its own.
     """
 
     sources: Sequence[Path]
@@ -36,11 +41,21 @@ class Comparison:
     groups: Sequence[Group]
     base: Values
     arms: Sequence[Arm]
-    versions: int
+    made: Sequence[str]
+    trials: bool = False
 
     @property
     def seconds(self) -> float:
         return sum(group.seconds for group in self.groups)
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether only the first groups are shown to people: of a search, the best trials."""
+        return self.trials and len(self.groups) > BEST and not self.arms
+
+    @property
+    def shown(self) -> Sequence[Group]:
+        return self.groups[:BEST] if self.is_cut else self.groups
 
     @property
     def head(self) -> str:
@@ -59,7 +74,10 @@ class Comparison:
         flips = (
             "all flips of signs" if most <= EXACT else f"flips of signs, {FLIPS:,} random ones for more than {EXACT} pairs"
         )
-        family = counted(sum(arm.n > 0 for arm in self.arms), "comparison")
+        tests = sum(arm.n > 0 for arm in self.arms)
+        if not tests:
+            return f"Against {label(self.base)}: no group has a pair, so nothing was tested."
+        family = counted(tests, "comparison")
         return (
             f"Against {label(self.base)}: {self.metric} of the group minus that of its base, by seed; n counts seeds. "
             f"Interval: {LEVEL:.0%}, percentile bootstrap, {RESAMPLES:,} resamples. "
@@ -70,9 +88,12 @@ class Comparison:
     @property
     def notes(self) -> list[str]:
         """What a reader has to know of the tables."""
-        found = []
-        if self.versions > 1:
-            found.append(f"The runs were made by {self.versions} versions of the code.")
+        found = [*self.made]
+        if self.is_cut:
+            found.append(
+                f"A search: each trial has a configuration of its own, so nothing is averaged. The best {BEST} of "
+                f"{len(self.groups)} are shown; --format csv lists all, and --by makes groups."
+            )
         if self.along:
             found.append(f"{' and '.join(self.along)} changes from group to group, too: what is compared is both.")
         out = [f"{cell.name} ({cell.why})" for cell in self.cells if cell.value is None]
@@ -95,9 +116,10 @@ def compared(runs: Sequence[Run], metric: str | None, by: str | None, sort: str 
     Raises:
         ConfigError: an argument is wrong.
     """
-    keys, values, chosen = _keys(runs, by)
+    was, chosen = _keys(runs, by)
+    keys = was.keys
     name = chosen_metric(runs, metric)
-    measured = cells(runs, values, name)
+    measured = cells(runs, was.values, name)
     found = ordered(groups(measured, chosen), chosen, name, sort)
     matched = matched_keys(found, keys, chosen)
     base: Values = {}
@@ -108,18 +130,9 @@ def compared(runs: Sequence[Run], metric: str | None, by: str | None, sort: str 
     seeded = SEED in keys and SEED not in chosen
     along = [key for key in keys if key not in (*chosen, *matched, SEED)] if chosen else []
     sources = [*dict.fromkeys(run.source for run in runs)]
-    return Comparison(
-        sources, name, chosen, [*[SEED] * seeded, *matched], along, measured, found, base, arms, versions(runs)
-    )
-
-
-def versions(runs: Sequence[Run]) -> int:
-    """How many versions of the code have made the runs, as far as sweeps say it. Other packages are no other version."""
-    codes: dict[tuple[str, ...], set[str]] = {}
-    for run in runs:
-        if run.code:
-            codes.setdefault(run.packages, set()).add(run.code)
-    return max((len(known) for known in codes.values()), default=0)
+    over = [*[SEED] * seeded, *matched]
+    trials = by is None and all(run.goal[0] for run in runs) and all(len(group.cells) == 1 for group in found)
+    return Comparison(sources, name, chosen, over, along, measured, found, base, arms, mixed(runs, was), trials)
 
 
 def check_names(runs: Sequence[Run], metric: str | None, by: str | None, sort: str | None, against: str | None) -> None:
@@ -129,11 +142,11 @@ def check_names(runs: Sequence[Run], metric: str | None, by: str | None, sort: s
         compared(runs, metric, by, sort, against)
 
 
-def _keys(runs: Sequence[Run], by: str | None) -> tuple[list[str], list[Values], list[str]]:
-    """The keys in which the runs differ, the values of each run, and the keys that make the groups."""
-    keys, values = given(runs)
-    there = [*dict.fromkeys([*keys, SEED, *values[0]])]
-    return keys, values, chosen_keys(None if by is None else split(by), keys, there)
+def _keys(runs: Sequence[Run], by: str | None) -> tuple[Given, list[str]]:
+    """What the runs were given, and the keys that make the groups."""
+    was = given(runs)
+    there = [*dict.fromkeys([*was.keys, SEED, *was.values[0]])]
+    return was, chosen_keys(None if by is None else split(by), was.keys, there)
 
 
 def duration(seconds: float) -> str:

@@ -1,7 +1,7 @@
 """Runs in groups: those that differ in nothing but the seed, or in nothing that was asked for, with mean and deviation."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import isfinite
@@ -112,7 +112,9 @@ def chosen_metric(runs: Sequence[Run], asked: str | None) -> str:
     """The metric to compare. Raises ConfigError if no run has it."""
     there = metrics(runs)
     if asked is None:
-        found = next((name for name in USUAL if name in there), None)
+        # What a search has looked at is what its trials are compared by.
+        goals = dict.fromkeys(run.goal[0] for run in runs if run.goal[0])
+        found = next((name for name in (*goals, *USUAL) if name in there), None)
         if found is None:
             raise ConfigError(f"no run has a metric; there are {alternatives(there)}.")
         return found
@@ -162,8 +164,11 @@ def groups(found: Sequence[Cell], by: Sequence[str]) -> list[Group]:
     return [Group(dict(zip(by, place, strict=True)), inside) for place, inside in collected.items()]
 
 
-def lower_is_better(metric: str) -> bool:
-    """Whether the smallest value of a metric comes first: of losses, errors and times."""
+def lower_is_better(metric: str, runs: Iterable[Run] = ()) -> bool:
+    """Whether the smallest value of a metric comes first: of losses, errors and times, or as a search was told."""
+    told = {run.goal[1] for run in runs if run.goal[0] == metric}
+    if len(told) == 1:
+        return told == {"minimize"}
     return metric.rpartition("/")[2] in ("loss", "mae", SECONDS) or metric.endswith("epoch")
 
 
@@ -182,7 +187,7 @@ def ordered(found: Sequence[Group], by: Sequence[str], metric: str, key: str | N
     by_keys = sorted(found, key=lambda group: [places[name][group.values[name]] for name in by])
     if key is not None and key in by:
         return sorted(by_keys, key=lambda group: places[key][group.values[key]])
-    sign = 1 if lower_is_better(metric) else -1
+    sign = 1 if lower_is_better(metric, [cell.run for group in found for cell in group.cells]) else -1
     columns: dict[str, Callable[[Group], float | None]] = {
         metric: lambda group: None if group.mean is None else sign * group.mean,
         STD: lambda group: group.std,

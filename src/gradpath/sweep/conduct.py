@@ -13,7 +13,9 @@ from gradpath.errors import ConfigError, RunFailed, counted
 from gradpath.files import relative, remove_leftovers
 from gradpath.locks import CLAIM, hold, is_held
 from gradpath.sweep.again import made_with, names_place, to_continue
+from gradpath.sweep.best import pointers
 from gradpath.sweep.course import Course, done
+from gradpath.sweep.dry import show_jobs
 from gradpath.sweep.engine import Call
 from gradpath.sweep.growth import extended, last_number, older, planned
 from gradpath.sweep.in_process import InProcess
@@ -49,7 +51,7 @@ def run_sweep(sweep: Sweep) -> None:
         run_search(sweep)
         return
     if sweep.settings["dry_run"]:
-        show_jobs(sweep, check_folder(sweep, for_grid(sweep.grid)))
+        show_jobs(check_folder(sweep, for_grid(sweep.grid)), plan_of(sweep), sweep.settings["retry"])
         return
     conclude(*conduct(sweep))
 
@@ -190,17 +192,6 @@ def check_joined(old: Plan | None, plan: Plan, folder: Path) -> None:
         raise ConfigError(f"sweep.join=true: {relative(folder)} has other jobs, or other code; join with the same command.")
 
 
-def show_jobs(sweep: Sweep, folder: Path | None) -> None:
-    """Lists the jobs as the sweep in that folder, or a new one, would have them."""
-    old = read_plan(folder) if folder else None
-    plan, numbers = extended(old, plan_of(sweep), made_with(command_line()), 1, last_number(folder) if folder else -1)
-    asked = {*numbers.values()}
-    for job in plan.jobs:
-        if job.number in asked:
-            print(f"{job.name}  {' '.join(job.overrides)}")
-    print(counted(len(asked), "job"), flush=True)
-
-
 def show_begin(folder: Path, plan: Plan, old: Plan | None, total: int, missing: int, joins: bool) -> None:
     """Says what is run, and what else the sweep has: jobs of other commands, and jobs that other code has trained."""
     here = "joined" if joins else "to run"
@@ -233,11 +224,11 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
         RunFailed, SystemExit: as `run_sweep`.
     """
     jobs = [*{job.number: job for job in jobs}.values()]
-    unwritten = dict(course.unwritten)
+    unwritten, further = dict(course.unwritten), list[str]()
     try:
         # Who conducts the sweep writes it.
         if not course.joins or not is_held(folder):
-            write_summary(folder, plan)
+            further = [*pointers(write_summary(folder, plan))]
     except OSError as error:
         unwritten["the summary"] = in_short(error)
     counts, interrupted = Counter[str](), 0
@@ -254,7 +245,7 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
     if course.joins:
         ran = f"{counted(course.here.total(), 'job')} ({said(course.here)})" if course.here else "no job"
         share = f"ran {ran} here; of all {counted(len(jobs), 'job')} "
-    print(f"{relative(folder)}: {share}{said(counts)}", *found, sep="\n", flush=True)
+    print(f"{relative(folder)}: {share}{said(counts)}", *found, *further, sep="\n", flush=True)
     if course.asked:
         more = ["sweep.join=true"] * (course.joins and is_held(folder))
         print(f"stopped; to continue: {to_continue(command_line(), folder, *more)}", file=sys.stderr, flush=True)

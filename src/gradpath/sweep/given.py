@@ -1,15 +1,11 @@
 """What each of many runs was given, and the keys in which they differ."""
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from gradpath.config.saved_yaml import read_yaml
-from gradpath.errors import ConfigError
-from gradpath.files import CONFIG
+from gradpath.sweep.resolved import Leaves, edited, leaves
 from gradpath.sweep.rows import Row
 from gradpath.sweep.typed_values import meaning
 
@@ -26,7 +22,8 @@ class Run:
     typed: key -> value, as typed.
     choices: group -> option; empty if the run has not come to its end.
     row: what came out, without what was given.
-    code, packages: as in the sweep's plan; empty for a run alone.
+    code, packages, command: as in the sweep's plan; empty for a run alone.
+    goal: the column that a search looked at first, and minimize or maximize; empty for a run of no search.
     """
 
     source: Path
@@ -36,17 +33,37 @@ class Run:
     row: Row
     code: str = ""
     packages: tuple[str, ...] = ()
+    command: int = 0
+    goal: tuple[str, str] = ("", "")
 
 
-def given(runs: Sequence[Run]) -> tuple[list[str], list[Values]]:
-    """The keys in which the runs differ, in the order in which they were typed, and the values of each run.
+@dataclass(frozen=True)
+class Given:
+    """What many runs were given.
+
+    keys: in which they differ, in the order in which they were typed.
+    values: of each run.
+    edited: those of the keys that no command names.
+    """
+
+    keys: list[str]
+    values: list[Values]
+    edited: list[str]
+
+
+def given(runs: Sequence[Run]) -> Given:
+    """The keys in which the runs differ, and the values of each run.
 
     A key that some run was not given counts with the option that the run had, or with the value in its `config.yaml`. Texts
-    that mean the same, such as 0.1 and 1e-1, are one value. Runs from several folders that differ in nothing else differ
-    in `folder`.
+    that mean the same, such as 0.1 and 1e-1, are one value. Keys in which the configurations of a sweep differ though no
+    command says so are among the keys. Runs from several folders that differ in nothing else differ in `folder`.
     """
+    texts: dict[str, str] = {}
+    configs = [leaves(run.folder, texts) for run in runs]
     keys = _candidates(runs)
-    values = [_values(run, keys) for run in runs]
+    unsaid = [key for key in _edited(runs, configs) if key not in keys]
+    keys += unsaid
+    values = [_values(run, config, keys) for run, config in zip(runs, configs, strict=True)]
     _infer(runs, values)
     for key in keys:
         _unify(key, values)
@@ -58,7 +75,7 @@ def given(runs: Sequence[Run]) -> tuple[list[str], list[Values]]:
         if max(Counter(tuple(value.values()) for value in found).values()) > 1:
             differing.append(FOLDER)
         found = [value | {FOLDER: names[run.source]} for run, value in zip(runs, found, strict=True)]
-    return differing, found
+    return Given(differing, found, [key for key in unsaid if key in differing])
 
 
 def _candidates(runs: Sequence[Run]) -> list[str]:
@@ -69,8 +86,24 @@ def _candidates(runs: Sequence[Run]) -> list[str]:
     return [*dict.fromkeys([*keys, SEED])]
 
 
-def _values(run: Run, keys: Iterable[str]) -> Values:
-    config: Mapping[str, Any] | None = None
+def _edited(runs: Sequence[Run], configs: Sequence[Leaves]) -> list[str]:
+    """The keys of each sweep's configurations that differ for no reason that was typed."""
+    keys = [*dict.fromkeys(key for run in runs for key in run.typed)]
+    typed: list[Values] = [{key: run.typed.get(key) for key in keys} for run in runs]
+    for key in keys:
+        _unify(key, typed)
+    found: dict[str, None] = {}
+    for source in dict.fromkeys(run.source for run in runs):
+        # A run that has not begun has no configuration, and one that has not ended no choices.
+        own = [k for k, run in enumerate(runs) if run.source == source and configs[k] and run.choices]
+        if len(own) > 1:
+            words = [{key: text for key, text in typed[k].items() if text is not None} for k in own]
+            chosen, commands = [runs[k].choices for k in own], [runs[k].command for k in own]
+            found |= dict.fromkeys(edited([configs[k] for k in own], chosen, words, commands))
+    return [*found]
+
+
+def _values(run: Run, config: Leaves, keys: Iterable[str]) -> Values:
     found: Values = {}
     for key in keys:
         if key in run.typed:
@@ -78,32 +111,9 @@ def _values(run: Run, keys: Iterable[str]) -> Values:
         elif key == SEED:
             seed = run.row.get(SEED)
             found[key] = None if seed is None else str(seed)
-        elif key in run.choices:
-            found[key] = run.choices[key]
         else:
-            if config is None:
-                config = _config(run.folder)
-            found[key] = _below(config, key.split("."))
+            found[key] = run.choices.get(key, config.get(key))
     return found
-
-
-def _config(folder: Path) -> Mapping[str, Any]:
-    try:
-        content = read_yaml(folder / CONFIG)
-    # Of a damaged file nothing is known that was not typed.
-    except ConfigError:
-        return {}
-    return content if isinstance(content, Mapping) else {}
-
-
-def _below(config: Any, path: Sequence[str]) -> str | None:
-    for name in path:
-        if not isinstance(config, Mapping) or name not in config:
-            return None
-        config = config[name]
-    if isinstance(config, Mapping):
-        return None
-    return config if isinstance(config, str) else json.dumps(config, separators=(",", ":"))
 
 
 def _infer(runs: Sequence[Run], values: Sequence[Values]) -> None:

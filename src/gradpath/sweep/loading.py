@@ -10,10 +10,11 @@ from gradpath.config.saved_yaml import read_yaml
 from gradpath.errors import ConfigError
 from gradpath.files import OVERRIDES, RESULT, SWEEP, relative
 from gradpath.saved_json import read_json
-from gradpath.sweep.given import FOLDER, SEED, Run, Values, as_number, given
-from gradpath.sweep.outcome import read_outcome
+from gradpath.sweep.given import FOLDER, SEED, Given, Run, Values, as_number, given
+from gradpath.sweep.outcome import Outcome, read_outcome
 from gradpath.sweep.plan import Plan, Planned, read_plan
 from gradpath.sweep.rows import row
+from gradpath.sweep.searched import first_goal
 from gradpath.sweep.typed_values import typed_values
 
 
@@ -43,8 +44,10 @@ def load_sweep(folder: str | Path) -> Any:
     for run in runs:
         if run.row["status"] == "missing" and run.row["error"]:
             raise ValueError(f"load_sweep: {run.row['error']}")
-    keys, values = given(runs)
-    found = _with_numbers([table_row(run, value, keys) for run, value in zip(runs, values, strict=True)], keys)
+    was = given(runs)
+    found = _with_numbers(table_rows(runs, was), was.keys)
+    for one in found:
+        del one["number"]
     try:
         pandas = import_module("pandas")
     except ImportError:
@@ -53,16 +56,21 @@ def load_sweep(folder: str | Path) -> Any:
     return pandas.DataFrame(found, columns=[*names], index=pandas.Index([one["job"] for one in found], name="job"))
 
 
-def table_row(run: Run, values: Values, keys: Iterable[str]) -> dict[str, Any]:
-    """A run's job, status, keys that differ, seed and results."""
-    what = {name: run.row[name] for name in ("job", "status", "error")}
-    rest = {name: value for name, value in run.row.items() if name not in (*what, "number", SEED)}
+def table_rows(runs: Sequence[Run], was: Given) -> list[dict[str, Any]]:
+    """Each run's number, job, status and error, the keys that differ, its seed and its results."""
+    return [_table_row(run, values, was.keys) for run, values in zip(runs, was.values, strict=True)]
+
+
+def _table_row(run: Run, values: Values, keys: Iterable[str]) -> dict[str, Any]:
+    what = {name: run.row[name] for name in ("number", "job", "status", "error")}
+    rest = {name: value for name, value in run.row.items() if name not in (*what, SEED)}
     return what | {key: values[key] for key in keys} | {SEED: values[SEED]} | rest
 
 
 def sweep_runs(folder: Path, plan: Plan) -> list[Run]:
     """All jobs of a sweep."""
-    return [_run(folder, folder, job) for job in plan.jobs]
+    goal = first_goal(plan)
+    return [run_of(folder, folder, job, read_outcome(folder, job.name), goal) for job in plan.jobs]
 
 
 def single_run(folder: Path) -> Run:
@@ -78,18 +86,25 @@ def single_run(folder: Path) -> Run:
         raise ConfigError(f"{relative(path)}: {error}") from None
     if not isinstance(overrides, list):
         raise ConfigError(f"{relative(path)}: damaged (no list).")
-    return _run(folder, folder.parent, Planned(0, folder.name, [str(text) for text in overrides], {}, "", ""))
+    job = Planned(0, folder.name, [str(text) for text in overrides], {}, "", "")
+    return run_of(folder, folder.parent, job, read_outcome(folder.parent, folder.name))
 
 
-def _run(source: Path, parent: Path, job: Planned) -> Run:
-    outcome = read_outcome(parent, job.name)
-    found = row(job, outcome, [])
+def run_of(source: Path, parent: Path, job: Planned, outcome: Outcome | None, goal: tuple[str, str] = ("", "")) -> Run:
+    """A job as it is compared with others.
+
+    Args:
+        source: the folder by which it was asked for.
+        parent: the folder that holds its own.
+        goal: as in `Run`.
+    """
+    found = row(job, outcome)
     if outcome is None:
         found["error"] = _damage(parent / job.name / RESULT)
     choices = outcome.result.get("choices") if outcome else None
     known = {str(key): str(value) for key, value in choices.items()} if isinstance(choices, Mapping) else {}
     typed = typed_values(job.overrides) | job.varied
-    return Run(source, parent / job.name, typed, known, found, job.code, (*job.packages,))
+    return Run(source, parent / job.name, typed, known, found, job.code, (*job.packages,), job.command, goal)
 
 
 def _damage(path: Path) -> str | None:

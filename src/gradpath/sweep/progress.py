@@ -57,7 +57,7 @@ class Progress:
             return
         self.counts[outcome.status] += 1
         self._here += here
-        found = row(job, outcome, [])
+        found = row(job, outcome)
         name, value = _measure(found)
         # A job that diverged may have reached more before it did.
         if outcome.status == "ok" and name and math.isfinite(value):

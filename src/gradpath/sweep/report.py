@@ -4,16 +4,14 @@ import base64
 import hashlib
 import html
 import json
-from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from gradpath.files import REPORT, write_text
 from gradpath.sweep.bundle import bundle
-from gradpath.sweep.plan import Plan
-from gradpath.sweep.report_data import run_content, sweep_content
-from gradpath.sweep.rows import Row
+from gradpath.sweep.reading import Reading
+from gradpath.sweep.report_data import run_content
 
 STATIC = Path(__file__).with_name("static")
 # The tab's scales, colours and keys are the report's, too.
@@ -41,16 +39,13 @@ PAGE = """<!doctype html>
 """
 
 
-def write_report(folder: Path, plan: Plan, rows: Iterable[Row]) -> None:
+def write_report(found: Reading) -> None:
     """Writes the report of a sweep, whether its jobs have ended or not.
-
-    Args:
-        rows: of the sweep's summary.
 
     Raises:
         OSError: the folder is read-only or full.
     """
-    write_text(folder / REPORT, page(sweep_content(folder, plan, rows)))
+    write_text(found.folder / REPORT, page(found.content))
 
 
 def write_run_report(folder: Path) -> None:

@@ -12,9 +12,11 @@ from gradpath.files import OVERRIDES
 from gradpath.saved_json import number
 from gradpath.sweep.again import alone
 from gradpath.sweep.curves import LOSSES, Curve, epochs, kept_epochs, kept_layers, thinned
-from gradpath.sweep.outcome import read_outcome
-from gradpath.sweep.plan import Plan, Planned, read_plan
-from gradpath.sweep.rows import Row, row, varied_keys
+from gradpath.sweep.outcome import Outcome, objective, read_outcome
+from gradpath.sweep.plan import Planned, read_plan
+from gradpath.sweep.rows import Row, row
+from gradpath.sweep.searched import column
+from gradpath.sweep.typed_values import briefly
 
 # Points of a curve and of a profile. A report of many runs has fewer for each.
 MOST, FEWEST, IN_ALL = 60, 20, 12_000
@@ -41,60 +43,83 @@ class Table:
         return self._known[key]
 
 
-def sweep_content(folder: Path, plan: Plan, rows: Iterable[Row]) -> Content:
-    """The content of the report of a sweep. See `static/data.js` for its shape."""
-    common = [
-        text for text in (plan.jobs[0].overrides if plan.jobs else []) if all(text in job.overrides for job in plan.jobs)
-    ]
-    head = {"kind": "sweep", "name": folder.name, "commands": [*plan.commands], "common": common}
-    return head | _content(folder, plan.jobs, rows, varied_keys(plan.jobs), common)
+class Draft:
+    """A report while jobs are read for it, one result at a time: those of a thousand jobs take a hundred megabytes.
+
+    Args:
+        folder: that holds the jobs' folders.
+        jobs: how many will be added.
+        common: what all of them were given. It is not repeated with each.
+    """
+
+    def __init__(self, folder: Path, jobs: int, common: Sequence[str] = ()) -> None:
+        self.folder, self.common = folder, common
+        self._points = min(MOST, max(FEWEST, IN_ALL // max(1, jobs)))
+        self._findings, self._layers = Table(), Table()
+        self._environment = {name: Table() for name in ENVIRONMENT}
+        self._runs: list[Content] = []
+        self._numbers: list[dict[str, Any]] = []
+        self._curves: list[Mapping[str, Curve]] = []
+
+    def add(self, job: Planned, outcome: Outcome | None, own: Row, objectives: Iterable[str] = ()) -> None:
+        """Takes what the report shows of a job.
+
+        Args:
+            own: what `row` makes of the outcome.
+            objectives: of a search: numbers of the result.
+        """
+        result: Mapping[str, Any] = outcome.result if outcome else {}
+        _see(self._environment, _mapping(result.get("environment")))
+        self._curves.append(epochs(self.folder / job.name))
+        aims = {column(key): short(objective(outcome, key)) for key in objectives}
+        self._numbers.append(aims | _numbers(result) | {"seconds": short(own["seconds"])})
+        self._runs.append(
+            {
+                **{name: own[name] for name in ("number", "job", "status")},
+                "error": cut(own["error"]),
+                "traceback": cut(result.get("traceback"), from_end=True),
+                "overrides": [text for text in job.overrides if text not in self.common],
+                "verdict": _verdict(_mapping(result.get("verdict")), self._findings),
+                **_profiles(result, self._points, self._layers),
+            }
+        )
+
+    def content(self, keys: Sequence[str], values: Sequence[Mapping[str, str | None]]) -> Content:
+        """The report of the jobs that were added.
+
+        Args:
+            keys: in which they differ.
+            values: of each job.
+        """
+        kept, grids = kept_epochs(self._curves, self._points), Table()
+        texts = {key: briefly(value[key] for value in values) for key in keys}
+        columns = list(dict.fromkeys(name for numbers in self._numbers for name in numbers))
+        runs = [
+            {
+                **run,
+                "choices": [cut(texts[key].get(value[key])) for key in keys],
+                "curves": _curves(curve, kept, grids),
+                "values": [numbers.get(name) for name in columns],
+            }
+            for run, value, curve, numbers in zip(self._runs, values, self._curves, self._numbers, strict=True)
+        ]
+        tables = {"findings": self._findings.items, "grids": grids.items, "layers": self._layers.items}
+        made = {name: table.items for name, table in self._environment.items()}
+        return {"keys": [*keys], "columns": columns, "environment": made, "runs": runs, **tables}
 
 
 def run_content(folder: Path) -> Content:
-    """The content of the report of one run."""
+    """The content of the report of one run. See `static/data.js` for its shape."""
     outcome = read_outcome(folder.parent, folder.name)
     job = Planned(0, folder.name, _overrides(folder), {}, "", "")
     command = str(outcome.result.get("command", "")) if outcome else ""
     # A job of a sweep was made by the sweep's command; alone it is made by its overrides.
     if not command or {"-m", "--multirun"} & {*command.split()}:
         command = alone(command, job.overrides)
-    head = {"kind": "run", "name": folder.name, "commands": [command], "common": []}
-    return head | _content(folder.parent, [job], [row(job, outcome, [])], [], [])
-
-
-def _content(
-    folder: Path, jobs: Sequence[Planned], rows: Iterable[Row], keys: Sequence[str], common: Sequence[str]
-) -> Content:
-    points = min(MOST, max(FEWEST, IN_ALL // max(1, len(jobs))))
-    curves = [epochs(folder / job.name) for job in jobs]
-    kept = kept_epochs(curves, points)
-    findings, grids, layers = Table(), Table(), Table()
-    environment = {name: Table() for name in ENVIRONMENT}
-    runs, numbers = [], []
-    for job, own, curve in zip(jobs, rows, curves, strict=True):
-        # One result at a time: those of a thousand jobs take a hundred megabytes.
-        outcome = read_outcome(folder, job.name)
-        result: Mapping[str, Any] = outcome.result if outcome else {}
-        _see(environment, _mapping(result.get("environment")))
-        numbers.append(_numbers(result) | {"seconds": short(own["seconds"])})
-        runs.append(
-            {
-                **{name: own[name] for name in ("number", "job", "status")},
-                "error": cut(own["error"]),
-                "traceback": cut(result.get("traceback"), from_end=True),
-                "choices": [cut(job.varied.get(key)) for key in keys],
-                "overrides": [text for text in job.overrides if text not in common],
-                "verdict": _verdict(_mapping(result.get("verdict")), findings),
-                "curves": _curves(curve, kept, grids),
-                **_profiles(result, points, layers),
-            }
-        )
-    columns = list(dict.fromkeys(name for values in numbers for name in values))
-    for run, values in zip(runs, numbers, strict=True):
-        run["values"] = [values.get(name) for name in columns]
-    tables = {"findings": findings.items, "grids": grids.items, "layers": layers.items}
-    made = {name: table.items for name, table in environment.items()}
-    return {"keys": [*keys], "columns": columns, "environment": made, "runs": runs, **tables}
+    draft = Draft(folder.parent, 1)
+    draft.add(job, outcome, row(job, outcome))
+    head = {"kind": "run", "name": folder.name, "commands": [command], "common": [], "notes": [], "search": None}
+    return head | draft.content([], [{}])
 
 
 def _numbers(result: Mapping[str, Any]) -> dict[str, Any]:

@@ -46,8 +46,7 @@ def run_search(sweep: Sweep) -> None:
         return 2 * (plan.search is not None and {*plan.search} == {*search.typed})
 
     if sweep.settings["dry_run"]:
-        check_folder(sweep, match)
-        show_space(search)
+        show_space(search, check_folder(sweep, match))
         return
     folder = sweep_folder(sweep, match)
     with hold(folder, "sweep.name"):
@@ -66,9 +65,9 @@ def _search(sweep: Sweep, search: Search, folder: Path) -> None:
     most = search.keys["n_trials"]
     on_gpus = sweep.composition.first.config["trainer"]["accelerator"] != "cpu"
     threads = old.threads if old else threads_per_job(sweep.launcher, most, on_gpus)
-    plan = Plan(
-        (made_with(command_line()),), threads, old.jobs if old else (), tuple(search.typed), old.former if old else ()
-    )
+    # A command of fewer trials than an earlier one does not make the search again.
+    commands = tuple(dict.fromkeys([*(old.commands if old else ()), made_with(command_line())]))
+    plan = Plan(commands, threads, old.jobs if old else (), tuple(search.typed), old.former if old else ())
     write_plan(folder, plan)
     study = open_study(folder, search)
     summary = Summary(folder, plan)
@@ -77,7 +76,8 @@ def _search(sweep: Sweep, search: Search, folder: Path) -> None:
         summary.plan = replace(plan, jobs=tuple(sorted(jobs, key=lambda job: job.number)), former=(*former,))
         write_plan(folder, summary.plan)
 
-    trials = Trials(study, sweep, folder, plan.jobs, plan.former, grown, lambda line: progress.say(line))
+    place = commands.index(made_with(command_line()))
+    trials = Trials(study, sweep, folder, plan, place, grown, lambda line: progress.say(line))
 
     def call(job: Planned) -> Call:
         progress.total = trials.total()
@@ -121,15 +121,20 @@ def _check_same(old: Plan | None, search: Search, folder: Path) -> None:
         raise ConfigError(f"{different[0]}: the search in {relative(folder)} was begun otherwise; choose another name.")
 
 
-def show_space(search: Search) -> None:
+def show_space(search: Search, folder: Path | None) -> None:
+    """What is chosen from, and how many trials there would be; of a search that was begun, how many of its jobs are done."""
     for one in search.space.dimensions:
         ends = f"{one.text(one.low)} to {one.text(one.high)}" if one.low is not None else " ".join(one.texts)
         print(f"{one.key}: {ends}{', logarithmic' if one.log else ''}")
-    print(counted(search.keys["n_trials"], "trial"), flush=True)
+    plan = read_plan(folder) if folder else None
+    ended = sum(done(read_outcome(folder, job.name), None) for job in plan.jobs) if folder and plan else 0
+    print(
+        counted(search.keys["n_trials"], "trial") + (f", {counted(ended, 'job')} done before" if ended else ""), flush=True
+    )
 
 
 def said_of(best: Sequence["FrozenTrial"], search: Search, plan: Plan) -> Iterator[str]:
-    """A line for the best trial, or for each that no other one beats in all objectives, with the command to run it alone."""
+    """A line for the best trial, or for each that no other one beats in all objectives, and one for its run alone."""
     from gradpath.sweep.optuna_study import JOB
 
     jobs = {job.name: job for job in plan.jobs}
@@ -137,5 +142,5 @@ def said_of(best: Sequence["FrozenTrial"], search: Search, plan: Plan) -> Iterat
     for name, trial in {trial.user_attrs.get(JOB): trial for trial in reversed(best)}.items():
         values = ", ".join(f"{key} {value:.4g}" for key, value in zip(search.objectives, trial.values, strict=True))
         job = jobs.get(str(name))
-        command = in_a_new_shell(alone(command_line(), job.overrides), job.packages) if job else "python "
-        yield f"best: trial {trial.number}, {values}: {command}"
+        yield f"best: trial {trial.number}, {values}"
+        yield f"alone: {in_a_new_shell(alone(command_line(), job.overrides), job.packages) if job else 'python '}"

@@ -13,8 +13,10 @@ from gradpath.errors import counted
 from gradpath.files import SUMMARY, write_text
 from gradpath.sweep.outcome import STATUSES
 from gradpath.sweep.plan import Plan
+from gradpath.sweep.reading import Reading, read_sweep
 from gradpath.sweep.report import write_report
-from gradpath.sweep.rows import UNSET, Row, rows, varied_keys
+from gradpath.sweep.rows import UNSET, Row
+from gradpath.sweep.typed_values import briefly
 
 # The summary and the report of a thousand jobs take seconds. They are written again after this many times as long, and after
 # so many seconds at least.
@@ -47,16 +49,16 @@ class Summary:
             self._next = time.monotonic() + max(FLOOR, REST * (time.monotonic() - begun))
 
 
-def write_summary(folder: Path, plan: Plan) -> list[Row]:
-    """Reads all jobs and writes the summary and the report. Returns the rows of the summary.
+def write_summary(folder: Path, plan: Plan) -> Reading:
+    """Reads all jobs once, and writes the summary and the report of it. Returns what was read.
 
     Raises:
         OSError: the folder is read-only or full.
     """
-    found = [*rows(folder, plan)]
-    write_text(folder / f"{SUMMARY}.csv", as_csv(found))
-    write_text(folder / f"{SUMMARY}.md", as_markdown(plan, found))
-    write_report(folder, plan, found)
+    found = read_sweep(folder, plan)
+    write_text(folder / f"{SUMMARY}.csv", as_csv(found.rows))
+    write_text(folder / f"{SUMMARY}.md", as_markdown(found))
+    write_report(found)
     return found
 
 
@@ -73,17 +75,22 @@ def as_csv(found: Sequence[Row]) -> str:
     return text.getvalue()
 
 
-def as_markdown(plan: Plan, found: Sequence[Row]) -> str:
-    keys = varied_keys(plan.jobs)
-    shown = [name for name in SHOWN if any(row.get(name) is not None for row in found)]
-    counts = Counter(row["status"] for row in found)
+def as_markdown(found: Reading) -> str:
+    rows, keys = found.rows, found.was.keys
+    shown = [name for name in SHOWN if any(row.get(name) is not None for row in rows)]
+    counts = Counter(row["status"] for row in rows)
     head = ["job", *keys, "status", *shown]
-    lines = ["# Sweep", "", *(f"    {command}" for command in plan.commands), ""]
-    lines += [f"{counted(len(found), 'job')}: {said(counts)}.", ""]
-    lines += [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    given = [row | {key: UNSET for key in keys if row[key] is None} for row in found]
-    lines += [f"| {' | '.join(cell(row.get(name)) for name in head)} |" for row in given]
-    failed = [row for row in found if row["status"] in ("failed", "diverged")]
+    lines = ["# Sweep", "", *(f"    {command}" for command in found.commands), ""]
+    lines += [
+        f"{counted(len(rows), 'job')}: {said(counts)}.",
+        "",
+        *(part for note in found.notes for part in (cell(note), "")),
+    ]
+    lines += [f"| {' | '.join(map(cell, head))} |", "|" + "---|" * len(head)]
+    texts = {key: briefly(row[key] for row in rows) for key in keys}
+    values = [row | {key: texts[key].get(row[key], UNSET) for key in keys} for row in rows]
+    lines += [f"| {' | '.join(cell(row.get(name)) for name in head)} |" for row in values]
+    failed = [row for row in rows if row["status"] in ("failed", "diverged")]
     if failed:
         lines += ["", "## Failed and diverged", "", *(f"- {row['job']}: {cell(row['error'])}" for row in failed)]
     return "\n".join(lines) + "\n"

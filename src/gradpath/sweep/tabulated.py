@@ -12,6 +12,7 @@ from gradpath.sweep.compared import Comparison
 from gradpath.sweep.comparison import LOST, SECONDS, STD, Group, N, shown
 from gradpath.sweep.paired import LEVEL, RESAMPLES
 from gradpath.sweep.summary import cell
+from gradpath.sweep.typed_values import briefly
 from gradpath.tables import GAP, show_table
 
 # Columns that a narrow terminal does without, the least important first.
@@ -25,10 +26,11 @@ def group_table(found: Comparison) -> Table:
     """A row per group."""
     lost = _lost(found)
     verdicts = any(group.verdicts for group in found.groups)
+    texts = _texts(found)
     header = [*found.by, found.metric, STD, N, *lost, *["verdict"] * verdicts, SECONDS]
     rows = []
-    for group in found.groups:
-        row = [*map(shown, group.values.values()), _digits(group.mean), _digits(group.std), str(group.n)]
+    for group in found.shown:
+        row = [*_named(group, texts), _digits(group.mean), _digits(group.std), str(group.n)]
         row += [str(group.count(status)) for status in lost]
         rows.append([*row, *[_verdicts(group)] * verdicts, _time(group.seconds)])
     return header, rows
@@ -37,7 +39,17 @@ def group_table(found: Comparison) -> Table:
 def arm_table(found: Comparison) -> Table:
     """A row per group that has a base."""
     header = [*found.by, "difference", "interval", N, "p", "corrected", "result"]
-    return header, [[*map(shown, arm.group.values.values()), *_arm_cells(arm)] for arm in found.arms]
+    texts = _texts(found)
+    return header, [[*_named(arm.group, texts), *_arm_cells(arm)] for arm in found.arms]
+
+
+def _texts(found: Comparison) -> dict[str, dict[str | None, str]]:
+    """The values of each key as people read them."""
+    return {key: briefly(group.values[key] for group in found.groups) for key in found.by}
+
+
+def _named(group: Group, texts: Mapping[str, Mapping[str | None, str]]) -> list[str]:
+    return [texts[key].get(value, shown(value)) for key, value in group.values.items()]
 
 
 def _arm_cells(arm: Arm) -> list[str]:
@@ -120,8 +132,14 @@ def json_text(found: Comparison) -> str:
         "groups": [_json_group(group) for group in found.groups],
     }  # fmt: skip
     if found.arms:
-        arms = [_json_arm(arm) for arm in found.arms]
-        content["against"] = {"base": found.base, "level": LEVEL, "resamples": RESAMPLES, "comparisons": arms}
+        arms, tests = [_json_arm(arm) for arm in found.arms], sum(arm.n > 0 for arm in found.arms)
+        content["against"] = {
+            "base": found.base,
+            "level": LEVEL,
+            "resamples": RESAMPLES,
+            "tests": tests,
+            "comparisons": arms,
+        }
     return as_json(content | {"notes": found.notes})
 
 

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from gradpath.sweep.curve import Curve
 from gradpath.sweep.growth import planned
 from gradpath.sweep.optuna_study import JOB, WHY, chosen, more, running
 from gradpath.sweep.outcome import Outcome, lacks, objective, read_outcome
-from gradpath.sweep.plan import Planned
+from gradpath.sweep.plan import Plan, Planned
 
 
 class Trials:
@@ -28,8 +29,8 @@ class Trials:
     job in the plan; with a job that has no outcome; with one that has. Only the last is told, once.
 
     Args:
-        jobs: of the plan as it is.
-        former: jobs whose trials were proposed again.
+        plan: as it is, with the jobs whose trials were proposed again as former ones.
+        command: which of its commands proposes now.
         grown: called with all jobs, and with the former ones, before a new one begins.
         say: prints a line.
     """
@@ -39,18 +40,18 @@ class Trials:
         study: optuna.Study,
         sweep: Sweep,
         folder: Path,
-        jobs: Sequence[Planned],
-        former: Sequence[Planned],
+        plan: Plan,
+        command: int,
         grown: Callable[[Sequence[Planned], Sequence[Planned]], None],
         say: Callable[[str], None],
     ) -> None:
         assert sweep.search is not None
         self.search: Search = sweep.search
         self.study, self.sweep, self.folder, self.say = study, sweep, folder, say
-        self.jobs = {job.number: job for job in jobs}
+        self.jobs = {job.number: job for job in plan.jobs}
         # What each job that was handed out is given.
         self.given: dict[str, Job] = {}
-        self._grown, self._former = grown, [*former]
+        self._grown, self._former, self._command = grown, [*plan.former], command
         self._codes: dict[frozenset[str], str] = {}
         # Trials that wait for a job's end, by the job's name; those of them that take up a place.
         self._waiting: dict[str, list[Trial]] = {}
@@ -127,7 +128,7 @@ class Trials:
             self._fail(trial, str(error))
             self.say(f"trial {trial.number} cannot be run: {error}")
             return None
-        new = planned(asked, self._codes, self.search.space.varied(values))
+        new = replace(planned(asked, self._codes, self.search.space.varied(values)), command=self._command)
         own = self.jobs.get(trial.number)
         if own and (own.config, own.code) != (new.config, new.code):
             self._replace(trial, own, "the code or an option's file has changed since it began")

@@ -1,6 +1,7 @@
 """What was typed, as values: the keys of overrides, and when two texts mean the same."""
 
 import json
+import re
 from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
@@ -9,6 +10,8 @@ import yaml
 
 # These say where a run is made and how it goes on, not what it is.
 NOT_GIVEN = ("hydra", "sweep", "resume")
+# A number of more characters was drawn, not typed.
+LONG, DIGITS, NUMBER = 9, 4, r"[+-]?\d*\.?\d*(?:e[+-]?\d+)?"
 
 
 def typed_values(overrides: Iterable[Any]) -> dict[str, str]:
@@ -47,3 +50,18 @@ def _plain(value: Any) -> Any:
         return float(value)
     except (TypeError, ValueError, OverflowError):
         return value
+
+
+def briefly(texts: Iterable[str | None]) -> dict[str | None, str]:
+    """The values of a key as people read them: a number that was drawn has four digits, or as many as keep values apart."""
+    different = {text for text in texts if text is not None}
+    found: dict[str | None, str] = {}
+    for digits in range(DIGITS, 18):
+        found = {text: f"{float(text):.{digits}g}" if is_long(text) else text for text in different}
+        if len({*found.values()}) == len(different):
+            break
+    return found
+
+
+def is_long(text: str) -> bool:
+    return len(text) > LONG and re.fullmatch(NUMBER, text) is not None

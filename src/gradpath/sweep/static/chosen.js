@@ -1,15 +1,15 @@
 // @ts-check
 // What the reader has chosen. `change` changes it, and all that listens is drawn again.
 
-import { choice, report } from "./data.js";
+import { choice, report, SHARED } from "./data.js";
 
 /** @typedef {import("./data.js").Loss} Loss */
 /** @typedef {import("./data.js").Part} Part */
 /** @typedef {import("./data.js").Run} Run */
 
 /** By what runs can be left out: each key, and what became of them. */
-export const CRITERIA = [...report.keys, "status", "verdict"];
-const ALONE = report.keys.filter((key) => key !== "seed");
+export const CRITERIA = [...SHARED, "status", "verdict"];
+const ALONE = SHARED.filter((key) => key !== "seed");
 
 /**
  * The value of a criterion.
@@ -32,7 +32,7 @@ export const chosen = {
   group: configurations <= 6 ? ALL : ALONE[0] ?? "",
 };
 
-/** The keys that make a configuration: all but the seed. */
+/** The keys that make a configuration: all but the seed, and but what a search drew from intervals. */
 export const CONFIGURATION = ALONE;
 
 /** @type {(() => void)[]} */

@@ -1,13 +1,15 @@
 // @ts-check
 // The numbers of a run, by name.
 
-import { decimal, whole } from "../../dashboard/static/numbers.js";
+import { decimal, shortened, whole } from "../../dashboard/static/numbers.js";
 import { spanDecades } from "../../dashboard/static/scales.js";
-import { choice, report } from "./data.js";
+import { choice, choicesOf, report } from "./data.js";
 
 /** @typedef {import("../../dashboard/static/scales.js").ScaleKind} ScaleKind */
 /** @typedef {import("./data.js").Run} Run */
-/** @typedef {{name: string, title: string, kind: ScaleKind, value: (run: Run) => number}} Column */
+/** A number of each run. Words have places, and ticks with their names.
+ * @typedef {{name: string, title: string, kind: ScaleKind, value: (run: Run) => number, ticks?: [at: number, label: string][],
+ *   said?: (run: Run) => string}} Column */
 
 const FIRST = ["test/accuracy", "test/loss", "val/accuracy", "val/loss", "train/accuracy", "train/loss"];
 const LATER = ["seconds", "parameters", "best_epoch", "last_epoch"];
@@ -48,10 +50,31 @@ export const figure = (value) => (Number.isInteger(value) && Math.abs(value) < 1
 /** What was measured of a run. */
 export const MEASURED = [...FIRST.map(sent), ...JUDGED, ...others.map(sent), ...LATER.map(sent)].filter(known);
 
+/**
+ * A key whose values are numbers. A search says which of them it drew from a logarithmic scale.
+ * @param {string} key
+ * @returns {Column}
+ */
+function numeric(key) {
+  const found = column(key, (run) => Number(choice(run, key)));
+  return report.search ? { ...found, kind: report.search.log.includes(key) ? "log" : "interval" } : found;
+}
+
 /** The keys whose values are numbers. */
-const chosen = report.keys
-  .map((key) => column(key, (run) => Number(choice(run, key))))
-  .filter(({ value }) => report.runs.every((run) => Number.isFinite(value(run))));
+const chosen = report.keys.map(numeric).filter(({ value }) => report.runs.every((run) => Number.isFinite(value(run))));
+
+/**
+ * A key as an axis: of its numbers, or of the places of its words.
+ * @param {string} key
+ * @returns {Column}
+ */
+export function keyColumn(key) {
+  const values = choicesOf(key);
+  const places = values.map((value, at) => /** @type {[number, string]} */ ([at, shortened(value)]));
+  return chosen.find(({ name }) => name === key) ?? {
+    name: key, title: key, kind: "interval", value: (run) => values.indexOf(choice(run, key)), ticks: places, said: (run) => choice(run, key),
+  };
+}
 
 /** All numbers of a run. */
 export const NUMERIC = [...chosen, ...MEASURED];

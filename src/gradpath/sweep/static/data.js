@@ -6,7 +6,7 @@ import { number } from "../../dashboard/static/numbers.js";
 /** @typedef {import("../../dashboard/static/numbers.js").Sent} Sent */
 /** @typedef {import("../../dashboard/static/state.js").Finding} Finding */
 /** @typedef {import("../../dashboard/static/state.js").Verdict} Verdict */
-/** @typedef {"ok" | "diverged" | "failed" | "missing"} Status */
+/** @typedef {"ok" | "diverged" | "pruned" | "failed" | "missing"} Status */
 /** @typedef {[place: number, name: string]} Layer its place counts from 1, at the input; of a deep network not all are sent */
 /** @typedef {"profile" | "theory" | "profile_end"} Part */
 /** @typedef {"val/loss" | "train/loss_epoch"} Loss */
@@ -60,8 +60,9 @@ const decoded = (run) => ({
 
 /**
  * @type {{
- *   kind: "sweep" | "run", name: string, commands: string[], common: string[], keys: string[], columns: string[],
+ *   kind: "sweep" | "run", name: string, commands: string[], common: string[], notes: string[], keys: string[], columns: string[],
  *   environment: Record<string, (string | number | boolean)[]>, runs: Run[],
+ *   search: {objectives: {column: string, direction: "minimize" | "maximize"}[], log: string[]} | null,
  * }}
  */
 export const report = { ...sent, runs: sent.runs.map(decoded) };
@@ -81,3 +82,18 @@ export function choicesOf(key) {
   const values = [...new Set(report.runs.map((run) => choice(run, key)))];
   return values.every((value) => Number.isFinite(Number(value))) ? values.sort((a, b) => Number(a) - Number(b)) : values;
 }
+
+/** So many values of a key make rows, columns or boxes. */
+const FEW = 12;
+
+/**
+ * Whether a search drew the values of a key from an interval: nearly each trial has its own.
+ * @param {string} key
+ */
+export function isDrawn(key) {
+  const values = choicesOf(key);
+  return report.search !== null && values.length > FEW && values.every((value) => Number.isFinite(Number(value)));
+}
+
+/** The keys of which several runs share a value. */
+export const SHARED = report.keys.filter((key) => !isDrawn(key));

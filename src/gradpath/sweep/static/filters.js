@@ -3,7 +3,7 @@
 
 import { html } from "../../dashboard/static/elements.js";
 import { ALL, CONFIGURATION, CRITERIA, change, chosen, follow, shown, trait } from "./chosen.js";
-import { choicesOf, report } from "./data.js";
+import { choicesOf, report, SHARED } from "./data.js";
 import { groups, legend } from "./groups.js";
 import { select } from "./parts.js";
 
@@ -30,7 +30,7 @@ const boxes = (criterion) => html("fieldset", { "data-criterion": criterion },
 
 /** The names by which runs can be grouped. */
 function groupings() {
-  const keys = report.keys.map((value) => ({ value, title: value }));
+  const keys = SHARED.map((value) => ({ value, title: value }));
   const all = CONFIGURATION.length > 1 ? [{ value: ALL, title: "configuration (all but the seed)" }] : [];
   return [...all, ...keys, { value: "", title: "nothing" }];
 }

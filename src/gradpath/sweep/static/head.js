@@ -6,7 +6,7 @@ import { copied } from "../../dashboard/static/verdict.js";
 import { report } from "./data.js";
 import { mark } from "./parts.js";
 
-const STATUSES = ["ok", "diverged", "failed", "missing"];
+const STATUSES = ["ok", "diverged", "pruned", "failed", "missing"];
 
 /** @param {string} name */
 const known = (name) => report.environment[name] ?? [];
@@ -43,9 +43,11 @@ export function drawHead() {
   const counts = STATUSES.map((status) => [status, runs.filter((run) => run.status === status).length]);
   const marks = counts.filter(([, count]) => count).map(([status, count]) =>
     mark(String(status), report.kind === "sweep" ? Number(count) : undefined));
-  const size = report.kind === "sweep" ? `sweep of ${runs.length} ${runs.length === 1 ? "run" : "runs"}` : "run";
+  const kind = report.search ? "search" : "sweep";
+  const size = report.kind === "sweep" ? `${kind} of ${runs.length} ${runs.length === 1 ? "run" : "runs"}` : "run";
   return html("header", { id: "head" },
     html("div", { class: "title" }, html("h1", {}, report.name), html("span", { class: "soft" }, size), ...marks),
     html("ul", { class: "facts soft" }, ...facts().map((fact) => html("li", {}, fact))),
+    ...report.notes.map((note) => html("p", { class: "note" }, note)),
     html("div", { class: "again" }, html("h2", {}, "How to make it again"), ...again().map((line) => copied(line))));
 }

@@ -11,7 +11,7 @@ import { hideTip, showTip } from "../../dashboard/static/tip.js";
 import { axis, cells } from "./cells.js";
 import { follow, shown } from "./chosen.js";
 import { columnOf, MEASURED } from "./columns.js";
-import { choicesOf, report } from "./data.js";
+import { choicesOf, report, SHARED } from "./data.js";
 import { openRuns } from "./drawer.js";
 import { empty, mark, section, select } from "./parts.js";
 
@@ -19,9 +19,9 @@ import { empty, mark, section, select } from "./parts.js";
 /** @typedef {import("./cells.js").Cell} Cell */
 
 /** Keys of the axes: the two with the most values, seeds last; the longer one is across. */
-const [across = "", down = ""] = report.keys
+const [across = "", down = ""] = SHARED
   .toSorted((a, b) => Number(a === "seed") - Number(b === "seed") || choicesOf(b).length - choicesOf(a).length);
-const asked = { rows: down, columns: across, metric: MEASURED[0]?.name ?? "" };
+const asked = { rows: down, columns: across, metric: report.search?.objectives[0]?.column ?? MEASURED[0]?.name ?? "" };
 /** The cell that the keyboard has reached. */
 const reached = { row: 0, column: 0 };
 
@@ -35,7 +35,7 @@ const rough = (sd) => decimal(Number(sd.toPrecision(2)));
 /** @param {Cell} cell */
 function lines({ runs, found, ...place }) {
   const metric = columnOf(asked.metric);
-  const counts = ["diverged", "failed", "missing"].map((status) => [status, runs.filter((run) => run.status === status).length]);
+  const counts = ["diverged", "pruned", "failed", "missing"].map((status) => [status, runs.filter((run) => run.status === status).length]);
   const { n, mean, sd, low, high, geometric } = found;
   const spread = Number.isNaN(sd) ? "" : `, sd ${decimal(sd)}${geometric ? " decades" : ""}`;
   return [
@@ -52,7 +52,7 @@ function lines({ runs, found, ...place }) {
  */
 function drawCell(cell, scale) {
   const { runs, found: { n, mean, sd, geometric } } = cell;
-  const bad = ["diverged", "failed", "missing"].flatMap((status) => {
+  const bad = ["diverged", "pruned", "failed", "missing"].flatMap((status) => {
     const count = runs.filter((run) => run.status === status).length;
     return count ? [mark(status, count)] : [];
   });
@@ -66,7 +66,7 @@ function drawCell(cell, scale) {
 }
 
 /** @param {string} label */
-const options = (label) => [...report.keys.map((value) => ({ value, title: value })), { value: "", title: label }];
+const options = (label) => [...SHARED.map((value) => ({ value, title: value })), { value: "", title: label }];
 
 export function drawMatrix() {
   const { element, note, key, place } = section("matrix", "The grid",

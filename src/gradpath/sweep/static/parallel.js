@@ -6,7 +6,7 @@ import { clamp, shortened } from "../../dashboard/static/numbers.js";
 import { makeScale, scaleTicks } from "../../dashboard/static/scales.js";
 import { follow, shown } from "./chosen.js";
 import { figure, NUMERIC } from "./columns.js";
-import { choice, choicesOf, report } from "./data.js";
+import { choice, choicesOf, report, SHARED } from "./data.js";
 import { openRuns } from "./drawer.js";
 import { colours } from "./groups.js";
 import { empty, section } from "./parts.js";
@@ -42,7 +42,7 @@ function ofNumbers({ name, title, kind, value }) {
   };
 }
 
-const axes = [...report.keys.map(ofWords), ...NUMERIC.filter(({ name }) => !report.keys.includes(name)).map(ofNumbers)];
+const axes = [...SHARED.map(ofWords), ...NUMERIC.filter(({ name }) => !SHARED.includes(name)).map(ofNumbers)];
 const FIRST = [...report.keys.filter((key) => key !== "seed"), "rate", "ratio", "val/loss", "test/loss", "test/accuracy"];
 const asked = new Set(axes.map(({ name }) => name).filter((name) => FIRST.includes(name)));
 

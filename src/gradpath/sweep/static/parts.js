@@ -40,7 +40,7 @@ export function section(id, title, ...controls) {
  * @param {number} [count]
  */
 export function mark(status, count) {
-  const sign = { ok: "✓", diverged: "▲", failed: "✕" }[status] ?? "…";
+  const sign = { ok: "✓", diverged: "▲", failed: "✕", pruned: "✂" }[status] ?? "…";
   const word = status === "missing" ? "not ended" : status;
   return html("span", { class: `status ${status}` }, `${sign} ${count === undefined ? "" : `${count} `}${word}`);
 }

@@ -7,7 +7,7 @@ import { tip } from "../../dashboard/static/tip.js";
 import { drawVerdict } from "../../dashboard/static/verdict.js";
 import { drawAll } from "./chosen.js";
 import { drawCurves } from "./curves.js";
-import { report } from "./data.js";
+import { report, SHARED } from "./data.js";
 import { drawer } from "./drawer.js";
 import { drawFailures } from "./failures.js";
 import { drawFilters } from "./filters.js";
@@ -18,10 +18,11 @@ import { section } from "./parts.js";
 import { drawProfiles } from "./profiles.js";
 import { figures, findings, reason } from "./runcard.js";
 import { drawScatter } from "./scatter.js";
+import { drawSearch } from "./search.js";
 import { drawTable } from "./table.js";
 
 /** The sections of a sweep. Each is put into the page before it is drawn, because pictures ask for their width. */
-const SWEEP = [drawMatrix, drawCurves, drawProfiles, drawScatter, drawParallel, drawFailures, drawTable];
+const SWEEP = [...(report.search ? [drawSearch] : []), ...(SHARED.length || !report.search ? [drawMatrix] : []), drawCurves, drawProfiles, drawScatter, drawParallel, drawFailures, drawTable];
 const RUN = [drawVerdictOfRun, drawCurves, drawProfiles];
 
 /** What is said of the only run. */

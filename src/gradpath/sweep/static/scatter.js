@@ -7,6 +7,7 @@ import { html, svg } from "../../dashboard/static/elements.js";
 import { makeScale, scaleTicks } from "../../dashboard/static/scales.js";
 import { follow, shown } from "./chosen.js";
 import { columnOf, figure, MEASURED, NUMERIC } from "./columns.js";
+import { report } from "./data.js";
 import { openRuns } from "./drawer.js";
 import { colours, groupOf } from "./groups.js";
 import { empty, section, select } from "./parts.js";
@@ -14,22 +15,26 @@ import { walkable } from "./walking.js";
 
 /** @typedef {import("./columns.js").Column} Column */
 /** @typedef {import("./data.js").Run} Run */
+/** Where runs lie in a picture. @typedef {{across: (run: Run) => number, up: (value: number) => number}} Placed */
 
 const HEIGHT = 260;
 const [RIGHT, TOP, BOTTOM] = [16, 6, 36];
+const goals = report.search?.objectives.map(({ column }) => column) ?? [];
 const has = (/** @type {string} */ name) => NUMERIC.some((column) => column.name === name);
 const asked = {
   x: has("ratio") ? "ratio" : NUMERIC[0]?.name ?? "",
-  y: ["test/accuracy", "test/loss", "val/loss"].find(has) ?? NUMERIC[1]?.name ?? NUMERIC[0]?.name ?? "",
+  y: [...goals, "test/accuracy", "test/loss", "val/loss"].find(has) ?? NUMERIC[1]?.name ?? NUMERIC[0]?.name ?? "",
 };
 
 /**
+ * Draws a point per run. Returns how many have a place.
  * @param {HTMLElement} parent
  * @param {Column} x
  * @param {Column} y
  * @param {Run[]} runs
+ * @param {(placed: Placed) => SVGElement} [under] what is drawn under the points
  */
-function drawPoints(parent, x, y, runs) {
+export function drawPoints(parent, x, y, runs, under) {
   const [xScale, yScale] = [x, y].map((column) => makeScale(column.kind, runs.map(column.value)));
   const yTicks = scaleTicks(yScale, 6);
   const left = margin(yTicks);
@@ -47,9 +52,10 @@ function drawPoints(parent, x, y, runs) {
     "aria-label": `${y.title} against ${x.title}, a point per run. Arrow keys move through the runs, Enter opens one.`,
   },
     ...grid(plane, yTicks),
-    ...scaleTicks(xScale, Math.max(2, Math.floor(plane.width / 90))).map(([at, label]) =>
+    ...(x.ticks ?? scaleTicks(xScale, Math.max(2, Math.floor(plane.width / 90)))).map(([at, label]) =>
       svg("text", { x: along(at), y: TOP + HEIGHT + 15, "text-anchor": "middle" }, label)),
     svg("text", { class: "title", x: left + plane.width / 2, y: TOP + HEIGHT + 31, "text-anchor": "middle" }, x.title),
+    ...(under ? [under({ across: (run) => along(xScale.place(x.value(run))), up: plane.up })] : []),
     ...points.map((point) => svg("circle", { class: "dot", cx: point.x, cy: point.y, r: points.length > 300 ? 3 : 4.5, fill: colourOf.get(point.run), "data-job": point.run.job })),
     ring);
   walkable(drawing, {
@@ -63,7 +69,7 @@ function drawPoints(parent, x, y, runs) {
       const { run, ...at } = points[item];
       for (const [name, value] of [["cx", at.x], ["cy", at.y], ["visibility", "visible"]]) ring.setAttribute(String(name), String(value));
       const group = html("div", {}, swatch(colourOf.get(run) ?? ""), groupOf(run));
-      return { ...at, lines: [html("b", {}, run.job), group, ...[x, y].map((column) => html("div", {}, `${column.title} ${figure(column.value(run))}`))] };
+      return { ...at, lines: [html("b", {}, run.job), group, ...[x, y].map((column) => html("div", {}, `${column.title} ${column.said?.(run) ?? figure(column.value(run))}`))] };
     },
     open: (item) => openRuns(points[item].run.job, [points[item].run]),
   });

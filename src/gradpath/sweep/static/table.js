@@ -36,7 +36,9 @@ const COLUMNS = [
   { title: "findings", numeric: false, shown: found, by: found },
 ];
 
-const asked = { column: 0, down: false };
+/** A search shows its best trial first. */
+const [goal] = report.search?.objectives ?? [];
+const asked = { column: Math.max(0, COLUMNS.findIndex(({ title }) => title === goal?.column)), down: goal?.direction === "maximize" };
 
 /** What has no value comes last, whichever way the rest is sorted. @param {Run} a @param {Run} b */
 function compare(a, b) {

@@ -1,0 +1,38 @@
+"""What a search looked at, and from where it drew its values, told from its plan alone."""
+
+from typing import Any
+
+from gradpath.sweep.plan import Plan
+
+OBJECTIVE, DIRECTION = "sweep.objective=", "hydra.sweeper.direction="
+
+
+def goals(plan: Plan) -> dict[str, str]:
+    """The numbers of `result.json` that a search looks at -> minimize or maximize. A grid has none."""
+    typed = {
+        sign: text.removeprefix(sign)
+        for text in plan.search or ()
+        for sign in (OBJECTIVE, DIRECTION)
+        if text.startswith(sign)
+    }
+    keys, directions = (typed.get(sign, "").split(",") for sign in (OBJECTIVE, DIRECTION))
+    return dict(zip(keys, directions, strict=False)) if typed else {}
+
+
+def column(key: str) -> str:
+    """What an objective is called in tables: a metric by its own name."""
+    return key.removeprefix("metrics.")
+
+
+def first_goal(plan: Plan) -> tuple[str, str]:
+    """The column of a row that a search looks at first, and minimize or maximize; empty for a grid."""
+    return next(((column(key).removeprefix("verdict."), direction) for key, direction in goals(plan).items()), ("", ""))
+
+
+def searched(plan: Plan) -> dict[str, Any] | None:
+    """What a report shows of a search; None of a grid."""
+    if plan.search is None:
+        return None
+    logs = [key for key, _, value in (text.partition("=") for text in plan.search) if value.startswith("tag(log,")]
+    found = [{"column": column(key), "direction": direction} for key, direction in goals(plan).items()]
+    return {"objectives": found, "log": [key.lstrip("+") for key in logs]}
