@@ -59,7 +59,8 @@ def test_imports_point_one_way() -> None:
 
 @pytest.mark.parametrize("path", sorted(PACKAGE.glob("*.py")), ids=lambda path: path.name)
 def test_what_stands_at_the_top_imports_no_room(path: Path) -> None:
-    if path.name != "__init__.py":
+    # The public names are looked up when they are first used.
+    if path.name not in ("__init__.py", "testing.py"):
         assert not imported(path) & set(allowed())
 
 

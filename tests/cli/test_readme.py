@@ -59,7 +59,9 @@ def test_networks_that_branch(capsys: pytest.CaptureFixture[str]) -> None:
         exec(block, {"probe": probe, "torch": torch, "torchvision": torchvision, "nn": nn, "F": F})
     residual, transformer = capsys.readouterr().out.splitlines()
     assert residual.startswith("healthy ['conv1', 'layer1.0.conv2 +', 'layer1.1.conv2 +', 'layer2.0.downsample.0 +'")
-    assert transformer.startswith("healthy ['layers.0.self_attn', 'layers.0.self_attn +', 'layers.0.linear1'")
+    assert transformer.startswith(
+        "healthy ['layers.0.self_attn', 'layers.0.linear1', 'layers.0.linear2', 'layers.0.linear2 +'"
+    )
 
 
 @pytest.mark.filterwarnings("ignore")

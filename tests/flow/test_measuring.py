@@ -32,7 +32,7 @@ def measured(model: nn.Module) -> Iterator[list[Seen]]:
         gauge.detach()
         assert not gauge.plans
         assert not gauge.stack
-        assert not torch.nn.modules.module._global_forward_hooks
+        assert not torch.nn.modules.module._has_any_global_hook()
         assert not backward._listeners
 
 

@@ -191,8 +191,8 @@ def test_the_network_is_left_as_it_was() -> None:
     with probe(network):
         network(torch.randn(4, 5)).sum().backward()
     assert not any(module._forward_hooks for module in network.modules())
-    with pytest.raises(ValueError, match=r"no nn\.Linear"):
-        Probe(nn.Conv2d(1, 1, 1))
+    with pytest.raises(ValueError, match="no layer with weights"):
+        Probe(nn.Sequential(nn.LayerNorm(3), nn.ReLU()))
 
 
 def test_a_folder_keeps_the_record(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from math import isinf
 from typing import Annotated
 
 from gradpath.errors import alternatives
-from gradpath.verdict.findings import KINDS
+from gradpath.finding_names import KINDS
 
 
 @dataclass(frozen=True)

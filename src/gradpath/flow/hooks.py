@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from gradpath.flow.activations import Activations, sums
+from gradpath.flow.activation_sums import Activations, sums
 from gradpath.flow.backward import say
 from gradpath.flow.kinds import Layer, layers, unshaped
 from gradpath.flow.measuring import Measuring

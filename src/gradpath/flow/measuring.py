@@ -111,6 +111,8 @@ class Measuring:
         if self.handles:
             for handle in self.handles:
                 handle.remove()
+                # Torch leaves this mark, by which every call of a module is slower and compiled ones warn.
+                getattr(torch.nn.modules.module, "_global_forward_hooks_with_kwargs", {}).pop(handle.id, None)
             self.handles, self.recent = [], []
             leave(self._on_backward)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,17 +16,11 @@ from gradpath.flow.loop import Loop
 from gradpath.flow.places import Seen
 from gradpath.flow.quantities import Ledger
 from gradpath.flow.record import Record
-from gradpath.flow.rounds import Rounds
-from gradpath.flow.rows import Rows
+from gradpath.flow.rounds import Rounds, StepNumber
+from gradpath.flow.rows import Rows, Scaler
 from gradpath.flow.way_norms import WayNorms
 from gradpath.flow.weights import Weights
 from gradpath.flow.wrappers import anything_compiled, has_compiled_parts, is_compiled, unwrapped
-
-
-class Scaler(Protocol):
-    """The part of `torch.amp.GradScaler` that the probe needs."""
-
-    def get_scale(self) -> float: ...
 
 
 class Probe:
@@ -106,7 +100,7 @@ class Probe:
         if inputs is not None and len(inputs) < 2:
             raise ValueError("probe: inputs: must hold two samples at least, whose correlation is followed")
         self.model, self.every, self.activations = unwrapped(model), every, activations
-        self.scaler, self.passes, self.number, self.on_row = scaler, passes, first_step, on_row
+        self.passes, self.number, self.on_row = passes, first_step, on_row
         self.slow_every, self.slow, self.last_step = slow_every, False, last_step
         # Eager execution is forced only for a compiled model, because forcing it slows every call down.
         self.compiled = is_compiled(model)
@@ -130,6 +124,7 @@ class Probe:
             activations,
             inputs,
             rank,
+            scaler,
         )
         self.hooks: list[RemovableHandle] = []
         self.rounds = Rounds(self.model)
@@ -142,9 +137,9 @@ class Probe:
         self.complete = False
 
     @property
-    def step(self) -> "StepNumber":
+    def step(self) -> StepNumber:
         """The number of optimiser steps done. Called, `p.step()`, it ends a step that no optimiser made."""
-        return StepNumber.of(self)
+        return StepNumber.of(self.number, self._finish_by_hand)
 
     @property
     def record(self) -> Record:
@@ -178,10 +173,13 @@ class Probe:
         folder.mkdir(parents=True, exist_ok=True)
         self.record.save(folder)
 
-    def finish_step(self) -> None:
+    def _finish_by_hand(self) -> None:
         """Ends a step that no optimiser made: the weights have been changed by hand."""
         if self.measuring and self.watch.passes:
-            self._read_by_hand()
+            self.weights.before_step(self.owned, False)
+            self.weights.after_step(self.owned, self.slow)
+            self.due = set(self.watch.meters)
+            self._take()
         self._end()
 
     @property
@@ -280,12 +278,6 @@ class Probe:
     def _add_up(self, meters: Collection[Meter], upto: int | None = None) -> int:
         return self.watch.add_up(meters, self.passes, upto)
 
-    def _read_by_hand(self) -> None:
-        self.weights.before_step(self.owned, False)
-        self.weights.after_step(self.owned, self.slow)
-        self.due = set(self.watch.meters)
-        self._take()
-
     def _end(self, upto: int | None = None) -> None:
         """The step is over: its round of optimisers is complete. `upto`: its passes are the first of those seen."""
         if self.measuring:
@@ -314,8 +306,7 @@ class Probe:
         joins = self.ways.add(passes, followed) if self.ways else []
         if followed:
             self.loop.add(self.number, passes)
-        scale = 1 / self.scaler.get_scale() if self.scaler else 1.0
-        self.rows.append(self.number, joins, self.passes or self.batches or 1, self.slow, scale)
+        self.rows.append(self.number, joins, self.passes or self.batches or 1, self.slow)
         if self.on_row:
             self.on_row(self)
 
@@ -327,18 +318,3 @@ class Probe:
         self.rows.silence.meet([meter.layer.sizes.units for meter in self.watch.meters])
         self.owned = {id(parameter) for parameter in self.model.parameters()}
         self.rows.look_at_scales()
-
-
-class StepNumber(int):
-    """The number of steps done, which a loop without an optimiser calls to end one: `p.step()`."""
-
-    probe: Probe
-
-    @classmethod
-    def of(cls, probe: Probe) -> "StepNumber":
-        number = cls(probe.number)
-        number.probe = probe
-        return number
-
-    def __call__(self) -> None:
-        self.probe.finish_step()

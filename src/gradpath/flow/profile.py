@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from gradpath.data.batch import Batch
-from gradpath.flow.activations import Activations
+from gradpath.flow.activation_sums import Activations
 from gradpath.flow.hooks import Watch
 from gradpath.flow.kinds import Layer, computed
 from gradpath.flow.norms import Scalar, gather, square_sums

@@ -1,6 +1,6 @@
 """Which calls of which optimisers make a step: a round of all of them."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from torch import nn
 from torch.optim import Optimizer
@@ -43,3 +43,18 @@ class Rounds:
     def end(self) -> None:
         """Another round begins."""
         self.before, self.now, self.moved = self.now, set(), set()
+
+
+class StepNumber(int):
+    """The number of steps done, which a loop without an optimiser calls to end one: `p.step()`."""
+
+    end: Callable[[], None]
+
+    @classmethod
+    def of(cls, number: int, end: Callable[[], None]) -> "StepNumber":
+        made = cls(number)
+        made.end = end
+        return made
+
+    def __call__(self) -> None:
+        self.end()

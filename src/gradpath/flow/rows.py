@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -22,11 +23,17 @@ from gradpath.flow.weights import Weights
 NAN = float("nan")
 
 
+class Scaler(Protocol):
+    """The part of `torch.amp.GradScaler` that the probe needs."""
+
+    def get_scale(self) -> float: ...
+
+
 @dataclass
 class Rows:
     """Makes the rows of a record.
 
-    activations, inputs, rank: what is measured besides gradients and weights, as for `Probe`.
+    activations, inputs, rank, scaler: what is measured besides gradients and weights, as for `Probe`.
     columns: the record's column of each layer and station. scales: for each layer at the start sigma_w^2, sigma_b^2, and
     whether all units are the same.
     """
@@ -40,6 +47,7 @@ class Rows:
     activations: bool
     inputs: Tensor | None
     rank: bool
+    scaler: Scaler | None
     kept: Record | None = None
     columns: dict[str, int] = field(default_factory=dict)
     scales: dict[str, tuple[float, float, bool]] = field(default_factory=dict)
@@ -56,12 +64,11 @@ class Rows:
         """Notes how the layers' weights are drawn, of those that are new."""
         self.scales |= {m.name: scales_of(m.layer) for m in self.watch.meters if m.name not in self.scales}
 
-    def append(self, step: int, joins: Collection[Place], batches: int, slow: bool, scale: float) -> None:
+    def append(self, step: int, joins: Collection[Place], batches: int, slow: bool) -> None:
         """Adds a step's raw numbers, which the meters hold.
 
         Args:
-            joins: the places where branches join. batches: what their gradients are divided by. scale: 1 / the gradient
-                scaler's scale.
+            joins: the places where branches join. batches: what their gradients are divided by.
         """
         meters, ledger = self.watch.meters, self.ledger
         numbers: dict[str, list[Scalar]] = {
@@ -82,6 +89,7 @@ class Rows:
         columns = self._columns([join.name for join in joins])
         scalars = [one for name in chosen for one in (*numbers[name], *(at.get(name, NAN) for at in beside))]
         centres = [*(meter.shape.centre for meter in meters), *(0.0 for _ in joins)]
+        scale = 1 / self.scaler.get_scale() if self.scaler else 1.0
         ledger.steps.append(Step(step, scale, columns, scalars, centres))
         if len(ledger.steps) == ledger.MOST:
             assert self.kept

@@ -5,18 +5,6 @@ from typing import Any
 
 from gradpath.verdict.remedies import Remedy, Words
 
-# What may be found. These names stay as they are: `ignore`, `check` and `fail_on` take them.
-KINDS = (
-    "vanishing",
-    "exploding",
-    "symmetry",
-    "saturation",
-    "correlation_collapse",
-    "dead_units",
-    "small_updates",
-    "divergence",
-    "flat_loss",
-)
 # A sick network gets at most this many findings.
 MOST = 3
 
@@ -25,7 +13,7 @@ MOST = 3
 class Finding:
     """One thing that is wrong.
 
-    kind: one of KINDS.
+    kind: one of `finding_names.KINDS`.
     cause: initial scale, activation, BatchNorm (or LayerNorm), depth, learning rate, symmetry, data, targets or loss; or
         unknown.
     layer: where it shows, or None.

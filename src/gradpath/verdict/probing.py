@@ -8,11 +8,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from gradpath.errors import nearest
+from gradpath.finding_names import KINDS
 from gradpath.flow.backward import say
 from gradpath.flow.probe import Probe
 from gradpath.flow.record import FILE, set_verdict
 from gradpath.flow.wrappers import is_distributed
-from gradpath.verdict.findings import KINDS
 from gradpath.verdict.from_record import LEAST, Layer, diagnose, why_nothing
 
 # Findings that say what the class is.

@@ -1,0 +1,14 @@
+"""The names of what may be found, which the command line, loops and tests know."""
+
+# What may be found. These names stay as they are: `ignore`, `check` and `fail_on` take them.
+KINDS = (
+    "vanishing",
+    "exploding",
+    "symmetry",
+    "saturation",
+    "correlation_collapse",
+    "dead_units",
+    "small_updates",
+    "divergence",
+    "flat_loss",
+)

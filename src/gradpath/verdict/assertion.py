@@ -1,0 +1,50 @@
+"""An assertion for the tests of one's own network: does its gradient arrive?"""
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any
+
+from torch import Tensor, nn
+
+from gradpath.finding_names import KINDS
+from gradpath.flow.spectrum import undisturbed
+from gradpath.verdict.probing import probe
+
+
+def assert_healthy(
+    model: nn.Module,
+    batch: tuple[Any, Any],
+    loss: Callable[[Any, Any], Tensor],
+    ignore: Collection[str] = (),
+    **options: Any,
+) -> None:
+    """Asserts that one backward pass of `loss(model(inputs), targets)` shows nothing that is wrong with the model.
+
+    Weights, gradients, buffers and generators stay as they are. It takes as long as the pass.
+
+    Args:
+        batch: inputs and targets. A tuple of inputs is handed on as several arguments, a mapping as named ones.
+        ignore: findings that are accepted. options: those of `probe`, such as `batch_dim=1`.
+
+    Raises:
+        UnhealthyError: an AssertionError with what was found; or less than nine tenths of the weights were measured.
+        ValueError: as for `probe`.
+    """
+    inputs, targets = batch
+    kept = [(parameter, parameter.grad) for parameter in model.parameters()]
+    try:
+        with undisturbed(model), probe(model, ignore=ignore, **options) as p:
+            for parameter, _ in kept:
+                parameter.grad = None
+            result: Any = loss(_called(model, inputs), targets)
+            result.backward()
+            p.step()
+    finally:
+        for parameter, grad in kept:
+            parameter.grad = grad
+    p.check(*[kind for kind in KINDS if kind not in ignore])
+
+
+def _called(model: nn.Module, inputs: Any) -> Any:
+    if isinstance(inputs, Mapping):
+        return model(**inputs)
+    return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
