@@ -38,6 +38,8 @@ def read(archive: Archive, version: str, quantity: str, most: int = STEPS) -> by
     quantities: the names of all quantities that can be shown.
     values: (T, L), or null if the record does not hold `quantity`.
     theory, theory_band, seeds_band: (L,), (2, L) and (2, L), what is drawn beside step 0, or null.
+    way: the layers along which the class was read in a network that branches, and the last one: their positions in `layers`,
+        or null.
     verdict: the parts that the page shows, or null.
     verdict_refused: why a recorded verdict is not shown, or null.
 
@@ -70,6 +72,7 @@ def _content(archive: Archive, quantity: str, most: int) -> dict[str, Any]:
         "theory": _line(archive, f"theory_{quantity}", shape[1:]),
         "theory_band": _line(archive, f"theory_{quantity}_band", (2, *shape[1:])),
         "seeds_band": _line(archive, f"seeds_{quantity}_band", (2, *shape[1:])),
+        "way": _way(archive),
         "verdict": verdict,
         "verdict_refused": refused,
     }
@@ -160,6 +163,18 @@ def _verdict(archive: Archive) -> tuple[dict[str, Any] | None, str | None]:
         return None, shortened(f"The verdict {error}".replace("`verdict`", "it"), TEXT)
     except Exception:  # a verdict we cannot read is no reason to hide the matrix
         return None, "The verdict is damaged."
+
+
+def _way(archive: Archive) -> list[int] | None:
+    """The positions of the way's places and of the last layer; None if there are no others, or the verdict tells no way."""
+    try:
+        names = archive.array("layer", "U", NAME_BYTES).tolist()
+        position = {name: index for index, name in enumerate(names)}
+        found = [position[name] for name in json.loads(str(archive.array("verdict", "U", VERDICT_BYTES)[()]))["way"]]
+    except Exception:  # a verdict of an older version, none, or one that we cannot read
+        return None
+    chosen = sorted({*found, len(names) - 1})
+    return chosen if len(chosen) < len(names) else None
 
 
 def _finding(finding: dict[str, Any]) -> dict[str, str | None]:

@@ -15,6 +15,8 @@ export function drawControls() {
   page.quantity.replaceChildren(...quantities().map((value) =>
     html("option", { value, selected: value === state.quantity }, QUANTITIES.get(value)?.title ?? value)));
   page.modes.disabled = !drawn.what.log;
+  page.withBranches.hidden = ![...state.selected.values()].some((entry) => entry.record?.way);
+  page.branches.checked = state.branches;
   for (const input of page.modes.querySelectorAll("input")) input.checked = (input.value === "relative") === state.relative;
   const bar = drawn.views.length ? colourBar(drawn.colourScale, drawn.what.axis, allValues(false), isWide() ? 300 : 220) : [];
   page.colours.replaceChildren(...bar);

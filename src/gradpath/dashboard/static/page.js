@@ -32,6 +32,7 @@ const kept = {
   quantity: html("select", { id: "quantity", "aria-label": "Quantity" }),
   modes: html("fieldset", { id: "mode", "aria-label": "Values" },
     radio("mode", "relative", "Relative to last hidden layer"), radio("mode", "absolute", "Absolute")),
+  branches: html("input", { type: "checkbox", id: "branches" }),
   colours: html("div", { id: "colours" }),
   panels: html("div", { id: "panels" }),
   slider: html("input", { type: "range", id: "step", min: 0, step: 1, "aria-label": "Step" }),
@@ -55,7 +56,9 @@ const ofSweep = {
   grid: html("div", { id: "grid" }),
 };
 const chooser = html("label", { class: "field" }, html("span", {}, "Quantity"), kept.quantity);
-const controls = html("div", { class: "controls", hidden: true }, chooser, kept.modes, kept.colours);
+const withBranches = html("label", { class: "branches", hidden: true, title: "Layers beside the way of the gradient" },
+  kept.branches, "Branches");
+const controls = html("div", { class: "controls", hidden: true }, chooser, kept.modes, withBranches, kept.colours);
 const stepper = html("div", { class: "stepper", hidden: true },
   html("label", { for: "step" }, "Step"), kept.slider, kept.readout);
 const below = html("div", { class: "below", hidden: true },
@@ -69,7 +72,7 @@ const sweepSide = html("section", { class: "part", hidden: true },
   field("Measured step", ofSweep.ends), field("|δ|", ofSweep.values), ofSweep.counts, ofSweep.remarks);
 const multiples = html("main", { id: "multiples", hidden: true }, ofSweep.refused, ofSweep.caption, ofSweep.grid);
 
-export const page = { ...kept, ...ofSweep, controls, stepper, below, main, runsSide, sweepSide, multiples };
+export const page = { ...kept, ...ofSweep, withBranches, controls, stepper, below, main, runsSide, sweepSide, multiples };
 
 /** Whether there is room for more beside each other. */
 export const isWide = () => page.main.clientWidth > 1500;

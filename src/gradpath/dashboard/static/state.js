@@ -19,6 +19,7 @@ import { RUN_COLOURS } from "./colours.js";
  * @property {number[] | null} theory (L,)
  * @property {number[][] | null} theory_band (2, L)
  * @property {number[][] | null} seeds_band (2, L)
+ * @property {number[] | null} way the columns along which the class was read, and the last one; null where all are
  * @property {Verdict | null} verdict
  * @property {string | null} verdict_refused why a recorded verdict is not sent
  */
@@ -38,7 +39,7 @@ export const MOST_RUNS = RUN_COLOURS.length;
  * folders. A `step` of null follows the newest step.
  * @type {{
  *   shown: Shown, sweeps: Run[], runs: Run[] | null, shared: number, folders: string[], selected: Map<string, Entry>,
- *   quantity: string, relative: boolean, step: number | null, filter: string,
+ *   quantity: string, relative: boolean, branches: boolean, step: number | null, filter: string,
  * }}
  */
 export const state = {
@@ -50,6 +51,7 @@ export const state = {
   selected: new Map(),
   quantity: "delta",
   relative: true,
+  branches: false,
   step: null,
   filter: "",
 };

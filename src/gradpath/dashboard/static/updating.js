@@ -97,6 +97,7 @@ export function listen() {
   page.modes.addEventListener("change", ({ target }) => change(() => {
     state.relative = target instanceof HTMLInputElement && target.value === "relative";
   }));
+  page.branches.addEventListener("change", () => change(() => { state.branches = page.branches.checked; }));
   page.slider.addEventListener("input", () => goTo(allSteps()[Number(page.slider.value)]));
   let width = 0;
   new ResizeObserver(() => {

@@ -58,17 +58,34 @@ export function makeViews() {
  * @returns {View}
  */
 function makeView(name, slot, record, measured) {
+  const columns = columnsOf(record, measured);
+  /** @template T @param {T[]} row @returns {T[]} */
+  const pick = (row) => (columns ? columns.map((column) => row[column]) : row);
+  measured = measured.map(pick);
   const relative = state.relative && isLog(measured);
   /** @param {number[]} row */
   const against = (row) => (relative ? relativeTo(row) : row);
   /** @type {(kind: string, rows: number[][] | null) => View["bands"]} */
-  const band = (kind, rows) => (rows ? [{ kind, rows: rows.map(against) }] : []);
+  const band = (kind, rows) => (rows ? [{ kind, rows: rows.map((row) => against(pick(row))) }] : []);
   return {
-    name, relative, measured, colour: RUN_COLOURS[slot], layers: record.layers, steps: record.steps,
-    recorded: record.recorded, values: measured.map(against), theory: record.theory && against(record.theory),
+    name, relative, measured, colour: RUN_COLOURS[slot], layers: pick(record.layers), steps: record.steps,
+    recorded: record.recorded, values: measured.map(against), theory: record.theory && against(pick(record.theory)),
     bands: [...band("of-theory", record.theory_band), ...band("of-seeds", record.seeds_band)],
     layer: 0, mark: () => {},
   };
+}
+
+/**
+ * The columns that are drawn of a network that branches: its way, unless branches are asked for, and of what only layers
+ * have the layers. Null is all.
+ * @param {FlowRecord} record
+ * @param {number[][]} measured
+ */
+function columnsOf({ layers, way }, measured) {
+  if (!way) return null;
+  if (!state.branches && way.every((column) => measured.some((row) => !Number.isNaN(row[column])))) return way;
+  const filled = layers.map((_, column) => column).filter((column) => measured.some((row) => !Number.isNaN(row[column])));
+  return filled.length ? filled : null;
 }
 
 /**
