@@ -11,4 +11,8 @@ KINDS = (
     "small_updates",
     "divergence",
     "flat_loss",
+    "accumulated_gradients",
+    "double_activation",
+    "no_gradient",
+    "no_update",
 )

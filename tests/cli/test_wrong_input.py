@@ -205,7 +205,7 @@ def test_a_mistake_in_one_job_of_a_sweep_does_not_stop_the_others(command, proje
         ("check_outlook.py", "adm", "adm: must be sgd or adam. Did you mean adam?"),
         ("compare_init.py", "--quick", "--quick: not understood. Allowed: [-h]."),
         ("compare_theory.py", "width=3", "width=3: compare_theory.py has no such key. It takes none."),
-        ("score_verdict.py", "quick", "quick: not understood. Allowed: [-h]."),
+        ("score_verdict.py", "fault", "fault: must be networks, branching or faults. Did you mean faults?"),
     ],
 )
 def test_scripts(script: str, argument: str, message: str, command) -> None:

@@ -13,11 +13,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from branching import MORE, Network, loss_of, made, norms_at
 from gradpath.flow import backward, measuring
 from gradpath.flow.kinds import layers
 from gradpath.flow.measuring import Measuring
 from gradpath.flow.places import Seen, in_step
+from gradpath.studies.branching import MORE, Network, loss_of, made, norms_at
 
 
 @contextmanager

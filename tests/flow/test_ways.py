@@ -9,8 +9,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from branching import SIX, loss_of, made, norms_at
 from gradpath.flow.ways import Station, first_layers, graph_of, stations, topological, way, ways
+from gradpath.studies.branching import SIX, loss_of, made, norms_at
 
 
 class Drawn:

@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from branching import MORE, Network, loss_of, made, norms_at
 from gradpath import probe
+from gradpath.studies.branching import MORE, Network, loss_of, made, norms_at
 
 VANISHING, EXPLODING = 1e-2, 1e2
 

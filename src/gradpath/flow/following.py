@@ -12,6 +12,13 @@ from gradpath.flow.kinds import Layer
 from gradpath.flow.places import Place, Seen
 from gradpath.flow.ways import Graph, Node, Station, graph_of, stations, ways
 
+# The loss's part in autograd's graph, and the activations that it holds already.
+TWICE = (
+    ("LogSoftmaxBackward0", ("SoftmaxBackward0", "LogSoftmaxBackward0")),
+    ("BinaryCrossEntropyWithLogitsBackward0", ("SigmoidBackward0",)),
+)
+VIEWS = ("View", "UnsafeView", "ReshapeAlias", "Transpose", "Permute", "Squeeze", "Unsqueeze", "Slice", "ToCopy")
+
 
 class Marks:
     """Places, kept in the metadata of autograd's nodes, where nothing but their graph holds them."""
@@ -62,6 +69,7 @@ def follow(
     joins, handles = _joins(marked, {station.node: station for way in found for station in way}, marks, hook)
     at = {**marked, **joins}
     seen.beside |= {station.name: station.branch for way in found for station in way}
+    seen.doubled = seen.doubled or _doubled(plan.graph)
     plan.firsts = [way[0].node for way in found]
     plan.targets = _targets(seen, [[at[station.node] for station in way] for way in found], outer)
     return handles
@@ -117,6 +125,20 @@ def _targets(seen: Seen, found: list[list[Place]], outer: Plan | None) -> list[l
             seen.ways.append(way)
         all_targets.append(through or [way])
     return all_targets
+
+
+def _doubled(graph: Graph) -> str | None:
+    """The activation that is applied once more by the loss that follows it."""
+    names = [type(node).__name__ for node in graph.nodes]
+    for loss, activation in TWICE:
+        for index, name in enumerate(names):
+            below = graph.following[index]
+            # Views lie between them.
+            while name == loss and len(below) == 1 and names[below[0]].startswith(VIEWS):
+                below = graph.following[below[0]]
+            if name == loss and any(names[one] in activation for one in below):
+                return "softmax" if loss == "LogSoftmaxBackward0" else "sigmoid"
+    return None
 
 
 def _is_wide(node: Any) -> bool:

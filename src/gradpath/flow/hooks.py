@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gradpath.flow.activation_sums import Activations, sums
-from gradpath.flow.backward import say
+from gradpath.flow.backward import Pass, say
 from gradpath.flow.kinds import Layer, layers, unshaped
 from gradpath.flow.measuring import Measuring
 from gradpath.flow.norms import Scalar
@@ -122,6 +122,9 @@ class Watch:
         self.passes: list[Seen] = []
         self.taken = 0
         self.done: set[Layer] = set()
+        # What told the gradients from others when the step before was over, and whether the coming pass adds to them.
+        self.left: dict[Layer, tuple[int, int] | None] = {}
+        self.stale: bool | None = None
         # How often the model has been found to have other layers than before.
         self.version = 0
         self.measuring = Measuring(
@@ -142,7 +145,7 @@ class Watch:
 
     def detach(self) -> None:
         """Leaves the model as it was."""
-        self.activations = False
+        self.activations, self.left = False, {}
         self.measuring.detach()
         self.clear()
 
@@ -156,6 +159,8 @@ class Watch:
     def end(self, upto: int | None = None) -> None:
         """Forgets the passes of the finished step: all, or the first `upto`."""
         later = [] if upto is None else self.passes[upto:]
+        moved = [meter for meter in self.meters if meter.layer in self.done] if upto is None else []
+        self.left = {meter.layer: _stamp(meter.parameter) for meter in moved}
         self.clear()
         self.passes = later
 
@@ -245,11 +250,15 @@ class Watch:
         # No activation of a later call belongs to the last layer of this one.
         self.last = None
 
-    def _on_begin(self) -> None:
+    def _on_begin(self, told: Pass) -> None:
         """Forgets gradients that were thrown away since an earlier pass of the step."""
         if self.on_start:
             self.on_start()
+        self.stale = None
         if not self.passes:
+            if self.left and told.accumulates:
+                left = [(meter, self.left.get(meter.layer)) for meter in self.meters]
+                self.stale = any(stamp and stamp == _stamp(meter.parameter) for meter, stamp in left)
             return
         gone = {meter.layer for meter in self.meters if meter.stamped and meter.was_thrown_away()}
         for index, seen in enumerate(self.passes if gone else ()):
@@ -264,6 +273,7 @@ class Watch:
         self.done |= {meter.layer for meter in meters}
 
     def _on_pass(self, seen: Seen) -> None:
+        seen.stale = self.stale
         self.passes.append(seen)
         reached = {place.layer for place in seen.places}
         for meter in self.meters:

@@ -36,12 +36,17 @@ class Loop:
 
     entrance: the first of the layers that take data. rate: the learning rate of the latest optimiser; eps: its epsilon, if
     it is one like Adam; several: more than one optimiser has stepped. told: the coming step's loss, if the loop says it.
+    stale, fresh: in how many steps the gradients of the one before were still there, or were not. doubled: an activation
+    that the loss applies a second time.
     """
 
     entrance: str | None = None
     rate: float | None = None
     eps: float | None = None
     several: bool = False
+    stale: int = 0
+    fresh: int = 0
+    doubled: str | None = None
     told: Scalar | None = None
     steps: list[int] = field(default_factory=list)
     waiting: list[tuple[Scalar, Scalar, float, Scalar]] = field(default_factory=list)
@@ -54,6 +59,9 @@ class Loop:
         outputs: Scalar = nan
         entries = 0
         for seen in passes:
+            self.doubled = self.doubled or seen.doubled
+            if seen.stale is not None:
+                self.stale, self.fresh = self.stale + seen.stale, self.fresh + (not seen.stale)
             for value in seen.losses:
                 value = _told_apart(value)
                 loss = value if loss is nan else loss + value

@@ -56,7 +56,7 @@ class Measuring:
         on_pass: Callable[[Seen], None] | None = None,
         *,
         follow: bool = True,
-        on_begin: Callable[[], None] | None = None,
+        on_begin: Callable[[Pass], None] | None = None,
         on_call: Callable[[Place, tuple[Any, ...], dict[str, Any], Tensor], None] | None = None,
         on_end: Callable[[], None] | None = None,
         others: Mapping[nn.Module, Callable[[nn.Module, Any], None]] | None = None,
@@ -86,6 +86,8 @@ class Measuring:
         self.latest: Callable[[], Tensor | None] | None = None
         # Layers in the order in which they were first called.
         self.called: dict[Layer, None] = {}
+        # Layers from which a gradient was expected.
+        self.placed: set[Layer] = set()
         self.off: set[Layer | None] = set()
         # The latest sum of squares of each layer, which tells `square_sum` what to expect.
         self.last: dict[Layer | None, Scalar] = {}
@@ -164,6 +166,7 @@ class Measuring:
         self._hook(node, place)
         self.recent.append(place)
         if self.follow and layer.trains:
+            self.placed.add(layer)
             self.marks.put(node, place)
         if self.on_call:
             self.on_call(place, args, kwargs, h)
@@ -193,7 +196,7 @@ class Measuring:
             if not outer:
                 self.recent = []
                 if self.on_begin:
-                    self.on_begin()
+                    self.on_begin(told)
             plan = Plan(outer.seen if outer else Seen(), calls=outer.calls if outer else {})
             assert plan.seen
             plan.seen.keeps |= told.keep_graph

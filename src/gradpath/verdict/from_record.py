@@ -20,6 +20,7 @@ from gradpath.verdict.gradient_class import Reading, read
 from gradpath.verdict.in_a_loop import course_of, why_not_finite
 from gradpath.verdict.in_training import findings_in_training
 from gradpath.verdict.verdict import verdict
+from gradpath.verdict.wiring import findings_on_wiring
 
 # The least share of the trainable weights that must have been seen for a class.
 LEAST = 0.9
@@ -30,7 +31,7 @@ class Layer:
     """What a record does not say about a layer.
 
     width: number of units, or None. sigma_w2, sigma_b2, symmetric: at the start, as `profile.scales_of` returns them.
-    entries: of its weights.
+    entries: of its weights. trains: they are to be trained. unreached: it was called, and no gradient came back.
     """
 
     width: int | None
@@ -38,6 +39,8 @@ class Layer:
     sigma_b2: float
     symmetric: bool
     entries: int = 1
+    trains: bool = True
+    unreached: bool = False
 
 
 def diagnose(
@@ -88,6 +91,11 @@ def diagnose(
         sizes = {name: layers[name].entries for name in used}
         course = course_of(record, loop, used, sizes, (found.start, end))
         findings = findings_in_training(course, findings)
+    if loop and record.steps:
+        trained = [name for name, layer in layers.items() if layer.trains]
+        # Below this share there is no class, and what was cut off may be why.
+        cut = [name for name in trained if layers[name].unreached] if covered and (covered.share or 1) < LEAST else []
+        findings = [*findings_on_wiring(record, loop, trained, cut), *findings][:MOST]
     whole = replace(found, findings=findings, end=end)
     return {
         **whole.as_dict("pytorch"),

@@ -17,6 +17,7 @@ from gradpath.verdict.remedies import NONE_KNOWN, Remedy, learning_rate
 LARGE_INPUTS = 1e4
 # A loss or a weight that has grown by this factor is on its way to infinity.
 GREW = 10.0
+BLOCKS = 16
 FINITE_DATA = Remedy("", "data without NaN or Inf")
 NORMALISED = Remedy("", "inputs that are normalised to mean 0 and variance 1")
 FINITE_TARGETS = Remedy("", "targets without NaN or Inf, and a loss that is finite for every output")
@@ -63,7 +64,7 @@ def course_of(
     content = {name: record.matrix(name)[:, columns] for name in record.quantities}
     content |= {"layer": np.array(layers), "step": np.array(record.steps)}
     # Several optimisers have losses of their own, which rise and fall against each other.
-    losses = [] if loop.several else [one.loss for one in loop.glimpses() if isfinite(one.loss)]
+    losses = [] if loop.several else _smooth([one.loss for one in loop.glimpses() if isfinite(one.loss)])
     dead = content.get("dead")
     seen = () if dead is None else list(dead.T[:-1])
     before, after = ([_end(column, index) for column in seen] for index in (0, -1))
@@ -80,6 +81,13 @@ def course_of(
         dead=(before, after),
         readings=(start.kind, end.kind if end else None),
     )
+
+
+def _smooth(losses: Sequence[float]) -> list[float]:
+    """The means of BLOCKS stretches: losses of single batches differ more than they fall. A few losses stay as they are."""
+    if len(losses) < 4 * BLOCKS:
+        return [*losses]
+    return [float(part.mean()) for part in np.array_split(np.array(losses), BLOCKS)]
 
 
 def _end(column: "np.ndarray[tuple[int], np.dtype[np.float64]]", index: int) -> float:

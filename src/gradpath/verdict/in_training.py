@@ -20,6 +20,10 @@ STILL, LEARNT, ENOUGH_STEPS = 0.02, 0.2, 200
 ROSE = 0.2
 # A healthy update is near 1e-3 of the weight; outside these limits the learning rate is at fault.
 SMALL_UPDATE, LARGE_UPDATE = 1e-5, 1e-1
+# Clipping is at fault if it leaves less than this fraction of the gradient.
+CLIPPED_AWAY = 1e-2
+CLIPPED = ("weight_grad_norm", "weight_grad_norm_clipped")
+UNCLIPPED = Remedy("trainer.gradient_clip_val=1.0", "a larger norm in clip_grad_norm_")
 # Units died in training if more than this fraction is dead, and at least GREW more than at the start.
 DEAD, GREW = 0.5, 0.25
 
@@ -119,6 +123,8 @@ def _why_flat(course: Course) -> tuple[str, Remedy] | None:
     record = course.record
     if record is None or not len(record["step"]):
         return None
+    if _is_clipped_away(record):
+        return "clipping", UNCLIPPED
     with np.errstate(invalid="ignore"):
         update = float(np.nanmedian(record["update_ratio"]))
     if update < SMALL_UPDATE:
@@ -126,6 +132,15 @@ def _why_flat(course: Course) -> tuple[str, Remedy] | None:
     if update > LARGE_UPDATE:
         return "learning rate", _tamed(course)
     return None
+
+
+def _is_clipped_away(record: Mapping[str, npt.NDArray[Any]]) -> bool:
+    """Whether clipping took nearly all of the gradient in most steps."""
+    if "weight_grad_norm_clipped" not in record:
+        return False
+    with np.errstate(invalid="ignore"):
+        before, after = (np.sqrt(np.nansum(record[name] ** 2, axis=1)) for name in CLIPPED)
+    return bool(np.median(after[before > 0] / before[before > 0]) < CLIPPED_AWAY) if (before > 0).any() else False
 
 
 def _dying(course: Course) -> Finding | None:

@@ -43,8 +43,10 @@ class JudgingProbe(Probe):
         """The verdict on the record, in the form of `from_record.diagnose`."""
         layers = {}
         for meter in self.watch.meters:
-            entries = sum(parameter.numel() for several in meter.layer.weights.values() for parameter in several)
-            layers[meter.name] = Layer(meter.layer.sizes.units, *self.rows.scales[meter.name], entries)
+            layer = meter.layer
+            entries = sum(parameter.numel() for several in layer.weights.values() for parameter in several)
+            lost = layer in self.watch.measuring.placed and self.ways is not None and layer.name not in self.ways.layers
+            layers[meter.name] = Layer(layer.sizes.units, *self.rows.scales[meter.name], entries, layer.trains, lost)
         found = diagnose(self.model, self.record, layers, self.ways, self.loop)
         return found | {"findings": [finding for finding in found["findings"] if finding["kind"] not in self.ignore]}
 

@@ -1,6 +1,7 @@
 """Networks whose gradient does not simply go from layer to layer. Each says, written by hand, where all of it passes."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -61,11 +62,13 @@ class Transformer(Network):
 
     @staticmethod
     def attention(block: Any, x: Tensor) -> Tensor:
-        return block["o"](F.scaled_dot_product_attention(block["q"](x), block["k"](x), block["v"](x)))
+        out: Tensor = block["o"](F.scaled_dot_product_attention(block["q"](x), block["k"](x), block["v"](x)))
+        return out
 
     @staticmethod
     def mlp(block: Any, x: Tensor) -> Tensor:
-        return block["down"](F.gelu(block["up"](x)))
+        out: Tensor = block["down"](F.gelu(block["up"](x)))
+        return out
 
 
 class ResidualConv(Network):
@@ -250,6 +253,65 @@ class Computed(Network):
         return self.keep("head", self.head(x))
 
 
+class Convolutions(Network):
+    """A plain chain of convolutions, with BatchNorm or without."""
+
+    def __init__(self, norm: bool, depth: int = 6) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList(nn.Conv2d(4 if index else 1, 4, 3, padding=1, bias=not norm) for index in range(depth))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(4) if norm else nn.Identity() for _ in range(depth))
+        self.head = nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.begin()
+        for index, (conv, norm) in enumerate(zip(self.convs, self.norms, strict=True)):
+            x = F.relu(norm(self.keep(f"convs.{index}", conv(x))))
+        return self.keep("head", self.head(F.adaptive_avg_pool2d(x, 2).flatten(1)))
+
+
+class Unrolled(Network):
+    """A cell over time, whose first step is the deepest."""
+
+    def __init__(self, steps: int = 12) -> None:
+        super().__init__()
+        self.steps, self.cell, self.head = steps, nn.GRUCell(3, 6), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.begin()
+        state = x.new_zeros(len(x), 6)
+        for step in range(self.steps):
+            state = self.keep(f"cell#{step + 1}" if step else "cell", self.cell(x[:, step], state))
+        return self.keep("head", self.head(state))
+
+
+class Autoencoder(Network):
+    def __init__(self) -> None:
+        super().__init__()
+        sizes = (6, 5, 4, 2, 4, 5, 6)
+        self.layers = nn.ModuleList(nn.Linear(i, o) for i, o in pairwise(sizes))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.begin()
+        for index, layer in enumerate(self.layers):
+            x = F.softplus(self.keep(f"layers.{index}", layer(x)))
+        return x
+
+
+class Adversaries(Network):
+    """A generator's loss: its gradient comes through the discriminator."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.generator, self.discriminator = (nn.ModuleList(nn.Linear(6, 6) for _ in range(4)) for _ in range(2))
+
+    def forward(self, z: Tensor) -> Tensor:
+        self.begin()
+        for name in ("generator", "discriminator"):
+            for index, layer in enumerate(self.get_submodule(name).children()):
+                z = F.leaky_relu(self.keep(f"{name}.{index}", layer(z)), 0.2)
+        return z
+
+
 def tokens() -> Tensor:
     return torch.randint(10, (4, 7), generator=torch.Generator().manual_seed(2))
 
@@ -279,13 +341,18 @@ MORE: dict[str, tuple[Callable[[], Network], Callable[[], Tensor]]] = {
     "reused layer": (Reused, normal(5, 6)),
     "low-rank adapters": (Adapted, normal(5, 6)),
     "computed weights": (Computed, normal(5, 6)),
+    "convolutions": (lambda: Convolutions(False), normal(5, 1, 8, 8)),
+    "convolutions with BatchNorm": (lambda: Convolutions(True), normal(5, 1, 8, 8)),
+    "a cell over time": (Unrolled, normal(5, 12, 3)),
+    "autoencoder": (Autoencoder, normal(5, 6)),
+    "generator and discriminator": (Adversaries, normal(5, 6)),
 }
 
 
-def made(name: str) -> tuple[Network, Tensor]:
+def made(name: str, seed: int = 0) -> tuple[Network, Tensor]:
     """The network in float64, the same at each call, with its inputs."""
     maker, inputs = MORE[name]
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     return maker().double(), inputs()
 
 

@@ -1,0 +1,72 @@
+"""How a loop is wired: gradients that nobody clears, parts that are cut off or that nobody moves, an activation twice."""
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from gradpath.flow.loop import Loop
+from gradpath.flow.record import Record
+from gradpath.verdict.findings import Finding
+from gradpath.verdict.remedies import Remedy
+
+# A loop is known from this many steps on.
+ENOUGH = 3
+# At most so many layers are named.
+NAMED = 3
+
+
+def findings_on_wiring(record: Record, loop: Loop, trained: Collection[str], cut: Sequence[str]) -> list[Finding]:
+    """What is wrong with the loop itself, whatever the network.
+
+    Args:
+        trained: layers that are to be trained. cut: those of them that were called, and that no gradient came
+            back to, if they are many.
+    """
+    found = (_twice(loop), _kept(loop), _cut_off(cut), _unmoved(record, trained))
+    return [finding for finding in found if finding]
+
+
+def _twice(loop: Loop) -> Finding | None:
+    if loop.doubled is None:
+        return None
+    message = f"the loss takes a {loop.doubled} of what is a {loop.doubled} already: differences between outputs are lost"
+    remedy = Remedy("", f"no {loop.doubled} at the network's end, or a loss that takes probabilities")
+    return Finding("double_activation", "loss", None, message, remedy)
+
+
+def _kept(loop: Loop) -> Finding | None:
+    """A loop that clears gradients in some steps accumulates them on purpose."""
+    if loop.stale < ENOUGH or loop.fresh:
+        return None
+    message = f"in all of {loop.stale} steps the gradients of the step before were still there, and were added to"
+    return Finding(
+        "accumulated_gradients", "zero_grad", None, message, Remedy("", "optimizer.zero_grad() before backward()")
+    )
+
+
+def _cut_off(cut: Sequence[str]) -> Finding | None:
+    if not cut:
+        return None
+    message = f"no gradient came back to {_listed(cut)}, though {'they were' if len(cut) > 1 else 'it was'} called"
+    remedy = Remedy("", "no detach(), no_grad(), .data, numpy or argmax between these layers and the loss")
+    return Finding("no_gradient", "graph", cut[0], message, remedy)
+
+
+def _unmoved(record: Record, trained: Collection[str]) -> Finding | None:
+    if len(record.steps) < ENOUGH:
+        return None
+    gradient, moved = (~np.isnan(record.matrix(name)) for name in ("weight_grad_norm", "update_ratio"))
+    columns = [index for index, name in enumerate(record.layers) if name in trained and gradient[:, index].any()]
+    unmoved = [record.layers[index] for index in columns if not moved[:, index].any()]
+    if not unmoved or len(unmoved) == len(columns):
+        return None
+    message = f"{_listed(unmoved)} {'get' if len(unmoved) > 1 else 'gets'} a gradient, and no optimiser moves the weights"
+    remedy = Remedy(
+        "", "an optimizer that is given model.parameters(), or requires_grad_(False) for what is not to be trained"
+    )
+    return Finding("no_update", "optimizer", unmoved[0], message, remedy)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return ", ".join(names[:NAMED]) + more
