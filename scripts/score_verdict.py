@@ -38,9 +38,8 @@ def branching() -> None:
     sights = each(suite(), score)
     show_markdown(table(sights))
     for wrong in (sight for sight in sights if sight.truth != sight.said):
-        print(
-            f"\n{wrong.name}, weights times {wrong.factor:.3g}: measured {wrong.truth} ({wrong.ratio:.3g}), said {wrong.said}"
-        )
+        measured = f"measured {wrong.truth} ({wrong.ratio:.3g})"
+        print(f"\n{wrong.name}, weights times {wrong.factor:.3g}: {measured}, said {wrong.said}")
 
 
 def faults() -> None:

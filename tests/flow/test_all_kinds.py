@@ -168,6 +168,36 @@ def test_complex_layers_have_the_norm_of_both_parts() -> None:
     assert row["update_ratio"] == pytest.approx([0.1 * g / w for g, w in zip(grads, norms, strict=True)], rel=1e-9)
 
 
+def test_places_that_the_user_names() -> None:
+    torch.manual_seed(0)
+    model = nn.ModuleDict({"stem": nn.Linear(4, 6), "blocks": nn.ModuleList(nn.Sequential(nn.Linear(6, 6), nn.Tanh())
+                           for _ in range(3)), "head": nn.Linear(6, 2)}).double()  # fmt: skip
+    x = torch.randn(5, 4, dtype=torch.float64)
+    places = [torch.tanh(model["stem"](x))]
+    for block in model["blocks"]:
+        places.append(places[-1] + block(places[-1]))
+    branches = [block(place) for block, place in zip(model["blocks"], places, strict=False)]
+    grads = torch.autograd.grad(model["head"](places[-1]).square().sum(1).mean(), places[1:])
+
+    def forward() -> Tensor:
+        h = torch.tanh(model["stem"](x))
+        for block in model["blocks"]:
+            h = h + block(h)
+        return model["head"](h).square().sum(1).mean()
+
+    assert len(branches) == 3
+    with probe(model, at="blocks.*") as p:
+        forward().backward()
+        p.step()
+    found = p.verdict()
+    assert found["way"] == ["blocks.0", "blocks.1", "blocks.2"]
+    # At a branch's end the gradient is that of the stream behind it.
+    assert found["ratio"] == pytest.approx(grads[0].norm().item() / grads[2].norm().item(), rel=1e-9)
+    assert p.record.layers[-3:] == found["way"]
+    with pytest.raises(ValueError, match=r"at=block\.\*: no module has such a name"):
+        probe(model, at="block.*").__enter__()
+
+
 def test_places_where_branches_join_have_columns() -> None:
     class Block(nn.Module):
         def __init__(self) -> None:

@@ -1,5 +1,6 @@
 """What passes through the layers of a network in a step: gradients at the pre-activations, and activations."""
 
+import re
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
@@ -8,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from gradpath.errors import nearest
 from gradpath.flow.activation_sums import Activations, sums
 from gradpath.flow.backward import Pass, say
 from gradpath.flow.kinds import Layer, layers, unshaped
@@ -91,7 +93,7 @@ class Watch:
         model: any module with layers.
         keep: hold on to the latest activations, for histograms.
         samples, batch_dim: the number of samples in a batch, or the dimension of the model's input that counts them.
-        hook_each: as for `Measuring`.
+        hook_each: as for `Measuring`. at: a pattern of module names, such as "encoder.layer.*".
         on_start, on_pass: called before and after each pass.
 
     Raises:
@@ -106,6 +108,7 @@ class Watch:
         samples: int | None = None,
         batch_dim: int = 0,
         hook_each: bool = False,
+        at: str | None = None,
         on_start: Callable[[], None] | None = None,
         on_pass: Callable[[], None] | None = None,
     ) -> None:
@@ -130,6 +133,7 @@ class Watch:
         self.measuring = Measuring(
             model, {}, self._on_pass, follow=False, on_begin=self._on_begin, on_call=self._on_call, on_end=self._on_end,
             batch_dim=batch_dim, hook_each=hook_each, on_unknown=self._on_unknown,
+            at=None if at is None else _named(model, at),
         )  # fmt: skip
         self._meet()
 
@@ -281,6 +285,20 @@ class Watch:
                 meter.stamped, meter.stamp = True, _stamp(meter.parameter)
         if self.on_pass:
             self.on_pass()
+
+
+def _named(model: nn.Module, pattern: str) -> dict[nn.Module, str]:
+    """The modules whose names match a pattern. `*` matches within a name's part, not over a dot.
+
+    Raises:
+        ValueError: none does.
+    """
+    names = {name: module for name, module in model.named_modules() if name}
+    wanted = re.compile(r"[^.]*".join(map(re.escape, pattern.split("*"))))
+    found = {module: name for name, module in names.items() if wanted.fullmatch(name)}
+    if not found:
+        raise ValueError(f"probe: at={pattern}: no module has such a name.{nearest(pattern, names)}")
+    return found
 
 
 def samples_of(seen: Seen) -> int:

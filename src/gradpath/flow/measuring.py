@@ -47,6 +47,7 @@ class Measuring:
         batch_dim: the dimension of the model's input that counts samples.
         hook_each: hang a hook on each module instead of one on all modules. Torch warns of those where it has compiled one.
         on_unknown: called with a module of no known part, which may have become one.
+        at: modules whose outputs are the places of the one way, with their names, instead of those that are found.
     """
 
     def __init__(
@@ -63,7 +64,9 @@ class Measuring:
         batch_dim: int = 0,
         hook_each: bool = False,
         on_unknown: Callable[[nn.Module], None] | None = None,
+        at: Mapping[nn.Module, str] | None = None,
     ) -> None:
+        self.at = at or {}
         self.model, self.follow, self.batch_dim, self.hook_each = model, follow, batch_dim, hook_each
         self.on_pass, self.on_begin, self.on_call, self.on_end, self.on_unknown = (
             on_pass,
@@ -80,6 +83,8 @@ class Measuring:
         self.plans: dict[Pass, Plan] = {}
         # Places of calls since the model's last one, and layers at which measuring failed.
         self.recent: list[Place] = []
+        # How often each place that the user has named was met since the latest pass.
+        self.named: dict[str, int] = {}
         # Whether following the ways has failed.
         self.lost = False
         # The output of the layer that was called last.
@@ -94,7 +99,8 @@ class Measuring:
 
     def meet(self, layers: Mapping[nn.Module, Layer], others: Mapping[nn.Module, Callable[[nn.Module, Any], None]]) -> None:
         """Takes up the modules of the model as they are now."""
-        self.parts: dict[nn.Module, Any] = {**dict.fromkeys(self.model.modules()), **others, **layers}
+        named = dict.fromkeys(self.at, _nothing)
+        self.parts: dict[nn.Module, Any] = {**dict.fromkeys(self.model.modules()), **named, **others, **layers}
         self.parameters = {id(parameter) for parameter in self.model.parameters()}
         self.foreign: WeakSet[nn.Module] = WeakSet()
 
@@ -133,6 +139,8 @@ class Measuring:
                 self._on_layer(part, args, kwargs, outputs)
             elif part is not None:
                 part(module, outputs)
+            if self.follow and module in self.at:
+                self._on_chosen(self.at[module], outputs)
             if module is self.model:
                 self._on_model(args, kwargs)
         except Exception as error:
@@ -171,6 +179,14 @@ class Measuring:
         if self.on_call:
             self.on_call(place, args, kwargs, h)
 
+    def _on_chosen(self, name: str, outputs: Any) -> None:
+        """Measures the gradient at a place that the user has named."""
+        h = output_of(outputs)
+        if h is not None and h.grad_fn is not None:
+            self.named[name] = self.named.get(name, 0) + 1
+            place = Place(None, next(self.numbers), name=name if self.named[name] == 1 else f"{name}#{self.named[name]}")
+            self._hook(h.grad_fn, place)
+
     def _look_at_data(self, place: Place, given: tuple[Any, ...]) -> None:
         """Squares what comes into a layer from outside: numbers that need no gradient."""
         for one in given:
@@ -195,6 +211,7 @@ class Measuring:
         else:
             if not outer:
                 self.recent = []
+                self.named = {}
                 if self.on_begin:
                     self.on_begin(told)
             plan = Plan(outer.seen if outer else Seen(), calls=outer.calls if outer else {})
@@ -215,6 +232,9 @@ class Measuring:
                 h = self.latest() if self.latest else None
                 plan.seen.outputs = None if h is None else square_sum(h.detach())
                 self.latest = None
+            if self.at:
+                plan.seen.chosen = True
+                return []
             return follow(told.roots, plan, outer, self.marks, self._hook)
         except Exception as error:
             self.lost = True
@@ -261,6 +281,8 @@ class Measuring:
         if seen is None or any(other.seen is seen for other in self.stack) or not seen.places:
             return
         # What was reached last comes first. A pass that is confined to some inputs does not reach every station.
+        if seen.chosen:
+            seen.ways = [sorted((place for place in seen.places if place.layer is None), key=lambda place: place.number)]
         arrival = {place: index for index, place in enumerate(seen.places)}
         found = [sorted((p for p in way if p in arrival), key=arrival.__getitem__, reverse=True) for way in seen.ways]
         seen.ways = [way for way in found if way]
@@ -272,6 +294,10 @@ class Measuring:
         if layer:
             self.off.add(layer)
         say(f"gradpath: {(layer and layer.name) or name} is not measured any more: {type(error).__name__}: {error}")
+
+
+def _nothing(module: nn.Module, outputs: Any) -> None:
+    """For modules of which only the place is measured."""
 
 
 def _same(tensor: Tensor) -> Tensor:

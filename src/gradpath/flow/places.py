@@ -40,15 +40,17 @@ class Seen:
     """What one backward pass showed, and the passes inside it.
 
     places: those that the gradient reached, in the order in which it came. ways: for each first layer the stations, first
-    layer first. beside: for each station, by name, the layers on branches between it and the one before. keeps: the graph
-    may be run again. losses: the numbers from which the pass begins. outputs: the sum of squares of what the layer returned
-    that was called last, if it was looked at. stale: the pass added to gradients that an optimiser had already used; None if
-    nobody knows. doubled: an activation that the loss applies a second time.
+    layer first. chosen: they were not found, but named by the user. beside: for each station, by name, the layers on
+    branches between it and the one before. keeps: the graph may be run again. losses: the numbers from which the pass
+    begins. outputs: the sum of squares of what the layer returned that was called last, if it was looked at. stale: the pass
+    added to gradients that an optimiser had already used; None if nobody knows. doubled: an activation that the loss
+    applies again.
     """
 
     keeps: bool = False
     places: dict[Place, None] = field(default_factory=dict)
     ways: list[list[Place]] = field(default_factory=list)
+    chosen: bool = False
     beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
     losses: list[Scalar] = field(default_factory=list)
     outputs: Scalar | None = None

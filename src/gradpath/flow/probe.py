@@ -65,9 +65,9 @@ class Probe:
         batch_dim: the dimension that counts samples (1 for `nn.LSTM` and `nn.Transformer` as they come).
         passes: backward passes that the loss is divided by (None: as many as a step has).
         distributed: processes share the batches; each process records the numbers of the whole batch.
-        first_step: the number of the first step.
-        follow: find the way of the gradient in networks that branch.
-        on_row: called after each measured step.
+        first_step: the number of the first step. on_row: called after each measured step.
+        follow: find the way of the gradient in networks that branch. at: the modules whose outputs are its places instead;
+            in "encoder.layer.*" the `*` stands for one part of a name.
 
     Raises:
         ValueError: there is no layer with weights, or one has no shape yet; every, slow_every or samples < 1; fewer than two
@@ -93,6 +93,7 @@ class Probe:
         first_step: int = 0,
         last_step: int | None = None,
         follow: bool = False,
+        at: str | None = None,
         on_row: Callable[["Probe"], None] | None = None,
     ) -> None:
         if every < 1 or slow_every < 1 or (samples is not None and samples < 1):
@@ -105,7 +106,7 @@ class Probe:
         # Eager execution is forced only for a compiled model, because forcing it slows every call down.
         self.compiled = is_compiled(model)
         self.watch = Watch(
-            self.model, keep, samples=samples, batch_dim=batch_dim, hook_each=has_compiled_parts(model),
+            self.model, keep, samples=samples, batch_dim=batch_dim, hook_each=has_compiled_parts(model), at=at,
             on_start=self._on_start, on_pass=self._on_pass,
         )  # fmt: skip
         self.weights = Weights([m.layer for m in self.watch.meters], clipping, not clipping and scaler is None, distributed)
@@ -133,8 +134,7 @@ class Probe:
         # Layers whose optimiser has stepped in this round, and those of them whose sums are still to be taken.
         self.taken: set[Meter] = set()
         self.due: set[Meter] = set()
-        self.batches = 0
-        self.complete = False
+        self.batches, self.complete = 0, False
 
     @property
     def step(self) -> StepNumber:

@@ -104,7 +104,8 @@ class Rows:
             order = list(dict.fromkeys([*called, *names.values()]))
             for join in joins:
                 # After the layer that ends the branch.
-                order.insert(order.index(re.split("#| \\+", join)[0]) + 1, join)
+                before = re.split("#| \\+", join)[0]
+                order.insert(order.index(before) + 1 if before in order else len(order), join)
             new = [name for name in order if name not in self.columns]
             if self.kept is None:
                 self.kept = Record([], self.ledger.quantities)

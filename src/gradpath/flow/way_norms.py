@@ -20,13 +20,16 @@ class Step:
 
     ways: for each first layer the names of the stations, first layer first, with the squares of the gradient at each, summed
     over the passes. beside: the layers on branches between a station and the one before it.
+    chosen: the user has named the stations, and the output layer is none of them.
     """
 
     ways: dict[tuple[str, ...], list[Scalar]] = field(default_factory=dict)
     beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    chosen: bool = False
 
     def add(self, seen: Seen) -> None:
         self.beside |= seen.beside
+        self.chosen |= seen.chosen
         for way in seen.ways:
             reached = [place for place in way if place in seen.places and place.square is not None]
             names = tuple(place.name for place in reached)
@@ -77,7 +80,7 @@ class WayNorms:
             # A last layer of zeros lets nothing through before it has moved.
             self.first, self.found, self.steps = step, step.has_gradient(), self.steps + 1
         joins = {place.name: place for seen in passes for place in seen.places if place.layer is None}
-        return [*joins.values()]
+        return sorted(joins.values(), key=lambda place: place.number)
 
     @property
     def coverage(self) -> Coverage:

@@ -49,7 +49,8 @@ class WayRead:
 
 def worst_way(step: Step) -> WayRead | None:
     """The way along which the gradient changes most; None if no way has two stations below the output layer."""
-    found = [_read(way[:-1], norms[:-1], step.beside) for way, norms in step.norms()]
+    inner = slice(None) if step.chosen else slice(-1)
+    found = [_read(way[inner], norms[inner], step.beside) for way, norms in step.norms()]
     return max((way for way in found if way.reading.kind), key=_severity, default=None)
 
 
