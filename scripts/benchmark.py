@@ -3,6 +3,7 @@ PyTorch loop and with the stock pipeline, and the probe's options compared with
 no probe.
 
     python scripts/benchmark.py [pairs=7] [steps=300]
+    python scripts/benchmark.py loops [pairs=7]           a residual network and a transformer in loops of their own
     python scripts/benchmark.py neighbours [pairs=7]      a run alone, and beside two busy processes
 
 Machines are noisy, so only ratios taken side by side count. The loops run in
@@ -20,7 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
@@ -45,11 +46,15 @@ from gradpath.run.build import build_run, build_trainer
 from gradpath.run.folder import start_folder
 from gradpath.run.terminal import quiet
 from gradpath.threads import CHOSEN, TURNS
+from gradpath.verdict.probing import probe
 
 WARM_UP = 25
+# Steps of a loop that is not ours.
+OWN_STEPS = 50
 PAIRS = Value(whole(1), "N", default=7)
 KEYS = {
     "": Keys({"pairs": PAIRS, "steps": Value(whole(200, 400), "N", default=300)}),
+    "loops": Keys({"pairs": PAIRS}),
     "neighbours": Keys({"pairs": PAIRS}),
 }
 # Four epochs of 12,800 digits.
@@ -178,7 +183,7 @@ def probe_options(steps: int, *network: str) -> dict[str, Callable[[], float]]:
     return {name: partial(gradpath_run, steps, *network, *chosen) for name, chosen in options.items()}
 
 
-def measure(loops: dict[str, Callable[[], float]], pairs: int) -> Iterator[tuple[str, list[float], list[float]]]:
+def measure(loops: Mapping[str, Callable[[], float]], pairs: int) -> Iterator[tuple[str, list[float], list[float]]]:
     """Runs every loop in turn, `pairs` times.
 
     Yields for each loop its name, its milliseconds per step, and their ratios to the first loop of the same turn.
@@ -241,14 +246,84 @@ def print_neighbours(alone: list[list[float]], beside: list[list[float]]) -> Non
         print(f"| {name} | {' | '.join(cells)} |")
 
 
+class Residual(nn.Module):
+    """Eight blocks of two convolutions with BatchNorm, as in a ResNet for small images."""
+
+    def __init__(self, channels: int = 32) -> None:
+        super().__init__()
+
+        def convolution(inputs: int) -> nn.Sequential:
+            return nn.Sequential(nn.Conv2d(inputs, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+
+        self.stem, self.head = convolution(3), nn.Linear(channels, 10)
+        self.blocks = nn.ModuleList(nn.Sequential(convolution(channels), nn.ReLU(), convolution(channels)) for _ in range(8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.stem(x))
+        for block in self.blocks:
+            x = F.relu(x + block(x))
+        out: Tensor = self.head(x.mean((2, 3)))
+        return out
+
+
+class Language(nn.Module):
+    """A small transformer that predicts tokens."""
+
+    def __init__(self, width: int = 128, tokens: int = 500) -> None:
+        super().__init__()
+        layer = nn.TransformerEncoderLayer(width, 4, 4 * width, dropout=0.0, batch_first=True, norm_first=True)
+        self.embedding, self.head = nn.Embedding(tokens, width), nn.Linear(width, tokens)
+        self.body = nn.TransformerEncoder(layer, 6, enable_nested_tensor=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.head(self.body(self.embedding(x))[:, -1])
+        return out
+
+
+def own_loop(make: Callable[[], nn.Module], inputs: Tensor, options: dict[str, Any] | None) -> float:
+    """Seconds per step of a plain loop, with the probe around it unless `options` is None."""
+    torch.manual_seed(0)
+    network, targets = make(), torch.arange(len(inputs)) % 10
+    optimizer = torch.optim.Adam(network.parameters())
+    with contextlib.nullcontext() if options is None else probe(network, **options):
+        for step in range(OWN_STEPS + 5):
+            if step == 5:
+                begun = time.perf_counter()
+            optimizer.zero_grad()
+            F.cross_entropy(network(inputs), targets).backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+        return (time.perf_counter() - begun) / OWN_STEPS
+
+
+def own_loops(pairs: int) -> None:
+    """Prints what the probe costs around loops that are not ours."""
+    torch.manual_seed(0)
+    networks = {
+        "17 convolutions of 32 channels, 32 images of 3 x 32 x 32": (Residual, torch.randn(32, 3, 32, 32)),
+        "transformer, 6 layers of width 128, 16 texts of 64 tokens": (Language, torch.randint(500, (16, 64))),
+    }
+    options: dict[str, dict[str, Any] | None] = {
+        "without": None,
+        "slow_every=25 (gradients every step, all every 25)": {"slow_every": 25},
+        "every=10 (all, every tenth step)": {"every": 10},
+        "all, every step": {},
+    }
+    print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {pairs} pairs of {OWN_STEPS} steps")
+    for title, (make, inputs) in networks.items():
+        loops = {name: partial(own_loop, make, inputs, chosen) for name, chosen in options.items()}
+        report(title, "the loop without the probe", loops, pairs)
+
+
 def spread(ratios: list[float]) -> str:
     """The median and the range."""
     return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 def main() -> None:
-    chosen = Command(__doc__, {"what": Value(one_of(["neighbours"]), "neighbours")}, KEYS).read()
-    if chosen.what:
+    chosen = Command(__doc__, {"what": Value(one_of([name for name in KEYS if name]), "WHAT")}, KEYS).read()
+    if chosen.what == "loops":
+        own_loops(chosen.pairs)
+    elif chosen.what:
         neighbours(chosen.pairs)
     else:
         loops_in_turn(chosen.pairs, chosen.steps)
@@ -278,7 +353,7 @@ def loops_in_turn(pairs: int, steps: int) -> None:
     print("\nPublished for Cockpit: |dW| alone 1.03, its economy set 63, business 72, full 260 x the step without it.")
 
 
-def report(title: str, reference: str, loops: dict[str, Callable[[], float]], pairs: int) -> None:
+def report(title: str, reference: str, loops: Mapping[str, Callable[[], float]], pairs: int) -> None:
     """Prints a Markdown table of what each loop costs."""
     print(f"\n| {title} | ms per step | x {reference} (median, range) |\n|---|---|---|")
     for name, times, ratios in measure(loops, pairs):

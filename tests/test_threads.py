@@ -56,6 +56,16 @@ def test_the_seconds_of_a_short_run(benchmark: ModuleType) -> None:
     assert 0 < benchmark.short_run({"GOMP_SPINCOUNT": "300000"}) < 60
 
 
+def test_the_table_of_own_loops(
+    benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(benchmark, "OWN_STEPS", 1)
+    benchmark.own_loops(pairs=1)
+    names = [line for line in capsys.readouterr().out.splitlines() if line.startswith("| ")]
+    assert len(names) == 2 * 5
+    assert sum("1.00 (1.00 to 1.00)" in line for line in names) >= 2
+
+
 @pytest.mark.exhaustive
 def test_the_table_of_neighbours(
     benchmark: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

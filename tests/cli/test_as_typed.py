@@ -89,6 +89,8 @@ COVERED = {
     )},
     "python scripts/benchmark.py neighbours": (
         "test_threads.py", "test_the_table_of_neighbours", "benchmark.neighbours(pairs=1)"),
+    "python scripts/benchmark.py loops": (
+        "test_threads.py", "test_the_table_of_own_loops", "benchmark.own_loops(pairs=1)"),
     "python scripts/benchmark_sweeps.py": (
         "sweep/test_costs.py", "test_the_table", '"scripts/benchmark_sweeps.py", "largest=10"'),
     # Each at full size takes minutes; here it is the quick one.

@@ -6,16 +6,18 @@ from collections.abc import Callable
 from math import nan
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from gradpath.config.checks import PROJECT
 from gradpath.data import xor
-from gradpath.flow import hooks, saturation
+from gradpath.flow import hooks, measuring, saturation
+from gradpath.flow.places import Place
 from gradpath.model import initialization
 from gradpath.model.network import Block
 from gradpath.model.objective import Objective
@@ -78,17 +80,25 @@ def batch_norm_with_a_large_eps(patch: Patch) -> None:
 
 
 def delta_of_the_mean(patch: Patch) -> None:
-    right = hooks.Meter.add
-    patch.setattr(hooks.Meter, "add", lambda self, grad, use: right(self, grad.mean(0).expand_as(grad), use))
+    right = measuring.Measuring._on_gradient
+
+    def averaged(self: measuring.Measuring, place: Place, gradients: tuple[Tensor | None, ...]) -> None:
+        right(self, place, tuple(None if grad is None else grad.mean(0).expand_as(grad) for grad in gradients))
+
+    patch.setattr(measuring.Measuring, "_on_gradient", averaged)
 
 
 def delta_of_the_next_layer(patch: Patch) -> None:
-    right = hooks.Watch._on_delta
+    right = hooks.Watch.add_up
 
-    def shifted(self: hooks.Watch, meter: hooks.Meter, *rest: object) -> None:
-        right(self, self.meters[self.meters.index(meter) - 1], *rest)
+    def shifted(self: hooks.Watch, *arguments: Any) -> int:
+        batches = right(self, *arguments)
+        deltas = [meter.delta for meter in self.meters]
+        for meter, delta in zip(self.meters, [*deltas[1:], deltas[0]], strict=True):
+            meter.delta = delta
+        return batches
 
-    patch.setattr(hooks.Watch, "_on_delta", shifted)
+    patch.setattr(hooks.Watch, "add_up", shifted)
 
 
 def saturation_from_90_percent(patch: Patch) -> None:

@@ -109,4 +109,4 @@ def test_what_is_said_to_go_on_is_typed_in_a_new_shell(own: Own, begin: Start, p
     command = f"{said} sweep.dry_run=true"
     done = subprocess.run(["sh", "-c", command], cwd=project, env=shell, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.splitlines()[-1] == "4 jobs"
+    assert done.stdout.splitlines()[-1] == "4 jobs: 4 to run"

@@ -9,7 +9,7 @@ import pytest
 
 from board import wait_until
 from conftest import Command, Start
-from sweeping import lasting
+from sweeping import counted, lasting
 
 
 @pytest.mark.slow
@@ -36,8 +36,9 @@ def test_a_node_that_is_lost_costs_its_jobs_only(begin: Start, sweep: Command, t
         cluster.remove_node(nodes[0], allow_graceful=False)
         out, err = process.communicate()
         assert process.returncode == 1, out + err
-        # A line for each job, one before, and after them the failure and the counts: nothing of Ray's own.
-        assert len(out.splitlines()) == 4 + 3, out
+        # A line for each job, one before, and after them the failure, the counts, the best, the report and how to compare:
+        # nothing of Ray's own.
+        assert len(out.splitlines()) == 4 + 6, out
         with (folder / "summary.csv").open() as file:
             rows = [*csv.DictReader(file)]
         assert Counter(row["status"] for row in rows) == {"ok": 3, "failed": 1}, out
@@ -59,4 +60,4 @@ def test_a_cluster_that_has_ended_is_not_asked(sweep: Command) -> None:
         (Path(folder) / "ray").mkdir()
         (Path(folder) / "ray/ray_current_cluster").write_text("127.0.0.1:1\n")
         done = sweep("seed=0,1", "hydra/launcher=ray", RAY_TMPDIR=folder)
-    assert (done.returncode, done.stdout.splitlines()[-1].endswith(": 2 ok")) == (0, True), done.stdout + done.stderr
+    assert (done.returncode, counted(done.stdout).endswith(": 2 ok")) == (0, True), done.stdout + done.stderr
