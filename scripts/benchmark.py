@@ -45,8 +45,8 @@ from gradpath.files import RESULT
 from gradpath.run.build import build_run, build_trainer
 from gradpath.run.folder import start_folder
 from gradpath.run.terminal import quiet
+from gradpath.studies.own_networks import Language, Residual, seconds_per_step
 from gradpath.threads import CHOSEN, TURNS
-from gradpath.verdict.probing import probe
 
 WARM_UP = 25
 # Steps of a loop that is not ours.
@@ -246,55 +246,6 @@ def print_neighbours(alone: list[list[float]], beside: list[list[float]]) -> Non
         print(f"| {name} | {' | '.join(cells)} |")
 
 
-class Residual(nn.Module):
-    """Eight blocks of two convolutions with BatchNorm, as in a ResNet for small images."""
-
-    def __init__(self, channels: int = 32) -> None:
-        super().__init__()
-
-        def convolution(inputs: int) -> nn.Sequential:
-            return nn.Sequential(nn.Conv2d(inputs, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
-
-        self.stem, self.head = convolution(3), nn.Linear(channels, 10)
-        self.blocks = nn.ModuleList(nn.Sequential(convolution(channels), nn.ReLU(), convolution(channels)) for _ in range(8))
-
-    def forward(self, x: Tensor) -> Tensor:
-        x = F.relu(self.stem(x))
-        for block in self.blocks:
-            x = F.relu(x + block(x))
-        out: Tensor = self.head(x.mean((2, 3)))
-        return out
-
-
-class Language(nn.Module):
-    """A small transformer that predicts tokens."""
-
-    def __init__(self, width: int = 128, tokens: int = 500) -> None:
-        super().__init__()
-        layer = nn.TransformerEncoderLayer(width, 4, 4 * width, dropout=0.0, batch_first=True, norm_first=True)
-        self.embedding, self.head = nn.Embedding(tokens, width), nn.Linear(width, tokens)
-        self.body = nn.TransformerEncoder(layer, 6, enable_nested_tensor=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        out: Tensor = self.head(self.body(self.embedding(x))[:, -1])
-        return out
-
-
-def own_loop(make: Callable[[], nn.Module], inputs: Tensor, options: dict[str, Any] | None) -> float:
-    """Seconds per step of a plain loop, with the probe around it unless `options` is None."""
-    torch.manual_seed(0)
-    network, targets = make(), torch.arange(len(inputs)) % 10
-    optimizer = torch.optim.Adam(network.parameters())
-    with contextlib.nullcontext() if options is None else probe(network, **options):
-        for step in range(OWN_STEPS + 5):
-            if step == 5:
-                begun = time.perf_counter()
-            optimizer.zero_grad()
-            F.cross_entropy(network(inputs), targets).backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-        return (time.perf_counter() - begun) / OWN_STEPS
-
-
 def own_loops(pairs: int) -> None:
     """Prints what the probe costs around loops that are not ours."""
     torch.manual_seed(0)
@@ -310,7 +261,7 @@ def own_loops(pairs: int) -> None:
     }
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}, {pairs} pairs of {OWN_STEPS} steps")
     for title, (make, inputs) in networks.items():
-        loops = {name: partial(own_loop, make, inputs, chosen) for name, chosen in options.items()}
+        loops = {name: partial(seconds_per_step, make, inputs, chosen, OWN_STEPS) for name, chosen in options.items()}
         report(title, "the loop without the probe", loops, pairs)
 
 

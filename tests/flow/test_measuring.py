@@ -17,7 +17,8 @@ from gradpath.flow import backward, measuring
 from gradpath.flow.kinds import layers
 from gradpath.flow.measuring import Measuring
 from gradpath.flow.places import Seen, in_step
-from gradpath.studies.branching import MORE, Network, loss_of, made, norms_at
+from gradpath.studies.ways_by_hand import Network, loss_of, norms_at
+from gradpath.studies.zoo_networks import MORE, made
 
 
 @contextmanager
@@ -186,7 +187,7 @@ def test_nothing_travels_and_nothing_is_kept() -> None:
             assert gone() is None
         finally:
             gc.enable()
-    assert b"gradpath" not in file.getvalue()
+    assert b"gradpath.flow" not in file.getvalue()
     assert not any(m._forward_hooks or m._forward_pre_hooks for m in copied.modules())
     assert len(passes) == 1
 

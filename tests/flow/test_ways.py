@@ -10,7 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from gradpath.flow.ways import Station, first_layers, graph_of, stations, topological, way, ways
-from gradpath.studies.branching import SIX, loss_of, made, norms_at
+from gradpath.studies.ways_by_hand import loss_of, norms_at
+from gradpath.studies.zoo_networks import SIX, made
 
 
 class Drawn:

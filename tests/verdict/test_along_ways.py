@@ -13,7 +13,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gradpath import probe
-from gradpath.studies.branching import MORE, Network, loss_of, made, norms_at
+from gradpath.studies.ways_by_hand import Network, loss_of, norms_at
+from gradpath.studies.zoo_networks import MORE, made
 
 VANISHING, EXPLODING = 1e-2, 1e2
 

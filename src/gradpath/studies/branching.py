@@ -1,6 +1,5 @@
 """Networks whose gradient does not simply go from layer to layer. Each says, written by hand, where all of it passes."""
 
-from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -8,24 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Ways = list[list[tuple[str, Tensor]]]
-
-
-class Network(nn.Module):
-    """`passed` holds what the last forward pass kept: for each way the stations' names and tensors, first layer first."""
-
-    def __init__(self, ways: int = 1) -> None:
-        super().__init__()
-        self.ways = ways
-        self.passed: Ways = []
-
-    def begin(self) -> None:
-        self.passed = [[] for _ in range(self.ways)]
-
-    def keep(self, name: str, x: Tensor, *ways: int) -> Tensor:
-        for way in ways or range(self.ways):
-            self.passed[way].append((name, x))
-        return x
+from gradpath.studies.ways_by_hand import Network
 
 
 class Plain(Network):
@@ -310,60 +292,3 @@ class Adversaries(Network):
             for index, layer in enumerate(self.get_submodule(name).children()):
                 z = F.leaky_relu(self.keep(f"{name}.{index}", layer(z)), 0.2)
         return z
-
-
-def tokens() -> Tensor:
-    return torch.randint(10, (4, 7), generator=torch.Generator().manual_seed(2))
-
-
-def normal(*shape: int) -> Callable[[], Tensor]:
-    return lambda: torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
-
-
-# Name -> how to make the network, how to make its inputs.
-SIX: dict[str, tuple[Callable[[], Network], Callable[[], Tensor]]] = {
-    "plain": (Plain, normal(5, 6)),
-    "pre-norm transformer": (lambda: Transformer(True), tokens),
-    "post-norm transformer": (lambda: Transformer(False), tokens),
-    "residual conv net": (ResidualConv, normal(5, 1, 8, 8)),
-    "two towers": (Towers, normal(5, 6)),
-    "U-Net": (UNet, normal(3, 1, 8, 8)),
-}
-
-MORE: dict[str, tuple[Callable[[], Network], Callable[[], Tensor]]] = {
-    **SIX,
-    "recurrent": (lambda: Recurrent(True), tokens),
-    "recurrent, time first": (lambda: Recurrent(False), tokens),
-    "vision transformer": (Attention, normal(5, 1, 8, 8)),
-    "dense convolutions": (Dense, normal(5, 1, 9)),
-    "mixture of experts": (Mixture, normal(5, 6)),
-    "tied weights": (Tied, tokens),
-    "reused layer": (Reused, normal(5, 6)),
-    "low-rank adapters": (Adapted, normal(5, 6)),
-    "computed weights": (Computed, normal(5, 6)),
-    "convolutions": (lambda: Convolutions(False), normal(5, 1, 8, 8)),
-    "convolutions with BatchNorm": (lambda: Convolutions(True), normal(5, 1, 8, 8)),
-    "a cell over time": (Unrolled, normal(5, 12, 3)),
-    "autoencoder": (Autoencoder, normal(5, 6)),
-    "generator and discriminator": (Adversaries, normal(5, 6)),
-}
-
-
-def made(name: str, seed: int = 0) -> tuple[Network, Tensor]:
-    """The network in float64, the same at each call, with its inputs."""
-    maker, inputs = MORE[name]
-    torch.manual_seed(seed)
-    return maker().double(), inputs()
-
-
-def loss_of(outputs: Tensor) -> Tensor:
-    """Cross entropy of outputs of shape (samples, classes), to targets that take turns."""
-    return F.cross_entropy(outputs, torch.arange(len(outputs)) % outputs.shape[1])
-
-
-def norms_at(network: Network, loss: Tensor) -> list[list[tuple[str, float]]]:
-    """The stations' names and the norms of the gradients there, by `torch.autograd.grad`; `loss` keeps its graph."""
-    return [
-        [(name, torch.autograd.grad(loss, tensor, retain_graph=True)[0].norm().item()) for name, tensor in way]
-        for way in network.passed
-    ]

@@ -14,7 +14,8 @@ from typing import Any
 
 import torch
 
-from gradpath.studies.branching import MORE, Network, loss_of, made, norms_at
+from gradpath.studies.ways_by_hand import Network, loss_of, norms_at
+from gradpath.studies.zoo_networks import MORE, made
 from gradpath.verdict.gradient_class import EXPLODING, VANISHING
 from gradpath.verdict.probing import probe
 
