@@ -29,7 +29,7 @@ test-all: $(READY) ## these and the slow ones, every command typed in a fresh pr
 exhaustive: $(READY) ## the trials of which test-all has a part: every kill, 2,000 wrong lines, long trainings
 	$(BIN)/python -m pytest -m exhaustive $(ARGS)
 
-faults: $(READY) ## plant 46 faults in a copy of the project, and see a test fail for each
+faults: $(READY) ## plant 48 faults in a copy of the project, and see a test fail for each
 	$(BIN)/python -m pytest -n 0 -m planted $(ARGS)
 
 check: $(READY) ## format, lint and types

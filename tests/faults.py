@@ -89,7 +89,7 @@ FAULTS = [
     # flow
     Fault(
         "the gradient is not freed of the mean over the batch",
-        "flow/hooks.py",
+        "flow/meters.py",
         "self.delta = samples**2 * place.square",
         "self.delta = samples * place.square",
         "flow/test_callback.py flow/test_probe.py",
@@ -103,17 +103,31 @@ FAULTS = [
     ),
     Fault(
         "a gradient of zeros counts as one",
-        "flow/hooks.py",
+        "flow/meters.py",
         "return parameter.grad is None or not bool(parameter.grad.any())",
         "return parameter.grad is None",
         "flow/test_steps.py",
     ),
     Fault(
         "a layer's own rows are its samples",
-        "flow/hooks.py",
+        "flow/places.py",
         "return first.samples if first.samples is not None else first.rows",
         "return first.rows",
         "flow/test_samples.py",
+    ),
+    Fault(
+        "only the first tensor of a layer's output is watched",
+        "flow/measuring.py",
+        "for part, tensor in enumerate(given):\n            self._hook_output(tensor, place, part)\n        self.recent",
+        "self._hook_output(given[0], place, 0)\n        self.recent",
+        "flow/test_all_kinds.py",
+    ),
+    Fault(
+        "the gradient at a state lacks what comes back through later ones",
+        "flow/in_time.py",
+        "states[time] = h",
+        "states[time], h = h, h.detach()",
+        "flow/test_in_time.py",
     ),
     Fault(
         "a hook of torch's is left behind",

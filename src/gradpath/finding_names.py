@@ -15,4 +15,6 @@ KINDS = (
     "double_activation",
     "no_gradient",
     "no_update",
+    "vanishing_in_time",
+    "exploding_in_time",
 )

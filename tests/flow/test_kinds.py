@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations, parametrize, prune, spectral_norm, weight_norm
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-from gradpath.flow.kinds import Layer, computed, coverage, layer_of, layers, output_of, time_dim
+from gradpath.flow.computed import computed
+from gradpath.flow.kinds import Layer, coverage, layer_of, layers, outputs_of
 
 CONVOLUTIONS = [nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d]
 
@@ -95,12 +96,9 @@ def test_recurrent_layers(kind: Any, seed: int) -> None:
     layer = of(module)
     x = torch.randn(*((2, 4) if first else (4, 2)), inputs)
     out, _ = module(x)
-    found = output_of(module(x))
-    assert found is not None
+    found = outputs_of(module(x))[0]
     assert found.shape == out.shape
     assert out.shape[layer.sizes.unit_dim] == layer.sizes.units == layer.sizes.fan_out
-    assert out.shape[time_dim(layer, out)] == 4
-    assert time_dim(layer, module(x[0])[0]) == 0
     last = f"l{stack - 1}"
     if options:
         terms = getattr(module, f"weight_hr_{last}").shape[1]
@@ -111,7 +109,7 @@ def test_recurrent_layers(kind: Any, seed: int) -> None:
     assert {p for several in layer.biases.values() for p in several} == {p for p in module.parameters() if p.ndim == 1}
     packed = module(pack_padded_sequence(x.transpose(0, 1) if first else x, [4, 3], batch_first=False))
     assert isinstance(packed[0], PackedSequence)
-    assert output_of(packed).shape == (7, layer.sizes.units)
+    assert outputs_of(packed)[0].shape == (7, layer.sizes.units)
 
 
 @pytest.mark.parametrize("kind", [nn.RNNCell, nn.LSTMCell, nn.GRUCell], ids=lambda kind: kind.__name__)
@@ -119,11 +117,10 @@ def test_cells(kind: Any) -> None:
     torch.manual_seed(0)
     module = kind(3, 5).double()
     x, h = torch.randn(2, 3).double().requires_grad_(), torch.randn(2, 5).double().requires_grad_()
-    out = output_of(module(x, (h, torch.zeros_like(h)) if kind is nn.LSTMCell else h))
+    out = outputs_of(module(x, (h, torch.zeros_like(h)) if kind is nn.LSTMCell else h))[0]
     grads = torch.autograd.grad(out[0, 0], (x, h))
     sizes = of(module).sizes
     assert (sizes.units, sizes.fan_in) == (out.shape[-1], sum(int((g != 0).sum()) for g in grads))
-    assert time_dim(of(module), out) is None
 
 
 @pytest.mark.parametrize("options", [{}, {"kdim": 3, "vdim": 2}, {"add_bias_kv": True}, {"bias": False}], ids=str)
@@ -132,7 +129,7 @@ def test_attention_is_one_layer(options: dict[str, Any]) -> None:
     (layer,) = layers(nn.ModuleDict({"attention": module}))
     x = torch.randn(2, 3, 8)
     outputs = module(x, x[..., : options.get("kdim", 8)], x[..., : options.get("vdim", 8)])
-    assert output_of(outputs) is outputs[0]
+    assert outputs_of(outputs)[0] is outputs[0]
     assert outputs[0].shape[layer.sizes.unit_dim] == layer.sizes.units == layer.sizes.fan_in
     assert set(layer.parameters) == set(module.parameters())
     assert "out_proj.weight" in layer.weights
@@ -167,9 +164,11 @@ def test_which_modules_are_layers() -> None:
     found = layers(model)
     assert [(layer.name, layer.kind) for layer in found] == [("own", "other"), ("own_again.0", "linear")]
     assert list(found[0].weights) == ["w"]
-    assert output_of(model.own(torch.ones(2, 3))).shape == (2, 4)
+    assert outputs_of(model.own(torch.ones(2, 3)))[0].shape == (2, 4)
     assert [layer.name for layer in layers(nn.Linear(2, 2))] == [""]
-    assert output_of(torch.ones(2)) is output_of((None, 3, "x")) is output_of(None) is None
+    h, c = torch.ones(2, requires_grad=True), torch.zeros(2, requires_grad=True)
+    assert outputs_of((None, torch.ones(2), {"state": [h, 3]}, c)) == [h, c]
+    assert outputs_of(torch.ones(2)) == outputs_of((None, 3, "x")) == outputs_of(None) == []
 
 
 class Half(nn.Module):

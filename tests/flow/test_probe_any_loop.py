@@ -282,7 +282,8 @@ def test_a_part_without_gradient_has_no_say_in_the_verdict() -> None:
     assert np.isnan(delta["0.0"])
     # Two fifths of the weights are to be trained, and no gradient was seen to reach them.
     assert found["coverage"] == {"share": 0.6, "missing": ["0.0.weight", "0.2.weight"]}
-    assert (found["class"], found["ratio"], found["end"]["class"], found["findings"]) == (None, None, None, [])
+    assert (found["class"], found["ratio"], found["end"]["class"]) == (None, None, None)
+    assert [(finding["kind"], finding["layer"]) for finding in found["findings"]] == [("no_gradient", "0.0")]
     encoder.requires_grad_(False)
     assert p.verdict()["coverage"] == {"share": 1.0, "missing": []}
     found = p.verdict()

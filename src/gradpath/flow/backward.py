@@ -21,7 +21,8 @@ import inspect
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -269,7 +270,8 @@ def is_left_alone() -> bool:
     """Whether what runs now is no training: a transform of functions, a trace, a capture."""
     modes = torch._C._TorchDispatchModeKey
     return (
-        torch._C._are_functorch_transforms_active()
+        getattr(_here, "unobserved", False)
+        or torch._C._are_functorch_transforms_active()
         or torch.compiler.is_compiling()
         or torch._C._get_tracing_state() is not None
         or any(torch._C._get_dispatch_mode(mode) is not None for mode in (modes.FAKE, modes.PROXY, modes.FUNCTIONAL))
@@ -278,6 +280,16 @@ def is_left_alone() -> bool:
             and torch.cuda.is_current_stream_capturing()
         )
     )
+
+
+@contextmanager
+def unobserved() -> Iterator[None]:
+    """Derivatives that are computed inside, on this thread, are not told of."""
+    _here.unobserved = True
+    try:
+        yield
+    finally:
+        _here.unobserved = False
 
 
 def _is_batched(tensor: Tensor) -> bool:

@@ -79,7 +79,8 @@ def _marked(nodes: Iterable[Any], calls: dict[Layer, int], marks: Marks) -> dict
     """The layers' nodes with their places, which get their names in the pass."""
     # Where branches join there is a mark too, if the graph is run again.
     pairs = [(node, place) for node in nodes if (place := marks.get(node)) and place.layer]
-    for _, place in sorted(pairs, key=lambda pair: pair[1].number):
+    # Each once: an output of several tensors has several nodes.
+    for place in sorted(dict.fromkeys(place for _, place in pairs), key=lambda place: place.number):
         assert place.layer
         calls[place.layer] = calls.get(place.layer, 0) + 1
         name = place.layer.name or "model"

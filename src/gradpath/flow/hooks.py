@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from gradpath.errors import nearest
 from gradpath.flow.activation_sums import Activations, sums
 from gradpath.flow.backward import Pass, say
+from gradpath.flow.computed import computed_before, parametrizations
 from gradpath.flow.kinds import Layer, layers, unshaped
 from gradpath.flow.measuring import Measuring
+from gradpath.flow.meters import Meter, stamp_of
 from gradpath.flow.norms import Scalar
 from gradpath.flow.places import Place, Seen, in_step
 from gradpath.flow.saturation import Shape, is_activation, shape_of
@@ -32,54 +34,6 @@ class Use:
     activations: Activations | None = None
 
 
-class Meter:
-    """The sums of one layer over a step.
-
-    delta: the gradients' squares at h, each times the square of the pass's number of samples. samples: of all batches of the
-    step. entries: of h. activations: the sums over them, None if there are none.
-    """
-
-    def __init__(self, layer: Layer) -> None:
-        self.layer = layer
-        self.name = layer.name or layer.kind
-        # The shape of the activation behind the layer, kept from step to step.
-        self.shape = Shape()
-        # Whether a pass of this step has reached the layer, and what told its gradient from others when that was over.
-        self.stamped = False
-        self.stamp: tuple[int, int] | None = None
-        self.clear()
-
-    def clear(self) -> None:
-        self.samples = self.entries = 0
-        self.delta: Scalar = float("nan")
-        self.activations: Activations | None = None
-
-    def add(self, place: Place, samples: int) -> None:
-        """Adds the gradient at one output."""
-        assert place.square is not None
-        # The mean over the batch put a factor of 1 / samples into every gradient; it is taken out here.
-        self.delta = samples**2 * place.square + (self.delta if self.entries else 0.0)
-        self.entries += place.entries
-        seen = place.seen.activations if place.seen else None
-        if seen:
-            self.shape = seen.shape
-            self.activations = self.activations + seen if self.activations else seen
-
-    def was_thrown_away(self) -> bool:
-        """Whether the gradient that the latest pass left was set to None or to zeros since."""
-        parameter = self.parameter
-        stamp = _stamp(parameter)
-        if parameter is None or stamp == self.stamp:
-            # The latest pass left nothing (`autograd.grad`), or what it left is still there.
-            return stamp is None
-        return parameter.grad is None or not bool(parameter.grad.any())
-
-    @property
-    def parameter(self) -> nn.Parameter | None:
-        """The first one that is to be trained."""
-        return next((parameter for parameter in self.layer.parameters if parameter.requires_grad), None)
-
-
 class Watch:
     """Follows every layer of `model`, and the activation behind each, while it is attached.
 
@@ -94,7 +48,8 @@ class Watch:
         keep: hold on to the latest activations, for histograms.
         samples, batch_dim: the number of samples in a batch, or the dimension of the model's input that counts them.
         hook_each: as for `Measuring`. at: a pattern of module names, such as "encoder.layer.*".
-        on_start, on_pass: called before and after each pass.
+        on_start, on_pass: called before and after each pass. on_computed: called with the gradient at each weight that is
+            computed from other parameters, its layer and its attribute.
 
     Raises:
         ValueError: there is no layer, or one has no shape yet.
@@ -111,8 +66,10 @@ class Watch:
         at: str | None = None,
         on_start: Callable[[], None] | None = None,
         on_pass: Callable[[], None] | None = None,
+        on_computed: Callable[[Layer, str, Tensor], None] | None = None,
     ) -> None:
         self.model, self.keep, self.samples, self.on_start, self.on_pass = model, keep, samples, on_start, on_pass
+        self.on_computed = on_computed
         for name in unshaped(model):
             raise ValueError(f"probe: {name} has no shape yet; run a batch through the model first")
         self.meters = [Meter(layer) for layer in layers(model)]
@@ -164,7 +121,7 @@ class Watch:
         """Forgets the passes of the finished step: all, or the first `upto`."""
         later = [] if upto is None else self.passes[upto:]
         moved = [meter for meter in self.meters if meter.layer in self.done] if upto is None else []
-        self.left = {meter.layer: _stamp(meter.parameter) for meter in moved}
+        self.left = {meter.layer: stamp_of(meter.parameter) for meter in moved}
         self.clear()
         self.passes = later
 
@@ -181,7 +138,7 @@ class Watch:
         done: set[Place] = set()
         for seen, own in in_step(self.passes[:upto]):
             mine = [(place, of_layer[place.layer]) for place in seen.places if place.layer in of_layer]
-            size = self.samples or samples_of(seen)
+            size = self.samples or seen.samples
             if mine and own:
                 batches, samples = batches + 1, samples + size
             for place, meter in mine:
@@ -197,14 +154,21 @@ class Watch:
         """The same numbers for places that are no layers' outputs."""
         found = []
         for join in joins:
-            size = next((self.samples or samples_of(seen) for seen in self.passes if join in seen.places), 1)
+            size = next((self.samples or seen.samples for seen in self.passes if join in seen.places), 1)
             assert join.square is not None
             delta = (size * passes) ** 2 * join.square
             found.append({"delta": delta, "samples": size, "entries": join.entries})
         return found
 
     def _meet(self) -> None:
-        others = {module: partial(self._on_activation, shape) for module, shape in self.shapes.items()}
+        others: dict[nn.Module, Callable[[nn.Module, Any], None]] = {
+            module: partial(self._on_activation, shape) for module, shape in self.shapes.items()
+        }
+        self.hooked: set[Layer] = set()
+        for meter in self.meters if self.on_computed else ():
+            others |= {of: partial(self._on_weight, meter.layer, name) for name, of in parametrizations(meter.layer).items()}
+            if computed_before(meter.layer):
+                self.hooked.add(meter.layer)
         self.measuring.meet({meter.layer.module: meter.layer for meter in self.meters}, others)
 
     def _on_unknown(self, module: nn.Module) -> None:
@@ -222,7 +186,15 @@ class Watch:
         self.version += 1
         self._meet()
 
+    def _on_weight(self, layer: Layer, attribute: str, module: nn.Module, weight: Any) -> None:
+        """A weight was computed from other parameters."""
+        assert self.on_computed
+        self.measuring.hook_computed(weight, partial(self.on_computed, layer, attribute))
+
     def _on_call(self, place: Place, args: tuple[Any, ...], kwargs: dict[str, Any], h: Tensor) -> None:
+        if place.layer in self.hooked:
+            for attribute, weight in computed_before(place.layer).items():
+                self._on_weight(place.layer, attribute, place.layer.module, weight)
         if not self.activations:
             return
         assert place.layer
@@ -262,7 +234,7 @@ class Watch:
         if not self.passes:
             if self.left and told.accumulates:
                 left = [(meter, self.left.get(meter.layer)) for meter in self.meters]
-                self.stale = any(stamp and stamp == _stamp(meter.parameter) for meter, stamp in left)
+                self.stale = any(stamp and stamp == stamp_of(meter.parameter) for meter, stamp in left)
             return
         gone = {meter.layer for meter in self.meters if meter.stamped and meter.was_thrown_away()}
         for index, seen in enumerate(self.passes if gone else ()):
@@ -282,7 +254,7 @@ class Watch:
         reached = {place.layer for place in seen.places}
         for meter in self.meters:
             if meter.layer in reached:
-                meter.stamped, meter.stamp = True, _stamp(meter.parameter)
+                meter.stamped, meter.stamp = True, stamp_of(meter.parameter)
         if self.on_pass:
             self.on_pass()
 
@@ -299,15 +271,3 @@ def _named(model: nn.Module, pattern: str) -> dict[nn.Module, str]:
     if not found:
         raise ValueError(f"probe: at={pattern}: no module has such a name.{nearest(pattern, names)}")
     return found
-
-
-def samples_of(seen: Seen) -> int:
-    """The number of samples that went through a pass: those of the model's input, else the rows of its first layer."""
-    first = seen.first
-    return first.samples if first.samples is not None else first.rows
-
-
-def _stamp(parameter: nn.Parameter | None) -> tuple[int, int] | None:
-    if parameter is None or parameter.grad is None:
-        return None
-    return id(parameter.grad), parameter.grad._version

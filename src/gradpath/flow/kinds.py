@@ -5,11 +5,10 @@ children. Normalisations are none, and neither are lists of parameters: nobody c
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, is_dataclass
 from math import prod
 from typing import Any, NamedTuple
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
@@ -163,42 +162,22 @@ def unshaped(model: nn.Module) -> list[str]:
     ]
 
 
-def output_of(outputs: Any) -> Tensor | None:
-    """The tensor that carries a layer's units in what its `forward` returned: the first one through which a gradient can go.
+def outputs_of(outputs: Any) -> list[Tensor]:
+    """The tensors in what a `forward` returned through which a gradient can go. The first carries the layer's units.
 
-    Of a packed sequence it is the data, (steps of all samples, features). None if there is no such tensor.
+    Of a packed sequence it is the data, (steps of all samples, features).
     """
     if isinstance(outputs, Tensor):
-        return outputs if outputs.requires_grad else None
+        return [outputs] if outputs.requires_grad else []
     if isinstance(outputs, PackedSequence):
-        return output_of(outputs.data)
+        return outputs_of(outputs.data)
     if isinstance(outputs, Mapping):
         outputs = outputs.values()
+    elif is_dataclass(outputs):
+        outputs = [getattr(outputs, field.name) for field in fields(outputs)]
     elif not isinstance(outputs, tuple | list):
-        return None
-    return next((found for found in map(output_of, outputs) if found is not None), None)
-
-
-def time_dim(layer: Layer, output: Tensor) -> int | None:
-    """The dimension of a recurrent layer's output on which time lies; None for other layers.
-
-    Args:
-        output: the first part of what `forward` returned, a tensor. (The data of a packed sequence has no such dimension.)
-    """
-    if layer.kind != "recurrent":
-        return None
-    return 1 if output.ndim == 3 and layer.module.batch_first else 0
-
-
-@torch.no_grad()
-def computed(layer: Layer) -> dict[str, Tensor]:
-    """The layer's weights as `forward` would use them now, by attribute, without a trace.
-
-    Reading a parametrised attribute is not free of consequences: spectral normalisation makes a step of its power iteration
-    while it trains. Here it works on copies of its buffers, and the generators are put back. What the older
-    `torch.nn.utils.spectral_norm`, `weight_norm` and `prune` compute is that of the last call.
-    """
-    return {attribute: _computed(layer.module, attribute).detach() for attribute in layer.weights}
+        return []
+    return [found for one in outputs for found in outputs_of(one)]
 
 
 def coverage(model: nn.Module, measured: Iterable[Layer]) -> Coverage:
@@ -260,28 +239,6 @@ def _made_of(module: nn.Module, attribute: str) -> str:
 
 def _is_bias(attribute: str) -> bool:
     return "bias" in attribute.rpartition(".")[2]
-
-
-def _computed(module: nn.Module, attribute: str) -> Tensor:
-    path, _, last = attribute.rpartition(".")
-    owner = module.get_submodule(path)
-    if not is_parametrized(owner, last):
-        found: Tensor = getattr(owner, last)
-        return found
-    parametrization = owner.get_submodule(f"parametrizations.{last}")
-    parts = [(part, dict(part._buffers)) for part in parametrization.modules()]
-    devices = sorted({p.device.index or 0 for p in parametrization.parameters() if p.is_cuda})
-    with torch.random.fork_rng(devices):
-        try:
-            # It writes to copies. Autograd would refuse buffers that were written to, even if they were put back.
-            for part, buffers in parts:
-                part._buffers.update({name: None if b is None else b.clone() for name, b in buffers.items()})
-            # Called as a function, so that nobody's hooks see it.
-            found = parametrization.forward()
-        finally:
-            for part, buffers in parts:
-                part._buffers.update(buffers)
-    return found
 
 
 def _trainable_weights(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:

@@ -19,7 +19,7 @@ from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.backward import Pass, is_left_alone, leave, listen, say
 from gradpath.flow.following import Marks, Plan, follow
-from gradpath.flow.kinds import Layer, output_of
+from gradpath.flow.kinds import Layer, outputs_of
 from gradpath.flow.norms import Scalar, square_sum
 from gradpath.flow.places import Place, Seen
 from gradpath.flow.samples import samples_in
@@ -158,11 +158,11 @@ class Measuring:
             self.foreign.add(module)
 
     def _on_layer(self, layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
-        h = output_of(outputs)
         # What needs no gradient is frozen, with all below it, and takes no part in training.
-        if layer in self.off or h is None or h.grad_fn is None:
+        given = [one for one in outputs_of(outputs) if one.grad_fn is not None]
+        if layer in self.off or not given:
             return
-        node: Any = h.grad_fn
+        h = given[0]
         dim = self.batch_dim if h.ndim > self.batch_dim else 0
         place = Place(layer, next(self.numbers), h.shape[dim] if h.ndim > 1 else 1)
         if self.follow:
@@ -171,21 +171,25 @@ class Measuring:
             self.latest = partial(_same, h.detach()) if h.numel() <= SMALL else ref(h)
         # A hook on the node sees the gradient that flows on at h: summed over all its uses, and as the user's hooks left it.
         # A hook on the tensor would run before the user's, and would be called for `autograd.grad(..., h)` as well.
-        self._hook(node, place)
+        for part, tensor in enumerate(given):
+            self._hook_output(tensor, place, part)
         self.recent.append(place)
         if self.follow and layer.trains:
             self.placed.add(layer)
-            self.marks.put(node, place)
+            place.call = (args, kwargs) if layer.kind == "recurrent" else None
+            for tensor in given:
+                self.marks.put(tensor.grad_fn, place)
         if self.on_call:
             self.on_call(place, args, kwargs, h)
 
     def _on_chosen(self, name: str, outputs: Any) -> None:
         """Measures the gradient at a place that the user has named."""
-        h = output_of(outputs)
-        if h is not None and h.grad_fn is not None:
+        given = [one for one in outputs_of(outputs) if one.grad_fn is not None]
+        if given:
             self.named[name] = self.named.get(name, 0) + 1
             place = Place(None, next(self.numbers), name=name if self.named[name] == 1 else f"{name}#{self.named[name]}")
-            self._hook(h.grad_fn, place)
+            for part, tensor in enumerate(given):
+                self._hook_output(tensor, place, part)
 
     def _look_at_data(self, place: Place, given: tuple[Any, ...]) -> None:
         """Squares what comes into a layer from outside: numbers that need no gradient."""
@@ -246,10 +250,29 @@ class Measuring:
         return not told.inputs or any(id(given) in self.parameters for given in told.inputs)
 
     def _hook(self, node: Any, place: Place) -> RemovableHandle:
-        handle: RemovableHandle = node.register_prehook(partial(self._on_gradient, place))
+        handle: RemovableHandle = node.register_prehook(partial(self._on_gradient, place, 0))
         return handle
 
-    def _on_gradient(self, place: Place, gradients: tuple[Tensor | None, ...]) -> None:
+    def _hook_output(self, tensor: Tensor, place: Place, part: int) -> None:
+        """Measures the gradient at one tensor; its node may have made others too."""
+        node: Any = tensor.grad_fn
+        number = tensor.output_nr
+        node.register_prehook(lambda gradients: self._on_gradient(place, part, gradients[number : number + 1]))
+
+    def hook_computed(self, weight: Tensor, told: Callable[[Tensor], None]) -> None:
+        """Calls `told` with the gradient of each measured pass at a weight that is computed from others."""
+        node: Any = weight.grad_fn
+        number = weight.output_nr
+
+        def on_gradient(gradients: tuple[Tensor | None, ...]) -> None:
+            gradient = gradients[number]
+            if gradient is not None and self.stack and self.stack[-1].seen is not None:
+                told(gradient.detach())
+
+        if node is not None:
+            node.register_prehook(on_gradient)
+
+    def _on_gradient(self, place: Place, part: int, gradients: tuple[Tensor | None, ...]) -> None:
         seen = self.stack[-1].seen if self.stack else None
         if seen is None or place.layer in self.off:
             return
@@ -257,17 +280,9 @@ class Measuring:
             arrived = [gradient.detach() for gradient in gradients if gradient is not None]
             if not arrived:
                 return
-            if place.held is not None and len(place.held) == len(arrived):
-                # The gradient of a step is the sum over its passes.
-                arrived = [one + other for one, other in zip(place.held, arrived, strict=True)]
-            expected = self.last.get(place.layer, 1.0)
-            square: Scalar = square_sum(arrived[0], expected)
-            for gradient in arrived[1:]:
-                square += square_sum(gradient, expected)
-            place.held = arrived if seen.keeps else None
-            place.square, place.entries = square, sum(gradient.numel() for gradient in arrived)
+            place.take(part, arrived, seen.keeps, self.last.get(place.layer, 1.0))
             if place.layer:
-                self.last[place.layer] = square
+                self.last[place.layer] = place.arrived[part].square
             seen.places[place] = None
         except Exception as error:
             self._give_up(place.layer, error, place.name)

@@ -7,7 +7,19 @@ from typing import Any
 from torch import Tensor
 
 from gradpath.flow.kinds import Layer
-from gradpath.flow.norms import Scalar
+from gradpath.flow.norms import Scalar, square_sum
+
+
+@dataclass(slots=True)
+class Arrived:
+    """The gradient at one tensor.
+
+    square: the sum of its squares. entries: how many it has. held: itself, while it is needed.
+    """
+
+    square: Scalar
+    entries: int
+    held: list[Tensor] | None
 
 
 @dataclass(eq=False, slots=True)
@@ -16,8 +28,9 @@ class Place:
 
     layer: whose output it is; None where branches join. number: in the order of the forward calls. samples: in the input of
     the model's call; None outside one. rows: the size of the output's first dimension. name: as in the pass, where the
-    layer's second call is named `layer#2`. square: the sum of the gradient's squares, None before one has come.
-    entries: how many the gradient has. held: the gradient itself, while another pass may come through the same graph.
+    layer's second call is named `layer#2`. arrived: the gradient at each tensor of the output that one has reached: an
+    `nn.LSTM` returns all states and the last ones. call: arguments of a recurrent layer, which is run once more when the
+    pass is over; so long the gradients are kept.
     inputs, taken: the sum of squares of data that came into the layer, and how many numbers they were.
     seen: whatever the one who is told of the call keeps here.
     """
@@ -27,12 +40,38 @@ class Place:
     rows: int = 1
     samples: int | None = None
     name: str = ""
-    square: Scalar | None = None
-    entries: int = 0
-    held: list[Tensor] | None = None
+    arrived: dict[int, Arrived] = field(default_factory=dict)
+    call: Any = None
     inputs: Scalar | None = None
     taken: int = 0
     seen: Any = None
+
+    @property
+    def square(self) -> Scalar | None:
+        """The sum of the gradient's squares; None before one has come."""
+        squares = [one.square for one in self.arrived.values()]
+        return sum(squares[1:], start=squares[0]) if squares else None
+
+    @property
+    def entries(self) -> int:
+        """How many numbers the gradient has."""
+        return sum(one.entries for one in self.arrived.values())
+
+    def take(self, part: int, gradients: list[Tensor], keeps: bool, expected: Scalar) -> None:
+        """Adds the gradient that a pass brings to one tensor of the output.
+
+        Args:
+            keeps: another pass may come through the same graph. expected: what the sum of squares is likely to be.
+        """
+        before = self.arrived.get(part)
+        if before and before.held is not None and len(before.held) == len(gradients):
+            # The gradient of a step is the sum over its passes.
+            gradients = [one + other for one, other in zip(before.held, gradients, strict=True)]
+        square: Scalar = square_sum(gradients[0], expected)
+        for gradient in gradients[1:]:
+            square += square_sum(gradient, expected)
+        held = gradients if keeps or self.call is not None else None
+        self.arrived[part] = Arrived(square, sum(gradient.numel() for gradient in gradients), held)
 
 
 @dataclass(eq=False, slots=True)
@@ -58,9 +97,10 @@ class Seen:
     doubled: str | None = None
 
     @property
-    def first(self) -> Place:
-        """The place that was made first."""
-        return min(self.places, key=lambda place: place.number)
+    def samples(self) -> int:
+        """The number of samples that went through: those of the model's input, else the rows of the first layer."""
+        first = min(self.places, key=lambda place: place.number)
+        return first.samples if first.samples is not None else first.rows
 
 
 def in_step(passes: Collection[Seen]) -> Iterator[tuple[Seen, bool]]:

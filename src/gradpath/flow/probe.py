@@ -11,8 +11,11 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.dead_units import Silence
-from gradpath.flow.hooks import Meter, Watch
+from gradpath.flow.hooks import Watch
+from gradpath.flow.in_time import InTime
+from gradpath.flow.kinds import Layer
 from gradpath.flow.loop import Loop
+from gradpath.flow.meters import Meter
 from gradpath.flow.places import Seen
 from gradpath.flow.quantities import Ledger
 from gradpath.flow.record import Record
@@ -107,7 +110,7 @@ class Probe:
         self.compiled = is_compiled(model)
         self.watch = Watch(
             self.model, keep, samples=samples, batch_dim=batch_dim, hook_each=has_compiled_parts(model), at=at,
-            on_start=self._on_start, on_pass=self._on_pass,
+            on_start=self._on_start, on_pass=self._on_pass, on_computed=self._on_computed,
         )  # fmt: skip
         self.weights = Weights([m.layer for m in self.watch.meters], clipping, not clipping and scaler is None, distributed)
         self.ways = WayNorms(self.model) if follow else None
@@ -116,17 +119,10 @@ class Probe:
         self.owned = {id(parameter) for parameter in model.parameters()}
         asked = {"clipped": clipping, "activations": activations, "correlation": inputs is not None, "rank": rank}
         self.rows = Rows(
-            self.watch,
-            self.weights,
-            Silence([meter.layer.sizes.units for meter in self.watch.meters], distributed),
-            Ledger([name for name, wanted in asked.items() if wanted]),
-            next(model.parameters()).device,
-            distributed,
-            activations,
-            inputs,
-            rank,
-            scaler,
-        )
+            self.watch, self.weights, Silence([meter.layer.sizes.units for meter in self.watch.meters], distributed),
+            Ledger([name for name, wanted in asked.items() if wanted]), next(model.parameters()).device, distributed,
+            activations, inputs, rank, scaler, self.ways.in_time if self.ways else InTime(),
+        )  # fmt: skip
         self.hooks: list[RemovableHandle] = []
         self.rounds = Rounds(self.model)
         # The optimiser in the middle of its step. One made of others (Muon) steps them inside its own; those do not count.
@@ -222,12 +218,15 @@ class Probe:
         """A backward pass is over."""
         self.weights.after_pass()
         if self.ways:
-            self.ways.passes += 1
+            self.ways.after_pass(self.watch.passes[-1], self.watch.samples, self.watch.measuring.follow)
         if self.due:
             # Optimisers have stepped inside it.
             self._take()
             if self.complete:
                 self._end()
+
+    def _on_computed(self, layer: Layer, attribute: str, gradient: Tensor) -> None:
+        self.weights.add_computed(layer, attribute, gradient)
 
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         moving = self._moved_by(optimizer)
@@ -303,10 +302,11 @@ class Probe:
         """Appends the raw numbers of a step to the ledger."""
         followed = self.watch.measuring.follow
         self._add_up([meter for meter in self.watch.meters if meter not in self.taken], upto)
-        joins = self.ways.add(passes, followed) if self.ways else []
+        batches = self.passes or self.batches or 1
+        joins = self.ways.add(passes, followed, self.number, batches * self.rows.scale) if self.ways else []
         if followed:
             self.loop.add(self.number, passes)
-        self.rows.append(self.number, joins, self.passes or self.batches or 1, self.slow)
+        self.rows.append(self.number, joins, batches, self.slow)
         if self.on_row:
             self.on_row(self)
 

@@ -9,8 +9,9 @@ from torch import Tensor
 
 from gradpath.data.batch import Batch
 from gradpath.flow.activation_sums import Activations
+from gradpath.flow.computed import computed
 from gradpath.flow.hooks import Watch
-from gradpath.flow.kinds import Layer, computed
+from gradpath.flow.kinds import Layer
 from gradpath.flow.norms import Scalar, gather, square_sums
 from gradpath.flow.spectrum import cosine, undisturbed
 from gradpath.model.network import MLP, layer_name, variance

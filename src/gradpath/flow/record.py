@@ -11,6 +11,7 @@ import numpy.typing as npt
 from gradpath.files import open_regular, write_atomically
 
 FILE = "flow.npz"
+IN_TIME = "in_time/"
 Matrix = npt.NDArray[np.float64]
 
 
@@ -21,6 +22,7 @@ class Record:
         layer: (L,), the layers' names, first hidden layer first.
         step: (S,), optimiser steps done before the measurement.
         <quantity>: (S, L) in float64, NaN where it was not measured, inf where it was not finite.
+        in_time/<layer>: (S, T), |delta| at the states of a recurrent layer, by time step, NaN where it was not measured.
         theory_<quantity>, theory_<quantity>_band: (L,) and (2, L), what theory predicts for step 0.
         seeds_<quantity>_band: (2, L), lowest and highest value at step 0 over networks of other seeds.
         verdict: a JSON text.
@@ -31,6 +33,7 @@ class Record:
         self.steps: list[int] = []
         self.rows: list[Matrix] = []
         self.lines: dict[str, Matrix] = {}
+        self.in_time: dict[str, Matrix] = {}
         self.verdict: Mapping[str, Any] | None = None
 
     def add(self, step: int, values: Matrix) -> None:
@@ -61,6 +64,7 @@ class Record:
         }
         content |= {name: block[:, index] for index, name in enumerate(self.quantities)}
         content |= self.lines
+        content |= {f"{IN_TIME}{name}": matrix for name, matrix in self.in_time.items()}
         if self.verdict is not None:
             content["verdict"] = np.array(json.dumps(self.verdict))
         write_atomically(folder / FILE, lambda file: np.savez(file, **content))  # type: ignore[arg-type]
@@ -99,6 +103,7 @@ def check(folder: Path, layers: list[str]) -> None:
     for name, part in content.items():
         line = name.startswith(("theory_", "seeds_"))
         shape = (len(steps), wide) if not line else (2, wide) if name.endswith("_band") else (wide,)
+        shape = part.shape if name.startswith(IN_TIME) and part.ndim == 2 and len(part) == len(steps) else shape
         if name not in ("layer", "step", "verdict") and (part.dtype.kind != "f" or part.shape != shape):
             raise ValueError(name)
     if "verdict" in content and not isinstance(json.loads(str(content["verdict"][()])), dict):
@@ -112,6 +117,7 @@ def cut(folder: Path, step: int) -> None:
     content = load(folder)
     kept, shape = content["step"] < step, (len(content["step"]), len(content["layer"]))
     measured = [name for name, part in content.items() if part.shape == shape and not name.startswith(("theory_", "seeds_"))]
+    measured += [name for name in content if name.startswith(IN_TIME) and name not in measured]
     if not kept.all():
         content |= {name: content[name][kept] for name in ("step", *measured)}
         write_atomically(folder / FILE, lambda file: np.savez(file, **content))  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from gradpath.flow.dead_units import Silence
 from gradpath.flow.hooks import Watch
+from gradpath.flow.in_time import InTime
 from gradpath.flow.norms import Scalar
 from gradpath.flow.places import Place
 from gradpath.flow.processes import of_all_processes
@@ -33,7 +34,7 @@ class Scaler(Protocol):
 class Rows:
     """Makes the rows of a record.
 
-    activations, inputs, rank, scaler: what is measured besides gradients and weights, as for `Probe`.
+    activations, inputs, rank, scaler, in_time: what is measured besides gradients and weights, as for `Probe`.
     columns: the record's column of each layer and station. scales: for each layer at the start sigma_w^2, sigma_b^2, and
     whether all units are the same.
     """
@@ -48,6 +49,7 @@ class Rows:
     inputs: Tensor | None
     rank: bool
     scaler: Scaler | None
+    in_time: InTime
     kept: Record | None = None
     columns: dict[str, int] = field(default_factory=dict)
     scales: dict[str, tuple[float, float, bool]] = field(default_factory=dict)
@@ -58,7 +60,13 @@ class Rows:
         if self.kept is None:
             return Record([], self.ledger.quantities)
         self.ledger.settle(self.kept)
+        self.kept.in_time = self.in_time.matrices(self.kept.steps)
         return self.kept
+
+    @property
+    def scale(self) -> float:
+        """What undoes the gradient scaler's scale."""
+        return 1 / self.scaler.get_scale() if self.scaler else 1.0
 
     def look_at_scales(self) -> None:
         """Notes how the layers' weights are drawn, of those that are new."""
@@ -89,8 +97,7 @@ class Rows:
         columns = self._columns([join.name for join in joins])
         scalars = [one for name in chosen for one in (*numbers[name], *(at.get(name, NAN) for at in beside))]
         centres = [*(meter.shape.centre for meter in meters), *(0.0 for _ in joins)]
-        scale = 1 / self.scaler.get_scale() if self.scaler else 1.0
-        ledger.steps.append(Step(step, scale, columns, scalars, centres))
+        ledger.steps.append(Step(step, self.scale, columns, scalars, centres))
         if len(ledger.steps) == ledger.MOST:
             assert self.kept
             ledger.settle(self.kept)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from torch import nn
 
+from gradpath.flow.in_time import InTime
 from gradpath.flow.kinds import Coverage, Layer, coverage
 from gradpath.flow.norms import Scalar, gather
 from gradpath.flow.places import Place, Seen
@@ -63,12 +64,23 @@ class WayNorms:
         self.layers: dict[str, Layer] = {}
         self.passes = 0
         self.found, self.steps = False, 0
+        self.in_time = InTime()
 
-    def add(self, passes: Collection[Seen], followed: bool) -> list[Place]:
-        """The passes were those of a step, along which the ways were followed or not.
+    def after_pass(self, seen: Seen, samples: int | None, followed: bool) -> None:
+        """A pass is over. `samples` went through it, or as many as it shows."""
+        self.passes += 1
+        if followed:
+            self.in_time.look_at(seen, samples or seen.samples)
+
+    def add(self, passes: Collection[Seen], followed: bool, number: int, factor: float) -> list[Place]:
+        """The passes were those of the step `number`, along which the ways were followed or not.
+
+        Args:
+            factor: as for `InTime.end`.
 
         Returns the stations that are no layers' outputs.
         """
+        self.in_time.end(number, factor, passes)
         self.layers |= {place.layer.name: place.layer for seen in passes for place in seen.places if place.layer}
         step = Step()
         for seen in passes if followed else ():

@@ -2,13 +2,15 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from functools import partial
+from math import isnan
 
 import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.backward import say
-from gradpath.flow.kinds import Layer, computed
+from gradpath.flow.computed import computed
+from gradpath.flow.kinds import Layer
 from gradpath.flow.norms import Scalar, square_sum, square_sums
 
 NAN = float("nan")
@@ -20,7 +22,8 @@ class Weights:
     A gradient is measured as soon as it has been made, while it is still in the cache. In a step of several backward passes
     the last measurement counts. One that no backward pass made (assigned by hand), or that an optimiser takes inside the
     pass, is measured as the optimiser finds it. A layer with several weights has the norm of all; a frozen one has no
-    gradient. Of a weight that is computed from others only itself and its change are measured.
+    gradient. A weight that is computed from others counts
+    as `forward` uses it, its gradient too, but not what clipping leaves of that.
 
     Args:
         layers: those to be measured.
@@ -40,6 +43,8 @@ class Weights:
         self.clipped: dict[int, Scalar] = {}
         self.squares: dict[int, Scalar] = {}
         self.changes: dict[int, Scalar] = {}
+        # The gradients of the step at weights that are computed from others.
+        self.at_computed: dict[tuple[Layer, str], Tensor] = {}
         self.last: dict[int, Scalar] = {}
         self.meet(layers)
 
@@ -70,6 +75,11 @@ class Weights:
         for handle in self.hooks.values():
             handle.remove()
         self.hooks = {}
+
+    def add_computed(self, layer: Layer, attribute: str, gradient: Tensor) -> None:
+        """Adds what a pass brings to a weight that is computed from others. It may come in parts."""
+        known = self.at_computed.get((layer, attribute))
+        self.at_computed[layer, attribute] = gradient if known is None else known + gradient
 
     def after_pass(self) -> None:
         """Must be called when a backward pass is over."""
@@ -117,6 +127,9 @@ class Weights:
         """
         grads = self.grads | self.given
         numbers = {"grad": _of(self.weights, grads), "bias": _of(self.biases, grads)}
+        for index, layer in self.computed.items():
+            found = [square_sum(gradient) for (of, _), gradient in self.at_computed.items() if of is layer]
+            numbers["grad"][index] = _total([*found, *_known(numbers["grad"][index])])
         if self.clipping:
             numbers["clipped"] = _of(self.weights, self.clipped)
         if slow:
@@ -138,6 +151,7 @@ class Weights:
         self.last |= self.grads | self.given
         self.grads = {} if whole else self.grads
         self.given, self.clipped, self.squares, self.changes, self.before_computed = {}, {}, {}, {}, {}
+        self.at_computed = {}
 
     def forget(self) -> None:
         """Forgets what was measured since the last step."""
@@ -187,6 +201,10 @@ def _is_plain(layer: Layer, name: str, parameters: Sequence[nn.Parameter]) -> bo
 
 def _of(parameters: Sequence[Sequence[nn.Parameter]], squares: dict[int, Scalar]) -> list[Scalar]:
     return [_total(squares[id(one)] for one in several if id(one) in squares) for several in parameters]
+
+
+def _known(square: Scalar) -> list[Scalar]:
+    return [] if isinstance(square, float) and isnan(square) else [square]
 
 
 def _total(squares: Iterable[Scalar]) -> Scalar:

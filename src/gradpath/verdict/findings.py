@@ -15,7 +15,7 @@ class Finding:
 
     kind: one of `finding_names.KINDS`.
     cause: initial scale, activation, BatchNorm (or LayerNorm), depth, learning rate, symmetry, data, targets or loss,
-        loss, zero_grad, graph, optimizer, clipping; or unknown.
+        loss, zero_grad, graph, optimizer, clipping, recurrence; or unknown.
     layer: where it shows, or None.
     """
 

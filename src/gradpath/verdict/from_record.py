@@ -19,6 +19,7 @@ from gradpath.verdict.findings import MOST
 from gradpath.verdict.gradient_class import Reading, read
 from gradpath.verdict.in_a_loop import course_of, why_not_finite
 from gradpath.verdict.in_training import findings_in_training
+from gradpath.verdict.through_time import findings_in_time, read_in_time
 from gradpath.verdict.verdict import verdict
 from gradpath.verdict.wiring import findings_on_wiring
 
@@ -57,6 +58,7 @@ def diagnose(
     way: the stations along which the class was read, first layer first; None if there are not two.
     coverage: `share` of the trainable weights whose layers a gradient was seen to reach (None if there are none), and the
         names of the `missing` ones. Below a share of 0.9 there is no class.
+    in_time: for each recurrent layer how |delta| changes over time, as `read_in_time` returns it.
     unmeasured: a sentence that says why no step was measured, or None.
     diverged: where NaN or Inf came first, or None.
 
@@ -96,11 +98,14 @@ def diagnose(
         # Below this share there is no class, and what was cut off may be why.
         cut = [name for name in trained if layers[name].unreached] if covered and (covered.share or 1) < LEAST else []
         findings = [*findings_on_wiring(record, loop, trained, cut), *findings][:MOST]
+    in_time = read_in_time(record)
+    findings = [*findings, *findings_in_time(in_time, model)][:MOST]
     whole = replace(found, findings=findings, end=end)
     return {
         **whole.as_dict("pytorch"),
         "way": way if len(way) > 1 else None,
         "coverage": covered and {"share": covered.share, "missing": [*covered.missing]},
+        "in_time": in_time,
         "unmeasured": why_nothing(model, record, ways),
         "diverged": str(first) if first else None,
     }
