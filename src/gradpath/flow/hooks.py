@@ -13,7 +13,7 @@ from gradpath.errors import nearest
 from gradpath.flow.activation_sums import Activations, sums
 from gradpath.flow.backward import Pass, say
 from gradpath.flow.computed import computed_before, parametrizations
-from gradpath.flow.kinds import Layer, layers, unshaped
+from gradpath.flow.kinds import Layer, bare, layers, unshaped
 from gradpath.flow.measuring import Measuring
 from gradpath.flow.meters import Meter, stamp_of
 from gradpath.flow.norms import Scalar
@@ -72,7 +72,7 @@ class Watch:
         self.on_computed = on_computed
         for name in unshaped(model):
             raise ValueError(f"probe: {name} has no shape yet; run a batch through the model first")
-        self.meters = [Meter(layer) for layer in layers(model)]
+        self.meters = [Meter(layer) for layer in _watched(model)]
         if not self.meters:
             raise ValueError("probe: the model has no layer with weights to watch")
         self.shapes = {module: shape_of(module) for module in model.modules() if is_activation(module)}
@@ -169,12 +169,13 @@ class Watch:
             others |= {of: partial(self._on_weight, meter.layer, name) for name, of in parametrizations(meter.layer).items()}
             if computed_before(meter.layer):
                 self.hooked.add(meter.layer)
-        self.measuring.meet({meter.layer.module: meter.layer for meter in self.meters}, others)
+        called = [meter.layer for meter in self.meters if meter.layer.kind != "parameter"]
+        self.measuring.meet({layer.module: layer for layer in called}, others)
 
     def _on_unknown(self, module: nn.Module) -> None:
         """Modules were exchanged. A layer that has the name of an earlier one takes its place."""
         known = {meter.name: meter for meter in self.meters}
-        for layer in layers(self.model):
+        for layer in _watched(self.model):
             meter = known.get(layer.name or layer.kind)
             if meter is None:
                 self.meters.append(Meter(layer))
@@ -257,6 +258,12 @@ class Watch:
                 meter.stamped, meter.stamp = True, stamp_of(meter.parameter)
         if self.on_pass:
             self.on_pass()
+
+
+def _watched(model: nn.Module) -> list[Layer]:
+    """The layers, and the weights that functions use."""
+    found = layers(model)
+    return [*found, *bare(model, found)]
 
 
 def _named(model: nn.Module, pattern: str) -> dict[nn.Module, str]:

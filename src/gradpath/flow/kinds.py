@@ -1,7 +1,8 @@
 """Layers: the modules that have weights, whatever their kind, and what a measurement must know about each.
 
 A layer is a module of one of the `KINDS`, or any other module that owns a parameter of two or more dimensions and has no
-children. Normalisations are none, and neither are lists of parameters: nobody calls them.
+children. Normalisations are none, and neither are lists of parameters: nobody calls them. A parameter that functions use
+stands by itself, without an output.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -37,8 +38,9 @@ class Sizes(NamedTuple):
 class Layer:
     """A module with weights.
 
-    name: as in `named_modules`. weights, biases: attributes of the module (`weight`, `out_proj.weight`), each with the
-    parameters from which it is computed: a parametrised weight has others than itself.
+    name: as in `named_modules`. kind: one of `KINDS`, "other", or "parameter", which has no output.
+    weights, biases: attributes of the module (`weight`, `out_proj.weight`), each with the parameters from which it is
+    computed: a parametrised weight has others than itself.
     """
 
     name: str
@@ -151,6 +153,21 @@ def layer_of(name: str, module: nn.Module) -> Layer | None:
         return None
     sizes = KINDS[kind][1](module) if kind else Sizes(None, -1, None, None)
     return Layer(name, module, kind or "other", weights, biases, sizes)
+
+
+def bare(model: nn.Module, known: Iterable[Layer]) -> list[Layer]:
+    """The trainable weights that belong to none of the layers `known`, each with the module that owns it.
+
+    Functions use them: embeddings of positions, weights of `F.linear`, lists of parameters.
+    """
+    of_layers = {id(parameter) for layer in known for parameter in layer.parameters}
+    found = []
+    for name, parameter in _trainable_weights(model):
+        if id(parameter) not in of_layers and not is_lazy(parameter):
+            path, _, attribute = name.rpartition(".")
+            sizes = Sizes(None, -1, None, None)
+            found.append(Layer(name, model.get_submodule(path), "parameter", {attribute: (parameter,)}, {}, sizes))
+    return found
 
 
 def unshaped(model: nn.Module) -> list[str]:

@@ -132,7 +132,9 @@ class Rows:
                 numbers[name] = [NAN if m.activations is None else getattr(m.activations, name) for m in meters]
             numbers["dead"] = list(self._dead())
         if self.inputs is not None:
-            numbers["correlation"] = list(cosines(self.watch.model, [meter.layer.module for meter in meters], self.inputs))
+            called = [meter for meter in meters if meter.layer.kind != "parameter"]
+            found = dict(zip(called, cosines(self.watch.model, [m.layer.module for m in called], self.inputs), strict=True))
+            numbers["correlation"] = [found.get(meter, NAN) for meter in meters]
         if self.rank:
             numbers["rank"] = list(ranks([self.weights.matrix(index) for index in range(len(meters))]))
         return numbers
