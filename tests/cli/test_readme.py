@@ -99,7 +99,7 @@ def test_a_test_of_ones_own() -> None:
 def test_the_examples_of_the_public_face(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
     """The blocks of docs/api.md run in their order, and print what their comments promise."""
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", (PROJECT / "docs/api.md").read_text(), re.DOTALL)
+    blocks = re.findall(r"(?<!\.py -->\n)```python\n(.*?)```", (PROJECT / "docs/api.md").read_text(), re.DOTALL)
     assert len(blocks) == 6
     axes = {"seed": ["0", "1"], "activation": ["relu", "tanh"]}
     write_sweep(tmp_path / "logs/sweeps/mine", axes, lambda given: result(0.75 if given["activation"] == "relu" else 0.5))

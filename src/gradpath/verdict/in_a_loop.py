@@ -18,6 +18,9 @@ LARGE_INPUTS = 1e4
 # A loss or a weight that has grown by this factor is on its way to infinity.
 GREW = 10.0
 BLOCKS = 16
+# From this many losses on their typical difference from one to the next tells how noisy they are: a rise is one that is
+# so many times as large.
+FEW, NOISE = 8, 4.0
 FINITE_DATA = Remedy("", "data without NaN or Inf")
 NORMALISED = Remedy("", "inputs that are normalised to mean 0 and variance 1")
 FINITE_TARGETS = Remedy("", "targets without NaN or Inf, and a loss that is finite for every output")
@@ -80,6 +83,7 @@ def course_of(
         layers=layers[:-1],
         dead=(before, after),
         readings=(start.kind, end.kind if end else None),
+        noise=_noise(losses),
     )
 
 
@@ -88,6 +92,17 @@ def _smooth(losses: Sequence[float]) -> list[float]:
     if len(losses) < 4 * BLOCKS:
         return [*losses]
     return [float(part.mean()) for part in np.array_split(np.array(losses), BLOCKS)]
+
+
+def _noise(losses: Sequence[float]) -> float:
+    """How much losses of single batches may rise by chance. A rise by GREW is none, however noisy they are.
+
+    Of losses that are nothing but noise (lognormal, spread 0.15 to 0.6) fewer than 2 in 100 series rise by more.
+    """
+    if not losses:
+        return 0.0
+    most = (GREW - 1) * abs(losses[0])
+    return min(NOISE * float(np.median(np.abs(np.diff(losses)))), most) if len(losses) >= FEW else most
 
 
 def _end(column: "np.ndarray[tuple[int], np.dtype[np.float64]]", index: int) -> float:

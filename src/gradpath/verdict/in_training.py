@@ -32,7 +32,8 @@ DEAD, GREW = 0.5, 0.25
 class Course:
     """How a run went.
 
-    diverged: where NaN or Inf came first, or None. losses: the training loss as logged, first to last.
+    diverged: where NaN or Inf came first, or None. losses: the training loss as logged, first to last. noise: how much they
+    may rise by chance.
     steps: optimiser steps done. lr: the learning rate set. eps: the epsilon of an adaptive optimiser like Adam, or None.
     sizes: number of entries of each weight matrix, (L,). record: the arrays of `flow.npz`, or None.
     layers: names of the hidden layers. dead: for each of them the fraction of units that are zero on a whole batch, before
@@ -49,6 +50,7 @@ class Course:
     layers: Sequence[str] = ()
     dead: tuple[Sequence[float], Sequence[float]] = ((), ())
     readings: tuple[str | None, str | None] = (None, None)
+    noise: float = 0.0
 
 
 def findings_in_training(course: Course, at_start: Sequence[Finding]) -> list[Finding]:
@@ -81,7 +83,7 @@ def _rising(course: Course, at_start: Sequence[Finding]) -> Finding | None:
     if not quarter:
         return None
     first, last = median(course.losses[:quarter]), median(course.losses[-quarter:])
-    if last - first <= ROSE * abs(first):
+    if last - first <= max(ROSE * abs(first), course.noise):
         return None
     cause, remedy = _root(at_start) or ("learning rate", _tamed(course))
     return Finding("divergence", cause, None, f"the training loss rose from {first:.4g} to {last:.4g}", remedy)
