@@ -14,9 +14,8 @@ from gradpath.config.checks import PROJECT
 
 
 def recipe(number: int) -> str:
-    found = re.findall(
-        r"<!-- tests/run/test_hugging_face.py -->\n```python\n(.*?)```", (PROJECT / "docs/api.md").read_text(), re.DOTALL
-    )
+    text = (PROJECT / "docs/api.md").read_text()
+    found = re.findall(r"<!-- tests/run/test_hugging_face.py -->\n```python\n(.*?)```", text, re.DOTALL)
     assert len(found) == 2
     return str(found[number])
 
