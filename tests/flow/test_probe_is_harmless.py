@@ -1,6 +1,7 @@
 """Whatever a user's loop does, the probe neither ends it nor changes it."""
 
 import warnings
+from collections.abc import Iterable
 
 import numpy as np
 import pytest
@@ -167,3 +168,72 @@ def test_layers_with_other_weights_than_usual(name: str) -> None:
         optimizer.step()
     assert p.record.steps == [0]
     assert p.verdict()["coverage"] == {"share": 1.0, "missing": []}
+
+
+class Strange(torch.optim.Optimizer):
+    """Its rate is a word of its own from the third step on."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
+        super().__init__(parameters, {"lr": 0.1})
+        self.count = 0
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        self.count += 1
+        for group in self.param_groups:
+            group["lr"] = 0.1 if self.count < 3 else "slow"
+            for parameter in group["params"]:
+                parameter -= 0.1 * parameter.grad
+
+
+def train(model: nn.Module, optimizer: torch.optim.Optimizer, *shape: int) -> None:
+    for _ in range(5):
+        optimizer.zero_grad()
+        model(torch.randn(*shape)).square().mean().backward()
+        optimizer.step()
+
+
+def test_an_error_beside_a_layer_ends_the_measuring_with_one_warning() -> None:
+    """What an optimiser tells of itself is read at each step. The training goes on, and what was measured is kept."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 2))
+    optimizer = Strange(model.parameters())
+    with pytest.warns(RuntimeWarning, match="measuring has been switched off: ValueError") as caught:  # noqa: SIM117
+        with probe(model) as p:
+            train(model, optimizer, 8, 4)
+    assert (len(caught), optimizer.count, p.record.steps) == (1, 5, [0, 1])
+    assert p.verdict()["unmeasured"] is None
+    assert not torch.nn.modules.module._global_forward_hooks
+    with pytest.warns(RuntimeWarning, match="measuring has been switched off") as caught:  # noqa: SIM117
+        with probe(model) as p:
+            train(model, optimizer, 8, 4)
+    assert (len(caught), optimizer.count, p.record.steps) == (1, 10, [])
+    assert "no step was measured: measuring has been switched off: ValueError" in p.verdict()["unmeasured"]
+
+
+def test_a_quantity_that_cannot_be_computed_is_left_out() -> None:
+    """Fixed inputs of another shape than the model's."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv1d(1, 3, 3), nn.Tanh(), nn.Flatten(), nn.Linear(18, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    with pytest.warns(RuntimeWarning, match="correlation is not measured any more") as caught:  # noqa: SIM117
+        with probe(model, inputs=torch.randn(2, 9), rank=True) as p:
+            train(model, optimizer, 8, 1, 8)
+    assert len(caught) == 1
+    assert np.isnan(p.record.matrix("correlation")).all()
+    # A kernel has a rank too.
+    assert p.record.matrix("rank").tolist() == [[3, 2]] * 5
+
+
+def test_an_error_of_what_is_called_with_each_row_is_the_callers() -> None:
+    torch.manual_seed(0)
+    model = nn.Linear(4, 2)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+
+    def on_row(_: object) -> None:
+        raise OSError("the disk is full")
+
+    with probe(model, on_row=on_row):
+        model(torch.randn(8, 4)).square().mean().backward()
+        with pytest.raises(OSError, match="the disk is full"):
+            optimizer.step()

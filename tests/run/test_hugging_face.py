@@ -1,7 +1,7 @@
 """The recipes for Hugging Face's Trainer and for accelerate, as docs/api.md has them.
 
-The packages are not among those of the project: torchmetrics imports transformers where it is installed, and every start of a
-training would take longer. To run these: `pip install transformers accelerate`.
+The packages are not among those of the project: torchmetrics imports transformers where it is installed, and every start of
+a training would take longer. To run these: `pip install transformers accelerate`.
 """
 
 import re

@@ -11,9 +11,9 @@ from torch.optim.optimizer import register_optimizer_step_post_hook, register_op
 from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.dead_units import Silence
+from gradpath.flow.guarded import CallersError, guarded
 from gradpath.flow.hooks import Watch
 from gradpath.flow.in_time import InTime
-from gradpath.flow.kinds import Layer
 from gradpath.flow.loop import Loop
 from gradpath.flow.meters import Meter
 from gradpath.flow.places import Seen
@@ -33,22 +33,8 @@ class Probe:
     optimiser, `p.step()` ends one. A step that is not measured costs two empty calls. On a measured step compiled modules
     run eagerly, because compiled code cannot be watched.
 
-    Quantities, (L,) per measured step, in the order of the layers' first use:
-        delta: root mean square over samples of |dLoss_i/dh|, where h is the layer's output before its activation and Loss_i
-            the sample's own loss. delta_second_moment is its square, the quantity of theory (Schoenholz et al. 2016).
-            delta_rms is the root mean square per entry of h.
-        weight_grad_norm, bias_grad_norm: |dW|, |db| of the step's loss, before clipping; of all the layer's weights.
-            weight_grad_norm_clipped is |dW| after clipping.
-        weight_norm: |W| before the step. weight_grad_ratio: |dW| / |W|.
-        update_ratio: |W_after - W_before| / |W_before|, what the optimiser really did.
-        activation_mean, activation_variance: mean and variance over samples and units.
-        saturated: fraction of activations within 3 % of half the range of a bound (|tanh| > 0.97); NaN without bounds.
-        dead: fraction of units (channels, features) that were zero on every one of the last 1024 samples measured.
-        correlation: cosine between the outputs of two fixed inputs. rank: rank of W.
-    A value is NaN if nothing was measured (no gradient, no activation behind the layer, weights of zero), and inf if it was
-    not finite.
-
-    With `follow`, the places where branches join have columns of their own, of the gradient alone.
+    What is measured: `quantities.py`, (L,) per measured step, in the order of the layers' first use. With `follow`, the
+    places where branches join have columns of their own, of the gradient alone.
 
     Args:
         model: any module with weights. The probe assumes that its loss is a mean over the batch and, under gradient
@@ -110,7 +96,7 @@ class Probe:
         self.compiled = is_compiled(model)
         self.watch = Watch(
             self.model, keep, samples=samples, batch_dim=batch_dim, hook_each=has_compiled_parts(model), at=at,
-            on_start=self._on_start, on_pass=self._on_pass, on_computed=self._on_computed,
+            on_start=self._on_start, on_pass=self._on_pass, on_computed=lambda *told: self.weights.add_computed(*told),
         )  # fmt: skip
         self.weights = Weights([m.layer for m in self.watch.meters], clipping, not clipping and scaler is None, distributed)
         self.ways = WayNorms(self.model) if follow else None
@@ -131,6 +117,7 @@ class Probe:
         self.taken: set[Meter] = set()
         self.due: set[Meter] = set()
         self.batches, self.complete = 0, False
+        self.broken: str | None = None
 
     @property
     def step(self) -> StepNumber:
@@ -158,17 +145,26 @@ class Probe:
             hook.remove()
         self.hooks = []
         if self.measuring:
-            if self.rounds.is_begun():
-                self._finish()
-            self._detach()
-            if self.compiled:
-                torch.compiler.set_stance("default")
+            self._finish_last()
+            self.switch_off()
+
+    def switch_off(self) -> None:
+        """Leaves the model as it was, and measures no more."""
+        self._detach()
+        if self.compiled:
+            torch.compiler.set_stance("default")
 
     def save(self, folder: Path) -> None:
         """Writes the record to `folder`, which is made if it is missing."""
         folder.mkdir(parents=True, exist_ok=True)
         self.record.save(folder)
 
+    @guarded
+    def _finish_last(self) -> None:
+        if self.rounds.is_begun():
+            self._finish()
+
+    @guarded
     def _finish_by_hand(self) -> None:
         """Ends a step that no optimiser made: the weights have been changed by hand."""
         if self.measuring and self.watch.passes:
@@ -205,6 +201,7 @@ class Probe:
         self.weights.detach()
         self.weights.forget()
 
+    @guarded
     def _on_start(self) -> None:
         """A backward pass is about to begin."""
         if self.watch.version != self.version:
@@ -214,6 +211,7 @@ class Probe:
             # No optimiser has been seen, so the weights may be changed by hand.
             self.weights.copy(self.owned)
 
+    @guarded
     def _on_pass(self) -> None:
         """A backward pass is over."""
         self.weights.after_pass()
@@ -225,9 +223,7 @@ class Probe:
             if self.complete:
                 self._end()
 
-    def _on_computed(self, layer: Layer, attribute: str, gradient: Tensor) -> None:
-        self.weights.add_computed(layer, attribute, gradient)
-
+    @guarded
     def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         moving = self._moved_by(optimizer)
         if self.stepping not in (None, optimizer) or not moving:
@@ -238,6 +234,7 @@ class Probe:
         if self.measuring:
             self.weights.before_step(moving, self.slow)
 
+    @guarded
     def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         if self.stepping is not optimizer:
             return
@@ -307,8 +304,11 @@ class Probe:
         if followed:
             self.loop.add(self.number, passes)
         self.rows.append(self.number, joins, batches, self.slow)
-        if self.on_row:
-            self.on_row(self)
+        try:
+            if self.on_row:
+                self.on_row(self)
+        except Exception as error:
+            raise CallersError(error) from error
 
     def _meet(self) -> None:
         """Modules were exchanged, so the layers are others than before."""

@@ -1,4 +1,20 @@
-"""The quantities of a record: their names, and how they are computed from the raw numbers that a step collects."""
+"""The quantities of a record: their names, and how they are computed from the raw numbers that a step collects.
+
+Each is (L,) per measured step:
+    delta: root mean square over samples of |dLoss_i/dh|, where h is the layer's output before its activation and Loss_i
+        the sample's own loss. delta_second_moment is its square, the quantity of theory (Schoenholz et al. 2016).
+        delta_rms is the root mean square per entry of h.
+    weight_grad_norm, bias_grad_norm: |dW|, |db| of the step's loss, before clipping; of all the layer's weights.
+        weight_grad_norm_clipped is |dW| after clipping.
+    weight_norm: |W| before the step. weight_grad_ratio: |dW| / |W|.
+    update_ratio: |W_after - W_before| / |W_before|, what the optimiser really did.
+    activation_mean, activation_variance: mean and variance over samples and units.
+    saturated: fraction of activations within 3 % of half the range of a bound (|tanh| > 0.97); NaN without bounds.
+    dead: fraction of units (channels, features) that were zero on every one of the last 1024 samples measured.
+    correlation: cosine between the outputs of two fixed inputs. rank: rank of W.
+A value is NaN if nothing was measured (no gradient, no activation behind the layer, weights of zero), and inf if it was
+not finite.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

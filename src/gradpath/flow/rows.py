@@ -1,7 +1,7 @@
 """From what a step showed to a row of the record: the raw numbers of all layers, in the order of the record's columns."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gradpath.flow.backward import say
 from gradpath.flow.dead_units import Silence
 from gradpath.flow.hooks import Watch
 from gradpath.flow.in_time import InTime
@@ -35,8 +36,8 @@ class Rows:
     """Makes the rows of a record.
 
     activations, inputs, rank, scaler, in_time: what is measured besides gradients and weights, as for `Probe`.
-    columns: the record's column of each layer and station. scales: for each layer at the start sigma_w^2, sigma_b^2, and
-    whether all units are the same.
+    off: quantities that could not be computed. columns: the record's column of each layer and station. scales: for each
+    layer at the start sigma_w^2, sigma_b^2, and whether all units are the same.
     """
 
     watch: Watch
@@ -51,6 +52,7 @@ class Rows:
     scaler: Scaler | None
     in_time: InTime
     kept: Record | None = None
+    off: set[str] = field(default_factory=set)
     columns: dict[str, int] = field(default_factory=dict)
     scales: dict[str, tuple[float, float, bool]] = field(default_factory=dict)
 
@@ -132,12 +134,28 @@ class Rows:
                 numbers[name] = [NAN if m.activations is None else getattr(m.activations, name) for m in meters]
             numbers["dead"] = list(self._dead())
         if self.inputs is not None:
-            called = [meter for meter in meters if meter.layer.kind != "parameter"]
-            found = dict(zip(called, cosines(self.watch.model, [m.layer.module for m in called], self.inputs), strict=True))
-            numbers["correlation"] = [found.get(meter, NAN) for meter in meters]
+            numbers["correlation"] = self._tried("correlation", self._correlations)
         if self.rank:
-            numbers["rank"] = list(ranks([self.weights.matrix(index) for index in range(len(meters))]))
+            matrices = [self.weights.matrix(index) for index in range(len(meters))]
+            numbers["rank"] = self._tried("rank", lambda: ranks(matrices))
         return numbers
+
+    def _correlations(self) -> list[float]:
+        assert self.inputs is not None
+        called = [meter for meter in self.watch.meters if meter.layer.kind != "parameter"]
+        cosine = cosines(self.watch.model, [meter.layer.module for meter in called], self.inputs)
+        found = dict(zip(called, cosine, strict=True))
+        return [found.get(meter, NAN) for meter in self.watch.meters]
+
+    def _tried(self, name: str, compute: Callable[[], Sequence[float]]) -> list[Scalar]:
+        """What is computed; NaN from the first failure on."""
+        if name not in self.off:
+            try:
+                return list(compute())
+            except Exception as error:
+                self.off.add(name)
+                say(f"gradpath: {name} is not measured any more: {type(error).__name__}: {error}")
+        return [NAN] * len(self.watch.meters)
 
     def _look_at_symmetry(self) -> None:
         """Checks on the first step whether units with the same weights also get the same gradients.

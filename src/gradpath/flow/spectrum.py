@@ -68,7 +68,8 @@ def cosines(model: nn.Module, layers: Sequence[nn.Module], inputs: Tensor) -> li
 def ranks(weights: Sequence[Tensor | None]) -> list[float]:
     """The numerical rank of each matrix, (L,), with numpy's tolerance sigma_max * max(shape) * eps.
 
-    NaN for None and for a matrix with NaN or Inf, for which LAPACK prints complaints.
+    A kernel is the matrix of its outputs, (channels, inputs times taps). NaN for None and for a matrix with NaN or Inf, for
+    which LAPACK prints complaints.
 
     Half precision has no singular values in torch: they are computed in float32, with the tolerance of the weights' own eps.
     """
@@ -77,8 +78,8 @@ def ranks(weights: Sequence[Tensor | None]) -> list[float]:
         if w is None or not w.isfinite().all():
             found.append(float("nan"))
             continue
-        wide = w.float() if w.dtype in (torch.float16, torch.bfloat16) else w
-        found.append(float(torch.linalg.matrix_rank(wide, rtol=max(w.shape) * torch.finfo(w.dtype).eps)))
+        matrix = (w.float() if w.dtype in (torch.float16, torch.bfloat16) else w).flatten(1)
+        found.append(float(torch.linalg.matrix_rank(matrix, rtol=max(matrix.shape) * torch.finfo(w.dtype).eps)))
     return found
 
 

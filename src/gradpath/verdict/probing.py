@@ -48,6 +48,8 @@ class JudgingProbe(Probe):
             lost = layer in self.watch.measuring.placed and self.ways is not None and layer.name not in self.ways.layers
             layers[meter.name] = Layer(layer.sizes.units, *self.rows.scales[meter.name], entries, layer.trains, lost)
         found = diagnose(self.model, self.record, layers, self.ways, self.loop)
+        if self.broken and found["unmeasured"]:
+            found["unmeasured"] = f"no step was measured: {self.broken}"
         return found | {"findings": [finding for finding in found["findings"] if finding["kind"] not in self.ignore]}
 
     def loss(self, value: float | Tensor) -> None:
@@ -112,7 +114,7 @@ def probe(model: nn.Module, folder: str | Path | None = None, **options: Any) ->
         if place is not None:
             measuring.save(place)
     why = measuring.unmeasured()
-    if why:
+    if why and not measuring.broken:
         say(f"gradpath: {why}")
     if place is not None:
         set_verdict(place, measuring.verdict())
