@@ -27,11 +27,12 @@ def guarded(method: Callable[..., None]) -> Callable[..., None]:
             return
         try:
             method(self, *args, **kwargs)
-        except CallersError as found:
-            raise found.error from None
         except Exception as error:
-            self.broken = f"measuring has been switched off: {type(error).__name__}: {error}"
-            say(f"gradpath: {self.broken}")
+            cause = error.error if isinstance(error, CallersError) else error
+            self.broken = f"measuring has been switched off: {type(cause).__name__}: {cause}"
             self.switch_off()
+            if cause is not error:
+                raise cause from None
+            say(f"gradpath: {self.broken}")
 
     return call
