@@ -45,7 +45,7 @@ from gradpath.files import RESULT
 from gradpath.run.build import build_run, build_trainer
 from gradpath.run.folder import start_folder
 from gradpath.run.terminal import quiet
-from gradpath.studies.own_networks import Language, Residual, seconds_per_step
+from gradpath.studies.own_networks import Language, Residual, peak_memory, seconds_per_step
 from gradpath.threads import CHOSEN, TURNS
 
 WARM_UP = 25
@@ -263,6 +263,8 @@ def own_loops(pairs: int) -> None:
     for title, (make, inputs) in networks.items():
         loops = {name: partial(seconds_per_step, make, inputs, chosen, OWN_STEPS) for name, chosen in options.items()}
         report(title, "the loop without the probe", loops, pairs)
+        without, *others = (peak_memory(make, inputs, chosen, OWN_STEPS) for chosen in options.values())
+        print(f"\nmemory at its peak: {without:.0f} MiB without, then {', '.join(f'{it / without:.2f} x' for it in others)}")
 
 
 def spread(ratios: list[float]) -> str:

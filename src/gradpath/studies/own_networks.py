@@ -3,6 +3,9 @@
 import contextlib
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -59,3 +62,21 @@ def seconds_per_step(make: Callable[[], nn.Module], inputs: Tensor, options: dic
             F.cross_entropy(network(inputs), targets).backward()  # type: ignore[no-untyped-call]
             optimizer.step()
         return (time.perf_counter() - begun) / steps
+
+
+def peak_memory(make: Callable[[], nn.Module], inputs: Tensor, options: dict[str, Any] | None, steps: int) -> float:
+    """MiB that such a loop takes at its peak, in a process of its own. Needs Linux."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        return pool.submit(_peak, make, inputs, options, steps).result()
+
+
+def _peak(make: Callable[[], nn.Module], inputs: Tensor, options: dict[str, Any] | None, steps: int) -> float:
+    before = _highest()
+    seconds_per_step(make, inputs, options, steps)
+    return (_highest() - before) / 1024
+
+
+def _highest() -> int:
+    """The most KiB that this process has had. What `getrusage` returns is of the process too that began this one."""
+    status = Path("/proc/self/status").read_text()
+    return int(next(line for line in status.splitlines() if line.startswith("VmHWM")).split()[1])
