@@ -1,5 +1,6 @@
 """The tab on networks that branch: the way of the gradient first, its branches on demand."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,15 @@ class Block(nn.Module):
         return x + self.down(self.act(self.up(self.norm(x))))
 
 
+class Residual(nn.Module):
+    def __init__(self, blocks: nn.ModuleDict) -> None:
+        super().__init__()
+        self.stem, self.body, self.head = nn.Linear(4, 8), blocks, nn.Linear(8, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body["blocks_of_the_stream"](self.stem(x)))
+
+
 def write(folder: Path, model: nn.Module, width: int) -> None:
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
     with probe(model, folder=folder):
@@ -39,7 +49,8 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("logs")
     torch.manual_seed(0)
     write(folder / "plain", nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)), 4)
-    write(folder / "residual", nn.Sequential(nn.Linear(4, 8), *[Block() for _ in range(BLOCKS)], nn.Linear(8, 2)), 4)
+    blocks = nn.ModuleDict({"blocks_of_the_stream": nn.Sequential(*[Block() for _ in range(BLOCKS)])})
+    write(folder / "residual", Residual(blocks), 4)
     return folder
 
 
@@ -65,6 +76,10 @@ def test_the_way_comes_first_and_the_branches_on_demand(tab: Tab, logs: Path) ->
     tab.choose("residual")
     # The first layer, the stream behind each block, the output layer.
     assert points(tab, "residual") == BLOCKS + 2
+    # A name that is too long keeps its end, by which it differs from the others.
+    cut = [label for label in tab.frame.locator("svg text").all_text_contents() if label.startswith("…")]
+    assert len(cut) > 8
+    assert all(re.fullmatch(r"…(\w+\.)?\d+\.down \+", label) for label in cut)
     branches.check()
     tab.page.wait_for_function(
         "n => document.querySelector('path.measured').getAttribute('d').split(/[ML]/).length > n", arg=99

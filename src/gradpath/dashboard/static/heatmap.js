@@ -4,7 +4,7 @@
 import { PATTERNS, paint, palette, SHADES } from "./colours.js";
 import { html, svg, textWidth } from "./elements.js";
 import { arrow } from "./keyboard.js";
-import { clamp, last, shortened, thinned, ticks, whole } from "./numbers.js";
+import { clamp, ending, last, thinned, ticks, whole } from "./numbers.js";
 import { spare } from "./page.js";
 import { goTo } from "./steps.js";
 import { hideTip, showTip } from "./tip.js";
@@ -41,7 +41,7 @@ function columnAt(cuts, fraction) {
  * @param {number} rows the rows of panels
  */
 export function drawHeatMap(view, plot, rows) {
-  const [left, bottom, top] = [Math.min(120, Math.max(...view.layers.map((name) => textWidth(shortened(name)))) + 34), 36, 8];
+  const [left, bottom, top] = [Math.min(132, Math.max(...view.layers.map((name) => textWidth(ending(name)))) + 34), 36, 8];
   const width = Math.max(60, plot.clientWidth - left - 8);
   const height = clamp(spare() * (rows > 1 ? 0.34 : 0.55), 120, 420);
   const cuts = edges(view.steps);
@@ -62,7 +62,7 @@ export function drawHeatMap(view, plot, rows) {
   },
     svg("rect", { class: "axis", x: left - 0.5, y: top - 0.5, width: width + 1, height: height + 1 }),
     ...thinned(count, height / count, 13).map((layer) =>
-      svg("text", { x: left - 7, y: down(layer) + 4, "text-anchor": "end" }, shortened(view.layers[layer]))),
+      svg("text", { x: left - 7, y: down(layer) + 4, "text-anchor": "end" }, ending(view.layers[layer]))),
     ...ticks(view.steps[0], last(view.steps) || 1, width / 80, 1).map((step) =>
       svg("text", { x: across(step), y: top + height + 15, ...middle }, whole(step))),
     svg("text", { class: "title", x: left + width / 2, y: top + height + 31, ...middle },

@@ -1,7 +1,7 @@
 // @ts-check
 // The names of layers along an axis.
 
-import { last, shortened } from "./numbers.js";
+import { ending, last, shortened } from "./numbers.js";
 
 /**
  * A title and a name per layer. "hidden_01", ..., "output" read well as "01", ..., "output" under a title with the rest.
@@ -18,7 +18,7 @@ export function axisLayers(networks) {
   const hidden = first.slice(0, -1);
   const numbered = hidden.length > 1 && stem
     && hidden.every((name) => name.startsWith(stem) && /^\d+$/.test(name.slice(stem.length)));
-  if (!numbered) return ["layer (input at the left)", first.map((name) => shortened(name))];
+  if (!numbered) return ["layer (input at the left)", first.map((name) => ending(name))];
   const words = stem.replace(/[_.\s]+$/, "").replaceAll("_", " ");
-  return [`${shortened(words, 40)} layer (input at the left)`, [...hidden.map((name) => name.slice(stem.length)), last(first)].map((name) => shortened(name))];
+  return [`${shortened(words, 40)} layer (input at the left)`, [...hidden.map((name) => name.slice(stem.length)), last(first)].map((name) => ending(name))];
 }

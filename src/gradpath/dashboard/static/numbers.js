@@ -82,3 +82,11 @@ export function thinned(count, room, needed) {
  * @param {number} [most]
  */
 export const shortened = (name, most = 14) => (name.length > most ? `${name.slice(0, most - 1)}…` : name);
+
+/**
+ * The end of a layer's name, from a dot on if there is one near: names of modules begin alike.
+ * @param {string} name
+ * @param {number} [most]
+ */
+export const ending = (name, most = 16) =>
+  name.length > most ? `…${name.slice(1 - most).replace(/^[^.]{0,4}\./, "")}` : name;
