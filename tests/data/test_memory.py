@@ -134,3 +134,22 @@ def test_gaussian() -> None:
     assert data.in_features == 50
     assert data.train.inputs.square().mean().item() == pytest.approx(1, rel=0.02)
     assert data.train.targets.unique().tolist() == list(range(7))
+
+
+def test_absurdly_large_numbers_are_named() -> None:
+    """In the split, the row and the column where they are; what normalising makes small is none."""
+    torch.manual_seed(0)
+    x, y = torch.randn(20, 3), torch.randn(20, 1)
+    parts = [MemoryDataset(x.clone(), y.clone()) for _ in range(3)]
+    assert MemoryDataModule(*parts, "regression", 1, 4).oddities() == []
+    parts[1].inputs[4, 2] = -3e12
+    parts[1].inputs[7, 0] = 5e5
+    parts[2].targets[6, 0] = 99_999
+    inputs, targets = MemoryDataModule(*parts, "regression", 1, 4).oddities()
+    assert inputs.startswith(
+        "the validation inputs have -3e+12 in row 4, column 2 (from 0), and 1 more are as large: over 10,000 "
+    )
+    assert targets.startswith("the test targets have 1e+05 in row 6, column 0 (from 0): over 10,000 times")
+    years = MemoryDataset(1.7e9 + 3e6 * x, y)
+    assert len(MemoryDataModule(years, years, years, "regression", 1, 4).oddities()) == 3
+    assert MemoryDataModule(years, years, years, "regression", 1, 4, mean=1.7e9, std=3e6).oddities() == []

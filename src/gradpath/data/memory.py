@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, DistributedSampler, Sampler
 
 from gradpath.data.batch import Batch
-from gradpath.data.splits import check_split, check_task
+from gradpath.data.splits import absurdly_large, check_split, check_task
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +98,14 @@ class MemoryDataModule(pl.LightningDataModule):
     def in_features(self) -> int:
         """Values per sample."""
         return self.train.inputs[0].numel()
+
+    def oddities(self) -> list[str]:
+        """A sentence for each part of a split that has absurdly large numbers."""
+        found = []
+        for name, split in (("training", self.train), ("validation", self.val), ("test", self.test)):
+            found.append(absurdly_large(f"{name} inputs", split.inputs, self.shift, self.spread))
+            found.append(absurdly_large(f"{name} targets", split.targets) if self.task == "regression" else None)
+        return [sentence for sentence in found if sentence]
 
     def sample(self, count: int) -> Batch:
         """Returns the first `count` training samples as the network sees them, on the CPU."""

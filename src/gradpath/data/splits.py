@@ -8,6 +8,8 @@ from torch import Tensor
 from gradpath.errors import ConfigError, alternatives, nearest
 
 TASKS = ("regression", "binary", "multiclass")
+# Normalised inputs have a root mean square of 1. What is so many times as large is a mistake, or makes everything as large.
+ABSURD = 1e4
 
 
 def check_task(task: str, outputs: int) -> None:
@@ -63,13 +65,36 @@ def _check_finite(what: str, values: Tensor) -> None:
     """Looks for NaN and infinities. Bytes and whole numbers have none."""
     if not values.is_floating_point() or bool(torch.isfinite(values).all()):
         return
-    row, *column = torch.nonzero(~torch.isfinite(values))[0].tolist()
-    value = values[(row, *column)].item()
-    place = f"row {row}" + (f", column {', '.join(map(str, column))}" if column else "")
+    position = torch.nonzero(~torch.isfinite(values))[0].tolist()
+    value = values[tuple(position)].item()
     count = int((~torch.isfinite(values)).sum())
-    raise ConfigError(
-        f"data: the {what} have {count} values that are NaN or infinite; the first is {value} in {place} (from 0)."
+    first = f"the first is {value} in {_place(position)} (from 0)"
+    raise ConfigError(f"data: the {what} have {count} values that are NaN or infinite; {first}.")
+
+
+def absurdly_large(what: str, values: Tensor, shift: float = 0.0, spread: float = 1.0) -> str | None:
+    """A sentence about the largest value of a split, if it is absurd.
+
+    Args:
+        what: such as "training inputs". shift, spread: what normalises them.
+    """
+    if not values.is_floating_point() or not len(values):
+        return None
+    low, high = torch.aminmax(values)
+    value = low if abs(low - shift) > abs(high - shift) else high
+    if not abs(value.item() - shift) > ABSURD * spread:
+        return None
+    count = int(((values - shift).abs() > ABSURD * spread).sum())
+    others = f", and {count - 1:,} more are as large" if count > 1 else ""
+    return (
+        f"the {what} have {value.item():.3g} in {_place(torch.nonzero(values == value)[0].tolist())} (from 0){others}: over "
+        f"{ABSURD:,.0f} times what normalised data have"
     )
+
+
+def _place(position: list[int]) -> str:
+    row, *column = position
+    return f"row {row}" + (f", column {', '.join(map(str, column))}" if column else "")
 
 
 def _check_labels(name: str, labels: Tensor, classes: int, whole: bool) -> None:

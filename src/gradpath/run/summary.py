@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 
 from gradpath.columns import tied, width, wrapped
 from gradpath.config.checks import risks
+from gradpath.data.memory import MemoryDataModule
 from gradpath.files import relative
 from gradpath.flow.profile import LayerFlow
 from gradpath.flow.record import Matrix as Draws
@@ -146,14 +147,17 @@ def show_result(result: Mapping[str, Any], folder: Path) -> None:
     terminal.show("result", rows)
 
 
-def show_warnings(config: Mapping[str, Any], choices: Mapping[str, str], task: str, ahead: Outlook | None) -> None:
-    """Warns of risky choices, and of a network that is past the depth up to which theory expects it to train.
+def show_warnings(
+    config: Mapping[str, Any], choices: Mapping[str, str], data: MemoryDataModule, ahead: Outlook | None
+) -> None:
+    """Warns of absurd numbers in the data, of risky choices, and of a network past the depth that theory expects to train.
 
-    The warning has three lines: what theory says, why, and what to do. With it, `risks` says nothing of the initial scale:
-    a second remedy would only confuse.
+    This last warning has three lines: what theory says, why, and what to do. With it, `risks` says nothing of the initial
+    scale: a second remedy would only confuse. Theory speaks of inputs of ordinary length, so absurd ones come alone.
     """
-    past = ahead is not None and ahead.says != TRAINS
-    for sentence in risks(config, choices, task, scale=not past):
+    odd = data.oddities()
+    past = ahead is not None and ahead.says != TRAINS and not odd
+    for sentence in [*odd, *risks(config, choices, data.task, scale=not past)]:
         terminal.warn(sentence)
     if ahead is None or not past:
         return

@@ -87,7 +87,7 @@ def run(config: Config, choices: Choices, folder: Path, overrides: list[str], va
         before = held.enter_context(protected(folder, bool(config["resume"])))
         start_folder(folder, config, overrides, trainer)
         show_start(config["seed"], choices, network, data.batch_size, folder, trainer)
-        show_warnings(config, choices, objective.task, found.outlook)
+        show_warnings(config, choices, data, found.outlook)
         if rate_changes:
             terminal.warn(rate_changes)
         show_verdict("start", found.verdict, found.profile, found.theory, found.draws)

@@ -61,7 +61,7 @@ def look(
         show_look_line(place, found.verdict, found.theory, found.outlook, overrides, swept)
         return result
     show_look(config["seed"], choices, count_parameters(network), folder)
-    show_warnings(config, choices, objective.task, found.outlook)
+    show_warnings(config, choices, data, found.outlook)
     show_verdict("start", found.verdict, found.profile, found.theory, found.draws)
     return result
 
