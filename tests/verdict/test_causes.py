@@ -160,3 +160,123 @@ def test_losses_of_small_batches_rise_and_fall_by_chance(steps: int) -> None:
                 optimizer.step()
         accused += any(finding["kind"] == "divergence" for finding in p.verdict()["findings"])
     assert accused <= 1
+
+
+class Gated(nn.Module):
+    """A side branch whose last layer starts at zero, as in adapters and in conditioned diffusion models."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.condition, self.gate, self.head = (
+            nn.Linear(10, 32),
+            nn.Linear(4, 16),
+            nn.Linear(16, 32),
+            nn.Linear(32, 3),
+        )
+        self.branch = nn.Sequential(nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 32))
+        nn.init.zeros_(self.gate.weight)
+        nn.init.zeros_(self.gate.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.stem(x[:, :10])
+        return self.head(h + self.gate(F.relu(self.condition(x[:, 10:]))) * self.branch(h))
+
+
+class Adapted(nn.Module):
+    """A frozen layer with a low-rank adapter that starts at zero, twice."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.frozen = nn.ModuleList(nn.Linear(14, 14).requires_grad_(False) for _ in range(2))
+        self.down = nn.ModuleList(nn.Linear(14, 3, bias=False) for _ in range(2))
+        self.up = nn.ModuleList(nn.Linear(3, 14, bias=False) for _ in range(2))
+        for layer in self.up:
+            nn.init.zeros_(layer.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for frozen, down, up in zip(self.frozen, self.down, self.up, strict=True):
+            x = torch.tanh(frozen(x) + up(down(x)))
+        return x[:, :3]
+
+
+@pytest.mark.parametrize("make", [Gated, Adapted])
+def test_a_branch_that_starts_at_zero_is_healthy(make: Callable[[], nn.Module]) -> None:
+    torch.manual_seed(0)
+    model = make()
+    x, y = torch.randn(32, 14), torch.randint(3, (32,))
+    found = verdict_on(model, lambda _: F.cross_entropy(model(x), y), 20, lr=0.01)
+    assert (found["class"], found["findings"]) == ("healthy", [])
+
+
+def test_weights_that_are_all_zero_stay_so() -> None:
+    torch.manual_seed(0)
+    model = perceptron()
+    for parameter in model.parameters():
+        nn.init.zeros_(parameter)
+    x, y = torch.randn(32, 4), torch.randn(32, 1)
+    found = verdict_on(model, lambda _: F.mse_loss(model(x), y), 12, lr=0.01)
+    assert causes(found)[0] == ("symmetry", "symmetry")
+
+
+def test_a_critic_is_cleared_at_its_own_turn() -> None:
+    """The actor's loss goes through the critic and leaves gradients there, which the critic's next turn clears."""
+    torch.manual_seed(0)
+    both = nn.ModuleDict({"actor": perceptron(), "critic": nn.Sequential(nn.Linear(5, 16), nn.Tanh(), nn.Linear(16, 1))})
+    of_actor = torch.optim.Adam(both["actor"].parameters(), lr=1e-3)
+    of_critic = torch.optim.Adam(both["critic"].parameters(), lr=1e-3)
+
+    def findings(forgets: torch.optim.Optimizer | None) -> list[str]:
+        with probe(both, activations=False) as p:
+            for _ in range(8):
+                x = torch.randn(16, 4)
+                action = both["actor"](x).detach()
+                if forgets is not of_critic:
+                    of_critic.zero_grad()
+                F.mse_loss(both["critic"](torch.cat([x, action], 1)), torch.randn(16, 1)).backward()
+                of_critic.step()
+                if forgets is not of_actor:
+                    of_actor.zero_grad()
+                (-both["critic"](torch.cat([x, both["actor"](x)], 1)).mean()).backward()
+                of_actor.step()
+        return [finding["kind"] for finding in p.verdict()["findings"]]
+
+    assert findings(None) == []
+    assert "accumulated_gradients" in findings(of_actor)
+    assert "accumulated_gradients" in findings(of_critic)
+
+
+@pytest.mark.parametrize("order", ["between", "before step"])
+def test_gradients_that_are_cleared_before_the_step(order: str) -> None:
+    torch.manual_seed(0)
+    model = perceptron()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    with probe(model) as p:
+        for _ in range(6):
+            if order == "before step":
+                optimizer.zero_grad(set_to_none=False)
+                optimizer.step()
+            model(torch.randn(16, 4)).square().mean().backward()
+            if order == "between":
+                optimizer.zero_grad(set_to_none=False)
+                optimizer.step()
+    kinds = [finding["kind"] for finding in p.verdict()["findings"]]
+    assert "no_update" in kinds
+
+
+def test_a_loss_that_is_never_finite() -> None:
+    """The logarithm of what a ReLU has cut off, whose derivative is finite."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 1))
+    found = verdict_on(model, lambda _: model(torch.randn(16, 4)).mean() + torch.inf, 4)
+    assert causes(found) == [("divergence", "targets or loss")]
+    assert found["diverged"] == "step 0 in 2 (loss)"
+
+
+def test_a_loss_may_take_the_log_softmax_of_one() -> None:
+    model, x, y = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 3)), torch.randn(16, 4), torch.arange(16) % 3
+    found = verdict_on(model, lambda _: F.cross_entropy(model(x).log_softmax(1), y), 5)
+    assert found["findings"] == []
+    found = verdict_on(model, lambda _: F.cross_entropy(model(x).softmax(1), y), 5)
+    assert causes(found) == [("double_activation", "loss")]
+    of_one = lambda _: F.binary_cross_entropy_with_logits(model(x).sigmoid()[:, 0], (y > 1).float())  # noqa: E731
+    assert causes(verdict_on(model, of_one, 5)) == [("double_activation", "loss")]

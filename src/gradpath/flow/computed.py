@@ -11,8 +11,7 @@ def parametrizations(layer: Layer) -> dict[str, nn.Module]:
     """The modules that compute the layer's weights, by attribute: what they return at a call is what `forward` uses."""
     found = {}
     for attribute in layer.weights:
-        path, _, last = attribute.rpartition(".")
-        owner = layer.module.get_submodule(path)
+        owner, last = owner_of(layer.module, attribute)
         if is_parametrized(owner, last):
             found[attribute] = owner.get_submodule(f"parametrizations.{last}")
     return found
@@ -25,8 +24,8 @@ def computed_before(layer: Layer) -> dict[str, Tensor]:
     """
     found = {}
     for attribute in layer.weights:
-        path, _, last = attribute.rpartition(".")
-        weight = vars(layer.module.get_submodule(path)).get(last)
+        owner, last = owner_of(layer.module, attribute)
+        weight = vars(owner).get(last)
         if isinstance(weight, Tensor):
             found[attribute] = weight
     return found
@@ -43,9 +42,14 @@ def computed(layer: Layer) -> dict[str, Tensor]:
     return {attribute: _computed(layer.module, attribute).detach() for attribute in layer.weights}
 
 
-def _computed(module: nn.Module, attribute: str) -> Tensor:
+def owner_of(module: nn.Module, attribute: str) -> tuple[nn.Module, str]:
+    """The module that has an attribute, and its name there. Scripted modules know no `get_submodule`, and need none."""
     path, _, last = attribute.rpartition(".")
-    owner = module.get_submodule(path)
+    return (module.get_submodule(path) if path else module), last
+
+
+def _computed(module: nn.Module, attribute: str) -> Tensor:
+    owner, last = owner_of(module, attribute)
     if not is_parametrized(owner, last):
         found: Tensor = getattr(owner, last)
         return found

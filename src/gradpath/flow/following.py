@@ -14,10 +14,14 @@ from gradpath.flow.ways import Graph, Node, Station, graph_of, stations, ways
 
 # The loss's part in autograd's graph, and the activations that it holds already.
 TWICE = (
-    ("LogSoftmaxBackward0", ("SoftmaxBackward0", "LogSoftmaxBackward0")),
+    # Not log-softmax: of itself it is itself.
+    ("LogSoftmaxBackward0", ("SoftmaxBackward0",)),
     ("BinaryCrossEntropyWithLogitsBackward0", ("SigmoidBackward0",)),
 )
-VIEWS = ("View", "UnsafeView", "ReshapeAlias", "Transpose", "Permute", "Squeeze", "Unsqueeze", "Slice", "ToCopy")
+VIEWS = (
+    *("View", "UnsafeView", "ReshapeAlias", "Transpose", "Permute", "Squeeze", "Unsqueeze", "Slice", "ToCopy"),
+    *("Select", "Index", "Unbind", "Split", "Expand", "Clone", "Alias"),
+)
 
 
 class Marks:

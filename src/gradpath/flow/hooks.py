@@ -14,6 +14,7 @@ from gradpath.flow.activation_sums import Activations, sums
 from gradpath.flow.backward import Pass, say
 from gradpath.flow.computed import computed_before, parametrizations
 from gradpath.flow.kinds import Layer, bare, layers, unshaped
+from gradpath.flow.leftovers import Leftovers
 from gradpath.flow.measuring import Measuring
 from gradpath.flow.meters import Meter, stamp_of
 from gradpath.flow.norms import Scalar
@@ -82,9 +83,7 @@ class Watch:
         self.passes: list[Seen] = []
         self.taken = 0
         self.done: set[Layer] = set()
-        # What told the gradients from others when the step before was over, and whether the coming pass adds to them.
-        self.left: dict[Layer, tuple[int, int] | None] = {}
-        self.stale: bool | None = None
+        self.leftovers = Leftovers()
         # How often the model has been found to have other layers than before.
         self.version = 0
         self.measuring = Measuring(
@@ -106,7 +105,8 @@ class Watch:
 
     def detach(self) -> None:
         """Leaves the model as it was."""
-        self.activations, self.left = False, {}
+        self.activations = False
+        self.leftovers.forget()
         self.measuring.detach()
         self.clear()
 
@@ -120,8 +120,6 @@ class Watch:
     def end(self, upto: int | None = None) -> None:
         """Forgets the passes of the finished step: all, or the first `upto`."""
         later = [] if upto is None else self.passes[upto:]
-        moved = [meter for meter in self.meters if meter.layer in self.done] if upto is None else []
-        self.left = {meter.layer: stamp_of(meter.parameter) for meter in moved}
         self.clear()
         self.passes = later
 
@@ -231,12 +229,8 @@ class Watch:
         """Forgets gradients that were thrown away since an earlier pass of the step."""
         if self.on_start:
             self.on_start()
-        self.stale = None
-        if not self.passes:
-            if self.left and told.accumulates:
-                left = [(meter, self.left.get(meter.layer)) for meter in self.meters]
-                self.stale = any(stamp and stamp == stamp_of(meter.parameter) for meter, stamp in left)
-            return
+        if told.accumulates:
+            self.leftovers.before_pass()
         gone = {meter.layer for meter in self.meters if meter.stamped and meter.was_thrown_away()}
         for index, seen in enumerate(self.passes if gone else ()):
             # What an optimiser has taken is the step's, whatever comes after it.
@@ -248,11 +242,12 @@ class Watch:
         """Optimisers have taken the gradients of these layers."""
         self.taken = len(self.passes)
         self.done |= {meter.layer for meter in meters}
+        self.leftovers.after_step(meters)
 
     def _on_pass(self, seen: Seen) -> None:
-        seen.stale = self.stale
         self.passes.append(seen)
         reached = {place.layer for place in seen.places}
+        self.leftovers.after_pass(reached)
         for meter in self.meters:
             if meter.layer in reached:
                 meter.stamped, meter.stamp = True, stamp_of(meter.parameter)

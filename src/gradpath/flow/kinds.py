@@ -10,6 +10,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from math import prod
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
@@ -161,12 +162,13 @@ def bare(model: nn.Module, known: Iterable[Layer]) -> list[Layer]:
     Functions use them: embeddings of positions, weights of `F.linear`, lists of parameters.
     """
     of_layers = {id(parameter) for layer in known for parameter in layer.parameters}
+    owners = dict(model.named_modules())
     found = []
     for name, parameter in _trainable_weights(model):
         if id(parameter) not in of_layers and not is_lazy(parameter):
             path, _, attribute = name.rpartition(".")
             sizes = Sizes(None, -1, None, None)
-            found.append(Layer(name, model.get_submodule(path), "parameter", {attribute: (parameter,)}, {}, sizes))
+            found.append(Layer(name, owners[path], "parameter", {attribute: (parameter,)}, {}, sizes))
     return found
 
 
@@ -221,6 +223,9 @@ def _layers(module: nn.Module, name: str, seen: set[nn.Module] | None = None) ->
     if module in seen:
         return
     seen.add(module)
+    if isinstance(module, torch.jit.ScriptModule):
+        # Nobody is told of the calls inside it.
+        return
     layer = layer_of(name, module)
     if layer:
         yield layer

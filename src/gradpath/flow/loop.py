@@ -9,6 +9,7 @@ import numpy.typing as npt
 from torch import Tensor
 from torch.optim import Optimizer
 
+from gradpath.flow.leftovers import Leftovers
 from gradpath.flow.norms import Scalar, gather
 from gradpath.flow.places import Seen
 
@@ -36,16 +37,14 @@ class Loop:
 
     entrance: the first of the layers that take data. rate: the learning rate of the latest optimiser; eps: its epsilon, if
     it is one like Adam; several: more than one optimiser has stepped. told: the coming step's loss, if the loop says it.
-    stale, fresh: in how many steps the gradients of the one before were still there, or were not. doubled: an activation
-    that the loss applies a second time.
+    leftovers: gradients that were used again. doubled: an activation that the loss applies a second time.
     """
 
     entrance: str | None = None
     rate: float | None = None
     eps: float | None = None
     several: bool = False
-    stale: int = 0
-    fresh: int = 0
+    leftovers: Leftovers = field(default_factory=Leftovers)
     doubled: str | None = None
     told: Scalar | None = None
     steps: list[int] = field(default_factory=list)
@@ -60,8 +59,6 @@ class Loop:
         entries = 0
         for seen in passes:
             self.doubled = self.doubled or seen.doubled
-            if seen.stale is not None:
-                self.stale, self.fresh = self.stale + seen.stale, self.fresh + (not seen.stale)
             for value in seen.losses:
                 value = _told_apart(value)
                 loss = value if loss is nan else loss + value

@@ -81,9 +81,8 @@ class Seen:
     places: those that the gradient reached, in the order in which it came. ways: for each first layer the stations, first
     layer first. chosen: they were not found, but named by the user. beside: for each station, by name, the layers on
     branches between it and the one before. keeps: the graph may be run again. losses: the numbers from which the pass
-    begins. outputs: the sum of squares of what the layer returned that was called last, if it was looked at. stale: the pass
-    added to gradients that an optimiser had already used; None if nobody knows. doubled: an activation that the loss
-    applies again.
+    begins. outputs: the sum of squares of what the layer returned that was called last, if it was looked at. doubled: an
+    activation that the loss applies again.
     """
 
     keeps: bool = False
@@ -93,7 +92,6 @@ class Seen:
     beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
     losses: list[Scalar] = field(default_factory=list)
     outputs: Scalar | None = None
-    stale: bool | None = None
     doubled: str | None = None
 
     @property

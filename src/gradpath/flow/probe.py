@@ -100,7 +100,7 @@ class Probe:
         )  # fmt: skip
         self.weights = Weights([m.layer for m in self.watch.meters], clipping, not clipping and scaler is None, distributed)
         self.ways = WayNorms(self.model) if follow else None
-        self.loop = Loop()
+        self.loop = Loop(leftovers=self.watch.leftovers)
         self.version = self.watch.version
         self.owned = {id(parameter) for parameter in model.parameters()}
         asked = {"clipped": clipping, "activations": activations, "correlation": inputs is not None, "rank": rank}

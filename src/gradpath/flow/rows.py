@@ -37,7 +37,7 @@ class Rows:
 
     activations, inputs, rank, scaler, in_time: what is measured besides gradients and weights, as for `Probe`.
     off: quantities that could not be computed. columns: the record's column of each layer and station. scales: for each
-    layer at the start sigma_w^2, sigma_b^2, and whether all units are the same.
+    layer at the start sigma_w^2, sigma_b^2, and whether all units are the same. alike: where no gradient has told yet.
     """
 
     watch: Watch
@@ -55,6 +55,7 @@ class Rows:
     off: set[str] = field(default_factory=set)
     columns: dict[str, int] = field(default_factory=dict)
     scales: dict[str, tuple[float, float, bool]] = field(default_factory=dict)
+    alike: set[str] = field(default_factory=set)
 
     @property
     def record(self) -> Record:
@@ -158,17 +159,18 @@ class Rows:
         return [NAN] * len(self.watch.meters)
 
     def _look_at_symmetry(self) -> None:
-        """Checks on the first step whether units with the same weights also get the same gradients.
+        """Checks on the first step that brings any whether units with the same weights also get the same gradients.
 
         If their gradients differ (a residual block that starts at zero), the units will not stay the same.
         """
-        if self.columns:
-            return
-        for index, meter in enumerate(self.watch.meters):
-            sigma_w2, sigma_b2, same = self.scales[meter.name]
-            weight = self.weights.matrix(index) if same else None
-            if weight is not None and weight.grad is not None:
+        if not self.columns:
+            self.alike = {name for name, (*_, same) in self.scales.items() if same}
+        for index, meter in enumerate(self.watch.meters if self.alike else ()):
+            weight = self.weights.matrix(index) if meter.name in self.alike else None
+            if weight is not None and weight.grad is not None and bool(weight.grad.any()):
+                sigma_w2, sigma_b2, _ = self.scales[meter.name]
                 self.scales[meter.name] = sigma_w2, sigma_b2, rows_are_equal(weight.grad)
+                self.alike.remove(meter.name)
 
     def _dead(self) -> list[float]:
         """The fraction of dead units in each layer, as `Silence` counts them; NaN for a layer without an activation."""

@@ -11,7 +11,7 @@ from gradpath.flow.kinds import Coverage, Layer, coverage
 from gradpath.flow.norms import Scalar, gather
 from gradpath.flow.places import Place, Seen
 
-# A gradient that comes later than in this many measured steps is not that of the start.
+# A layer that begins at zero has moved after so many measured steps.
 EARLY = 10
 
 
@@ -47,8 +47,8 @@ class Step:
         return [([*names], part.tolist()) for names, part in zip(self.ways, np.split(numbers, ends), strict=True)]
 
     def has_gradient(self) -> bool:
-        """Whether a gradient arrived below an output layer. Waits for a device."""
-        return any(norms[-2] != 0 for _, norms in self.norms() if len(norms) > 1)
+        """Whether a gradient arrived at every first layer. Waits for a device."""
+        return all(norms[0] != 0 for _, norms in self.norms())
 
 
 class WayNorms:
@@ -89,8 +89,9 @@ class WayNorms:
             return []
         self.last = step
         if not self.found and self.steps < EARLY:
-            # A last layer of zeros lets nothing through before it has moved.
-            self.first, self.found, self.steps = step, step.has_gradient(), self.steps + 1
+            # Behind a layer of zeros there is no gradient, and then a small one, until that layer has moved.
+            self.first, self.steps = step, self.steps + 1
+            self.found = self.steps == 1 and step.has_gradient()
         joins = {place.name: place for seen in passes for place in seen.places if place.layer is None}
         return sorted(joins.values(), key=lambda place: place.number)
 

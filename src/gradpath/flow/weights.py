@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.backward import say
-from gradpath.flow.computed import computed
+from gradpath.flow.computed import computed, owner_of
 from gradpath.flow.kinds import Layer
 from gradpath.flow.norms import Scalar, square_sum, square_sums
 
@@ -195,8 +195,9 @@ def _has_computed(layer: Layer) -> bool:
 
 
 def _is_plain(layer: Layer, name: str, parameters: Sequence[nn.Parameter]) -> bool:
-    owner, _, attribute = name.rpartition(".")
-    return len(parameters) == 1 and layer.module.get_submodule(owner)._parameters.get(attribute) is parameters[0]
+    owner, attribute = owner_of(layer.module, name)
+    own = dict(owner.named_parameters(recurse=False, remove_duplicate=False))
+    return len(parameters) == 1 and own.get(attribute) is parameters[0]
 
 
 def _of(parameters: Sequence[Sequence[nn.Parameter]], squares: dict[int, Scalar]) -> list[Scalar]:

@@ -1,6 +1,6 @@
 """The verdict on a record: what a network suffered from, judged by what was measured while any loop trained it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import nan
 from typing import Any
@@ -14,7 +14,7 @@ from gradpath.flow.record import Record
 from gradpath.flow.way_norms import EARLY, WayNorms
 from gradpath.verdict.along_ways import Scales, is_plain, verdict_along, worst_way
 from gradpath.verdict.anatomy import anatomy
-from gradpath.verdict.divergence import first_not_finite
+from gradpath.verdict.divergence import Divergence, first_not_finite
 from gradpath.verdict.findings import MOST
 from gradpath.verdict.gradient_class import Reading, read
 from gradpath.verdict.in_a_loop import course_of, why_not_finite
@@ -82,7 +82,7 @@ def diagnose(
     if record.steps and covered and covered.share is not None and covered.share < LEAST:
         others = [finding for finding in found.findings if finding.kind not in ("vanishing", "exploding")]
         found, end = replace(found, start=Reading(None), findings=others), Reading(None)
-    first, findings = first_not_finite(record), list(found.findings)
+    first, findings = first_not_finite(record) or _infinite_loss(loop, used), list(found.findings)
     if first and loop:
         broken = why_not_finite(record, loop, first)
         if broken.cause in ("data", "targets or loss") and first.step == record.steps[0]:
@@ -122,13 +122,24 @@ def why_nothing(model: nn.Module, record: Record, ways: WayNorms | None) -> str 
     return "no step was measured: no torch.optim optimiser of the model's parameters made a step after a backward pass"
 
 
+def _infinite_loss(loop: Loop | None, used: Sequence[str]) -> Divergence | None:
+    """The first step whose loss was not finite, though all of the network was."""
+    steps = [one.step for one in loop.glimpses() if np.isinf(one.loss)] if loop else []
+    return Divergence(steps[0], used[-1] if used else "the model", "loss") if steps else None
+
+
 def _first_with_gradient(record: Record, layers: Mapping[str, Layer]) -> int:
-    """The first early row with a gradient below the output layer: one of zeros lets nothing through before it has moved."""
-    for row in range(min(len(record.steps), EARLY)):
-        hidden = _reached(record, row, layers)[:-1]
-        if hidden and _value(record, row, hidden[-1], "delta") != 0:
-            return row
-    return 0
+    """The row that is the start: the first, unless a layer of zeros let nothing through. Then the last of the early ones.
+
+    Of these, one with a gradient at every layer is preferred, then one with a gradient below the output layer.
+    """
+    early = range(min(len(record.steps), EARLY))
+    deltas = {row: [_value(record, row, name, "delta") for name in _reached(record, row, layers)[:-1]] for row in early}
+    whole = [row for row in early if deltas[row] and all(deltas[row])]
+    if 0 in whole:
+        return 0
+    some = [row for row in early if deltas[row] and deltas[row][-1]]
+    return next(reversed(whole or some), 0)
 
 
 def _reached(record: Record, row: int, layers: Mapping[str, Layer]) -> list[str]:

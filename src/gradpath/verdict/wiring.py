@@ -36,9 +36,10 @@ def _twice(loop: Loop) -> Finding | None:
 
 def _kept(loop: Loop) -> Finding | None:
     """A loop that clears gradients in some steps accumulates them on purpose."""
-    if loop.stale < ENOUGH or loop.fresh:
+    steps = loop.leftovers.most()
+    if steps < ENOUGH:
         return None
-    message = f"in all of {loop.stale} steps the gradients of the step before were still there, and were added to"
+    message = f"in all of {steps} steps the gradients of the step before were still there, and were added to"
     return Finding(
         "accumulated_gradients", "zero_grad", None, message, Remedy("", "optimizer.zero_grad() before backward()")
     )
@@ -55,10 +56,17 @@ def _cut_off(cut: Sequence[str]) -> Finding | None:
 def _unmoved(record: Record, trained: Collection[str]) -> Finding | None:
     if len(record.steps) < ENOUGH:
         return None
-    gradient, moved = (~np.isnan(record.matrix(name)) for name in ("weight_grad_norm", "update_ratio"))
-    columns = [index for index, name in enumerate(record.layers) if name in trained and gradient[:, index].any()]
-    unmoved = [record.layers[index] for index in columns if not moved[:, index].any()]
-    if not unmoved or len(unmoved) == len(columns):
+    gradient, update = (record.matrix(name) for name in ("weight_grad_norm", "update_ratio"))
+    columns = [index for index, name in enumerate(record.layers) if name in trained and (gradient[:, index] > 0).any()]
+    if not columns or (~np.isnan(update)).any(1).sum() < ENOUGH:
+        return None
+    # Where the gradient vanishes, a step is lost in rounding. That of the output layer is not.
+    if not (update[:, columns] > 0).any():
+        message = "gradients arrive at all layers, and no step moves a weight"
+        remedy = Remedy("", "zero_grad() before backward(), not between it and step(), and a learning rate above 0")
+        return Finding("no_update", "optimizer", None, message, remedy)
+    unmoved = [record.layers[index] for index in columns if np.isnan(update[:, index]).all()]
+    if not unmoved:
         return None
     message = f"{_listed(unmoved)} {'get' if len(unmoved) > 1 else 'gets'} a gradient, and no optimiser moves the weights"
     remedy = Remedy(
