@@ -237,3 +237,17 @@ def test_an_error_of_what_is_called_with_each_row_is_the_callers() -> None:
         model(torch.randn(8, 4)).square().mean().backward()
         with pytest.raises(OSError, match="the disk is full"):
             optimizer.step()
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:FutureWarning")
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_scripted_model_trains_as_without_the_probe(whole: bool) -> None:
+    """Nobody is told of the calls inside it: its weights are followed, and it is not said to be healthy."""
+    torch.manual_seed(0)
+    part = torch.jit.script(nn.Sequential(nn.Linear(4, 8), nn.Tanh()))
+    model = torch.jit.script(nn.Sequential(nn.Linear(4, 8), nn.Tanh())) if whole else nn.Sequential(part, nn.Linear(8, 2))
+    p = steps_of(model, torch.ones(5, 4))
+    found = p.verdict()
+    assert found["class"] is None
+    assert "0.weight" in found["coverage"]["missing"] if whole else found["coverage"]["missing"] == ["0.0.weight"]
+    assert (p.record.row(0)["weight_grad_norm"] > 0).all()

@@ -280,3 +280,19 @@ def test_a_loss_may_take_the_log_softmax_of_one() -> None:
     assert causes(found) == [("double_activation", "loss")]
     of_one = lambda _: F.binary_cross_entropy_with_logits(model(x).sigmoid()[:, 0], (y > 1).float())  # noqa: E731
     assert causes(verdict_on(model, of_one, 5)) == [("double_activation", "loss")]
+
+
+@pytest.mark.parametrize("shut", [0, 2, 4])
+def test_a_layer_that_lets_nothing_through(shut: int) -> None:
+    """Biases so low that no ReLU of the layer is on: that is the cause, and with the remedy the finding is gone."""
+    torch.manual_seed(0)
+    parts = [part for _ in range(3) for part in (nn.Linear(10, 10), nn.ReLU())]
+    model = nn.Sequential(*parts, nn.Linear(10, 3))
+    model[shut].bias.data.fill_(-20)
+    x, y = torch.randn(64, 10), torch.randint(3, (64,))
+    found = verdict_on(model, lambda _: F.cross_entropy(model(x), y), 5)
+    told = [(one["kind"], one["cause"], one["layer"]) for one in found["findings"] if one["kind"] != "small_updates"]
+    assert ("dead_units", told[-1][1], str(shut)) == told[-1]
+    assert "biases that start at 0" in found["findings"][0]["remedy"] or found["class"] is None
+    nn.init.zeros_(model[shut].bias)
+    assert verdict_on(model, lambda _: F.cross_entropy(model(x), y), 5)["findings"] == []

@@ -12,7 +12,7 @@ from gradpath.theory.lengths import average_path
 from gradpath.theory.mean_field import critical_sigma_w2
 from gradpath.verdict.anatomy import Anatomy
 from gradpath.verdict.findings import MOST, Finding
-from gradpath.verdict.remedies import RELU, RELU_AND_HE, Remedy, critical, critical_without_norm, shallower
+from gradpath.verdict.remedies import OPEN, RELU, RELU_AND_HE, Remedy, critical, critical_without_norm, shallower
 
 # No standard scheme, tanh's gain squared and He's included, draws a larger sigma_w^2. If one is needed, the activation is at
 # fault.
@@ -67,7 +67,7 @@ def findings_at_start(kind: str | None, rate: float | None, profile: Sequence[La
             Finding(kind, cause, hidden[0].layer, f"the gradient {verb} {pace} on its way to the input: {why}", remedy)
         )
         found += [_saturation(hidden, cause, remedy), _collapse(hidden, cause, remedy)]
-    found.append(_dead(rate, hidden, network))
+    found.append(_dead(rate, hidden, network, found[0] if found else None))
     return [finding for finding in found if finding][:MOST]
 
 
@@ -80,6 +80,9 @@ def _cause(kind: str, rate: float | None, hidden: Sequence[Layer], network: Anat
     if network.norm:
         why = f"{network.name} loses it, and {network.norm} makes it independent of the initial scale"
         return "activation", why, RELU
+    shut = next((row.layer for row in hidden if (row.dead or 0) == 1), None)
+    if kind == "vanishing" and shut and network.activation and not _theory_agrees(kind, hidden, network.activation):
+        return "dead units", f"no unit of {shut} is above zero for any sample, so nothing passes", OPEN
     if network.activation and not _theory_agrees(kind, hidden, network.activation):
         why = f"{depth} layers of {width} units are too deep for their width, at any initial scale"
         return "depth", why, shallower(_trainable_depth(hidden), width)
@@ -167,9 +170,11 @@ def _collapse(hidden: Sequence[Layer], cause: str, remedy: Remedy) -> Finding | 
     return Finding("correlation_collapse", cause, hidden[-1].layer, message, remedy)
 
 
-def _dead(rate: float | None, hidden: Sequence[Layer], network: Anatomy) -> Finding | None:
+def _dead(rate: float | None, hidden: Sequence[Layer], network: Anatomy, first: Finding | None) -> Finding | None:
     worst = max(hidden, key=lambda row: row.dead or 0, default=None)
     if worst is None or (worst.dead or 0) <= DEAD:
         return None
     message = f"{worst.dead:.0%} of the units are zero for every sample"
+    if first and first.cause == "dead units":
+        return Finding("dead_units", first.cause, worst.layer, message, first.remedy)
     return Finding("dead_units", "initial scale", worst.layer, message, critical(_needed(rate, hidden, network) or DEFAULT))

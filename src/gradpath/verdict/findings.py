@@ -14,8 +14,8 @@ class Finding:
     """One thing that is wrong.
 
     kind: one of `finding_names.KINDS`.
-    cause: initial scale, activation, BatchNorm (or LayerNorm), depth, learning rate, symmetry, data, targets or loss,
-        loss, zero_grad, graph, optimizer, clipping, recurrence; or unknown.
+    cause: initial scale, activation, dead units, BatchNorm (or LayerNorm), depth, learning rate, symmetry, data, targets or
+        loss, loss, zero_grad, graph, optimizer, clipping, recurrence; or unknown.
     layer: where it shows, or None.
     """
 

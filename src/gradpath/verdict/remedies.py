@@ -19,6 +19,7 @@ class Remedy:
 NONE_KNOWN = Remedy("", "")
 RELU = Remedy("activation=relu", "nn.ReLU")
 RELU_AND_HE = Remedy("activation=relu init=he_normal", "nn.ReLU, with nn.init.kaiming_normal_(W, nonlinearity='relu')")
+OPEN = Remedy("activation=leaky_relu", "biases that start at 0 (nn.init.zeros_), or nn.LeakyReLU")
 ONE_HIDDEN_LAYER = Remedy("model=two_layer", "a hidden layer")
 
 
