@@ -42,8 +42,7 @@ def run_sweep(sweep: Sweep) -> None:
         SystemExit: the user stopped the sweep; 130 after Ctrl-C, 143 after SIGTERM.
     """
     check_launcher(sweep.launcher)
-    if not sweep.settings["dry_run"]:
-        check_own_code(sweep)
+    check_own_code(sweep)
     if sweep.search:
         # This needs Optuna, which a grid does without.
         from gradpath.sweep.searching import run_search
