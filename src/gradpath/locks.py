@@ -36,7 +36,7 @@ def hold(folder: Path, key: str = "", name: str = LOCK) -> Iterator[None]:
         # The lock tries again and again where no file can be made.
         check_writable(folder)
         typed = f"{key}={relative(folder)}" if key else relative(folder)
-        raise ConfigError(f"{typed}: {_holder(folder / name)} is at work in it; wait for its end.") from None
+        raise ConfigError(f"{typed}: {holder(folder, name)} is at work in it; wait for its end.") from None
     except OSError as error:
         if key != "resume":
             raise OSError(error.errno, error.strerror, str(folder)) from None
@@ -63,7 +63,8 @@ def is_held(folder: Path, name: str = LOCK) -> bool:
     return False
 
 
-def _holder(lock: Path) -> str:
+def holder(folder: Path, name: str = LOCK) -> str:
+    """The process that holds a folder, in words."""
     with suppress(OSError):
-        return lock.read_text() or "another process"
+        return (folder / name).read_text() or "another process"
     return "another process"

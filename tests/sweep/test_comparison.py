@@ -20,7 +20,7 @@ from gradpath.sweep.collecting import collect
 from gradpath.sweep.compared import Comparison, compared
 from gradpath.sweep.comparison import Group
 from gradpath.sweep.plan import read_plan, write_plan
-from gradpath.sweep.tabulated import json_text
+from gradpath.sweep.tabulated import as_csv, group_table, json_text
 
 AXES = {"activation": ["relu", "tanh", "gelu"], "optimizer.lr": ["0.1", "1e-2", "10"], "seed": ["3", "1", "20", "7"]}
 DRAWS = range(6)
@@ -427,6 +427,21 @@ def test_the_best_trials_of_a_search(before_torch: Command, tmp_path: Path) -> N
         by = before_torch("scripts/compare.py", str(tmp_path / "s"), "--by", "optimizer.lr").stdout
         assert "1.2345678901" in by
         assert "1.2345678902" in by
+
+
+def test_all_objectives_of_a_search_are_columns(tmp_path: Path) -> None:
+    write_sweep(tmp_path, {"optimizer.lr": ["0.1", "0.2"]}, lambda given: result(float(given["optimizer.lr"])))
+    plan = read_plan(tmp_path)
+    typed = ("sweep.objective=metrics.test/loss,metrics.test/accuracy", "hydra.sweeper.direction=minimize,maximize")
+    write_plan(tmp_path, replace(plan, search=typed))
+    runs = collect([str(tmp_path)])[0]
+    found = compared(runs, None, None, None, None)
+    header, rows = group_table(found)
+    assert header[:3] == ["optimizer.lr", "test/loss", "test/accuracy"]
+    assert [row[:3] for row in rows] == [["0.1", "0.5", "0.1"], ["0.2", "0.5", "0.2"]]
+    assert as_csv(found).splitlines()[1].startswith("0.1,0.5,0.1,")
+    assert json.loads(json_text(found))["groups"][1]["test/accuracy"] == 0.2
+    assert "test/accuracy" not in group_table(compared(runs, "test/loss", None, None, None))[0]
 
 
 def test_no_pair_is_no_test(tmp_path: Path) -> None:

@@ -1,7 +1,10 @@
 """How a sweep's process waits, stops and ends."""
 
 import os
+import re
 import signal
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -13,9 +16,10 @@ import yaml
 from board import wait_until
 from conftest import Command, Start
 from finished_sweeps import result, write_sweep
-from gradpath.locks import CLAIM
+from gradpath.locks import CLAIM, hold
 from gradpath.sweep.apart import ask_to_stop, forget_stop, new_stop
 from gradpath.sweep.code import made_by
+from gradpath.sweep.conduct import state_of
 from gradpath.sweep.course import Course
 from gradpath.sweep.engine import DONE, Call
 from gradpath.sweep.in_process import InProcess
@@ -108,8 +112,59 @@ def test_a_job_that_is_killed_goes_on_with_the_same_command(begin: Start, tmp_pa
     folder = tmp_path / "sweep"
     wait_until(lambda: [*folder.glob("0-*/checkpoints/last.ckpt")])
     os.kill(int((folder / "0-s0" / CLAIM).read_text().split()[1]), signal.SIGKILL)
-    _, err = process.communicate()
+    out, err = process.communicate()
     assert err.endswith("1 of 2 jobs were ended from outside; the same command goes on with them\n")
+    # One word for it, while the sweep runs and at its end.
+    assert "1/2  0-s0  ended from outside  the process was ended by SIGKILL" in out
+    assert "sweep: 1 ok, 1 ended from outside\n" in out
+    assert "failed" not in out
+
+
+def test_who_is_at_work_is_said(begin: Start, sweep: Command, project: Path, tmp_path: Path) -> None:
+    """By a dry run, and by whoever stops while another process goes on."""
+    folder = tmp_path / "sweep"
+    typed = ("seed=range(4)", "trainer.max_epochs=400", "hydra.launcher.jobs=1")
+    first = begin(*typed)
+    wait_until(lambda: [*folder.glob(f"*/{CLAIM}")])
+    helper = begin(*typed, "sweep.join=true")
+    wait_until(lambda: len([*folder.glob(f"*/{CLAIM}")]) == 2, 30)
+    dry = sweep(*typed, "sweep.dry_run=true")
+    assert [line.split("  ")[1] for line in dry.stdout.splitlines()[:-1]] == ["at work", "at work", "to run", "to run"]
+    said = rf"4 jobs: 2 at work, 2 to run; process {first.pid} on \S+ is at work in it\n"
+    assert re.fullmatch(said, dry.stdout.splitlines(keepends=True)[-1])
+    first.send_signal(signal.SIGINT)
+    out, err = first.communicate()
+    assert "sweep: 1 at work, 3 missing\n" in out
+    assert "1 job at work in another process, which goes on with the others\n" in out
+    line = err.strip().splitlines()[-1].removeprefix("stopped; to continue: ")
+    places = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "PYTHONPATH": str(project / "src")}
+    again = subprocess.run(
+        ["sh", "-c", f"{line} sweep.dry_run=true"], cwd=project, env=os.environ | places, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert (again.returncode, "4 jobs: 1 at work, 3 to run" in again.stdout) == (0, True), again.stderr
+    # The helper, now alone, counts its own open job as nobody's.
+    helper.send_signal(signal.SIGTERM)
+    out = helper.communicate()[0]
+    assert helper.returncode == 143
+    assert "ran no job here; of all 4 jobs 4 missing\n" in out
+
+
+def test_a_job_that_was_given_back_is_nobodys(tmp_path: Path) -> None:
+    """Its process may still be about to end, and hold it."""
+    write_sweep(tmp_path, {"seed": ["0", "1"]}, lambda given: None)
+    plan = read_plan(tmp_path)
+    assert plan
+    with closing(Progress(tmp_path, 2, {}, 1)) as progress:
+        course = Course(
+            tmp_path, InProcess(), lambda job: call_of(tmp_path, job.name), progress, Summary(tmp_path, plan), True
+        )
+    course.stopped = {"0-job"}
+    with hold(tmp_path / "0-job", name=CLAIM), hold(tmp_path / "1-job", name=CLAIM):
+        assert [state_of(tmp_path, job, course) for job in plan.jobs] == ["missing", "at work"]
+        with hold(tmp_path):
+            assert [state_of(tmp_path, job, course) for job in plan.jobs] == ["at work", "at work"]
+    assert [state_of(tmp_path, job, course) for job in plan.jobs] == ["missing", "missing"]
 
 
 @pytest.mark.slow

@@ -55,6 +55,27 @@ def test_a_row_per_job(tmp_path: Path) -> None:
     ]
 
 
+def test_a_sweep_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As compare.py and report.py take it; a folder that is there comes first."""
+    monkeypatch.setattr("gradpath.sweep.again.SWEEPS", tmp_path / "sweeps")
+    monkeypatch.chdir(tmp_path)
+    write_sweep(tmp_path / "sweeps/a", {"seed": ["0", "1"]}, lambda given: result(0.5))
+    assert len(load_sweep("a")) == 2
+    write_sweep(tmp_path / "a", {"seed": ["0"]}, lambda given: result(0.5))
+    assert len(load_sweep("a")) == 1
+    with pytest.raises(FileNotFoundError, match="load_sweep: b: no sweep"):
+        load_sweep("b")
+
+
+def test_numbers_that_no_job_has_are_columns_of_numbers(tmp_path: Path) -> None:
+    verdict = {"class": "healthy", "ratio": None, "rate_per_layer": None, "findings": []}
+    write_sweep(tmp_path, {"seed": ["0", "1"]}, lambda given: result(0.5, verdict=verdict))
+    jobs = load_sweep(tmp_path)
+    assert [jobs.dtypes[name] for name in ("ratio", "rate_per_layer")] == [np.float64] * 2
+    assert jobs["ratio"].isna().all()
+    assert jobs["error"].tolist() == [None, None]
+
+
 def test_jobs_without_a_result(tmp_path: Path) -> None:
     contents = [None, result(None, status="failed", error="out of memory"), result("nan", status="diverged"), result(0.5)]
     write_sweep(tmp_path, {"seed": ["0", "1", "2", "3"]}, lambda given: contents[int(given["seed"])])

@@ -46,7 +46,8 @@ def check_failures(folder: Path, modes: dict[str, str], jobs: int, code: int, pr
         status = "diverged" if how == "nan" else "failed"
         assert (found[name]["status"], SAID[how] in found[name]["error"]) == (status, True), found[name]["error"]
         if status == "failed":
-            assert f"failed: {name}: {found[name]['error']}" in printed
+            word = "ended from outside" if found[name].get("interrupted") else "failed"
+            assert f"{word}: {name}: {found[name]['error']}" in printed
     others = [result["status"] for name, result in found.items() if name not in modes]
     assert others == ["ok"] * (jobs - len(modes))
     assert code == 1

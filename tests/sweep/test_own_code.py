@@ -82,6 +82,56 @@ def test_a_name_that_torch_has_not(sweep: Command, tmp_path: Path) -> None:
     assert not (tmp_path / "sweep").exists()
 
 
+@pytest.mark.parametrize("dry", [[], ["sweep.dry_run=true"]], ids=["run", "dry"])
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        (
+            "trainer.limit_val_batches=1.0,0.001",
+            "trainer.limit_val_batches=0.001: less than one of 1 batches; write a count",
+        ),
+        ("trainer.devices=1,500 data.batch_size=500", "trainer.devices=500: more processes than this machine's"),
+        ("trainer.devices=1,-1", "trainer.devices=-1: all GPUs, but this run is on the CPU; write a number of processes"),
+    ],
+)
+def test_what_only_a_trial_tells(typed: str, said: str, dry: list[str], sweep: Command, tmp_path: Path) -> None:
+    done = sweep("trainer.accelerator=cpu", *typed.split(), *dry)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stdout + done.stderr
+    assert said in done.stderr
+    assert not (tmp_path / "sweep").exists()
+
+
+# Of data that count how often they are built.
+DATA = """from pathlib import Path
+
+import torch
+
+from gradpath.data.memory import MemoryDataModule, MemoryDataset
+
+
+def Fragile(batch_size: int, steps_per_epoch: int, seed: int) -> MemoryDataModule:
+    with Path(__file__).with_name('seen').open('a') as file:
+        file.write('x')
+    inputs = torch.arange(8.0).reshape(4, 2)
+    parts = [MemoryDataset(inputs, torch.tensor([0, 1, 0, 1])) for _ in range(3)]
+    return MemoryDataModule(*parts, task='binary', outputs=1, batch_size=batch_size, seed=seed)
+"""
+
+
+def test_data_of_ones_own_are_built_once(own: Own, sweep: Command, project: Path, tmp_path: Path) -> None:
+    """A loss that does not fit them is found before the first job starts."""
+    own(DATA)
+    option = tmp_path / "options/data/fragile.yaml"
+    option.parent.mkdir(parents=True)
+    option.write_text("_target_: ownlab.fragile.Fragile\nbatch_size: 4\nsteps_per_epoch: 1\nepochs: 1\n")
+    typed = ["--config-dir", str(tmp_path / "options"), "data=fragile", "seed=0,1,2"]
+    done = sweep(*typed, "loss=auto,huber", **TRUSTED)
+    assert (done.returncode, done.stdout) == (2, ""), done.stdout + done.stderr
+    assert done.stderr.startswith("error: loss=huber: for regression data, but this data is binary;")
+    assert not (tmp_path / "sweep").exists()
+    assert (project / "ownlab/seen").read_text() == "x"
+
+
 def test_a_complete_sweep_asks_for_nothing(own: Own, sweep: Command, project: Path) -> None:
     """Each import of the code adds a letter to a file."""
     counting = "from pathlib import Path\nwith Path(__file__).with_name('seen').open('a') as file:\n    file.write('x')\n"

@@ -20,6 +20,21 @@ def best(folder: Path, *ended: tuple[str, dict[str, Any]]) -> list[str]:
     return [line.removeprefix("best so far: ") for line in lines if line.startswith("best")]
 
 
+def test_a_search_names_what_it_looks_at(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And the best by it; of several objectives no trial alone is the best."""
+    metrics = [{"test/accuracy": 1, "val/loss": 0.5}, {"test/accuracy": 1, "val/loss": 0.3}]
+    found = {}
+    for goals in ({"metrics.val/loss": "minimize"}, {"metrics.val/loss": "maximize", "metrics.test/accuracy": "maximize"}):
+        progress = Progress(tmp_path, 2, {}, 1, goals)
+        for number, values in enumerate(metrics):
+            progress.ended(Planned(number, f"{number}-job", [], {}, "", ""), Outcome("ok", None, False, {"metrics": values}))
+        lines = [str(line) for line in progress._shown().renderables]
+        found[len(goals)] = [line for line in lines if line.startswith("best")]
+    assert found == {1: ["best so far: val/loss 0.3 of 1-job"], 2: []}
+    shown = [line.split("  ")[3].strip() for line in capsys.readouterr().out.splitlines()]
+    assert shown == ["val/loss 0.5", "val/loss 0.3", "val/loss 0.5, test/accuracy 1", "val/loss 0.3, test/accuracy 1"]
+
+
 @pytest.mark.parametrize(
     ("ended", "expected"),
     [

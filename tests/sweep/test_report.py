@@ -13,6 +13,7 @@ import pytest
 
 from conftest import Command
 from gradpath.sweep.bundle import bundle
+from gradpath.sweep.plan import Plan, Planned, write_plan
 from gradpath.sweep.reading import read_sweep
 from gradpath.sweep.report import SHARED, STATIC, write_report, write_run_report
 from gradpath.sweep.report_data import LONGEST, run_content
@@ -253,6 +254,21 @@ def test_a_wrong_folder_is_answered_in_a_line(before_torch: Command, project: Pa
     assert done.returncode == 2
     assert said in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "commands", [("python train.py -m seed=0",), ("python train.py -m seed=0", "python train.py -m seed=1")]
+)
+def test_a_command_names_the_packages_that_it_needs(commands: tuple[str, ...], tmp_path: Path) -> None:
+    jobs = [
+        Planned(k, f"{k}-job", [f"seed={k}"], {"seed": str(k)}, str(k), "code", command=k, packages=["mylab"] * (k == 0))
+        for k in range(len(commands))
+    ]
+    write_plan(tmp_path, Plan(commands, 1, tuple(jobs)))
+    write_summary(tmp_path, Plan(commands, 1, tuple(jobs)))
+    shown = embedded(tmp_path / "report.html")["commands"]
+    assert ["GRADPATH_PACKAGES=mylab" in command for command in shown] == [True, False][: len(commands)]
+    assert all(f"    {command}\n" in (tmp_path / "summary.md").read_text() for command in shown)
 
 
 def test_a_sweep_leaves_its_report(command: Command, project: Path) -> None:

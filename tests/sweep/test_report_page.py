@@ -599,3 +599,45 @@ def test_a_search_shows_its_objective_over_the_trials(opened: Open, tmp_path: Pa
     assert {*shown} == {f"{float(rate):.4g}" for rate in rates}
     report.locator("#runs tbody button.link").first.click()
     assert f"optimizer.lr={best}" in report.text("#drawer")
+
+
+def test_axes_show_no_impossible_values(opened: Open, tmp_path: Path) -> None:
+    """Trials have whole numbers, and no accuracy is above 1, nor a loss below 0 where none is."""
+
+    def change(number: int, choices: Mapping[str, str], result: dict[str, Any]) -> dict[str, Any]:
+        metrics = {"test/accuracy": 1.0, "val/loss": 0.0}
+        return result | {
+            "metrics": metrics,
+            "verdict": result["verdict"] | {"ratio": None, "rate_per_layer": None, "end": None},
+        }
+
+    plan = write_sweep(tmp_path / "search", {"optimizer.lr": ["0.1", "0.2", "0.3"]}, change)
+    plan = replace(plan, search=("sweep.objective=metrics.test/accuracy", "hydra.sweeper.direction=maximize"))
+    write_plan(tmp_path / "search", plan)
+    write_summary(tmp_path / "search", plan)
+    report = opened(at=tmp_path / "search/report.html")
+    across = report.locator('#search .trials text[text-anchor="middle"]:not(.title)').all_text_contents()
+    assert across == ["0", "1", "2"]
+    heights = [float(text) for text in report.locator('#search .trials text[text-anchor="end"]').all_text_contents()]
+    assert len(heights) > 1
+    assert max(heights) == 1
+    # Two different numbers, though there is no ratio.
+    title = report.locator("#scatter svg").get_attribute("aria-label")
+    assert title.startswith("test/accuracy against ")
+    assert not title.startswith("test/accuracy against test/accuracy")
+    report.choose("scatter", "Up", "val/loss")
+    heights = [float(text) for text in report.locator('#scatter text[text-anchor="end"]').all_text_contents()]
+    assert min(heights) == 0
+
+
+def test_lines_over_depth_are_named_and_counted(opened: Open) -> None:
+    """Of lines that lie over each other only one colour shows."""
+
+    def change(number: int, choices: Mapping[str, str], result: dict[str, Any]) -> dict[str, Any]:
+        for row in result["profile"]:
+            row["delta"] = 1.0
+        return result
+
+    report = opened({"optimizer.lr": ["0.1", "0.2", "0.3"]}, change)
+    assert report.texts("#profiles .legend span") == ["0.1", "0.2", "0.3", "theory at step 0"]
+    assert report.text("#profiles h2").endswith("2 of 3 lines lie under others of the same values")

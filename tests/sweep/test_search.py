@@ -262,6 +262,10 @@ def test_several_objectives(sweep: Command, tmp_path: Path) -> None:
     lines = [line for line in done.stdout.splitlines() if line.startswith("best: ")]
     assert {int(line.split()[2].rstrip(",")) for line in lines} == {*told} - beaten
     assert all(" metrics.train/loss " in line for line in lines)
+    # Each line of the course has both.
+    assert all(" val/loss " in line and ", train/loss " in line for line in done.stdout.splitlines()[1:7])
+    trials = f"{len(lines)} trial{'s' * (len(lines) > 1)} on the front: no other is as good in metrics.val/loss and "
+    assert f"{trials}metrics.train/loss, and better in one of them\n" in done.stdout
     alone = [line for line in done.stdout.splitlines() if line.startswith("alone: ")]
     assert len(alone) == len(lines)
     assert all("python train.py data=xor" in line for line in alone)

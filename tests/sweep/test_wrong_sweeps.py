@@ -55,6 +55,12 @@ ROWS = [
     ("--mutlirun", "unrecognized arguments: --mutlirun. Did you mean --multirun? python train.py --help lists the"),
     ("hydra.job.chdir=true", "hydra.callbacks, hydra.job.chdir and Hydra's logging: add hydra/launcher=basic."),
     ("optimizer.lr=0.1,-1", "optimizer.lr=-1: must be greater than 0."),
+    ("loss=auto,huber", "loss=huber: for regression data, but this data is multiclass; use loss=auto (CrossEntropyLoss)."),
+    ("loss=auto,huber sweep.dry_run=true", "loss=huber: for regression data, but this data is multiclass;"),
+    ("loss=auto,huber hydra/sweeper=optuna", "loss=huber: for regression data, but this data is multiclass;"),
+    ("data=sine,xor loss=mse,bce_with_logits", "loss=bce_with_logits: for binary data, but this data is regression; use"),
+    ("data=xor model.output=none,sigmoid", "model.output=sigmoid: BCEWithLogitsLoss applies the sigmoid itself, twice"),
+    ("data=mnist,xor loss=mse model.output=softmax", "model.output=softmax: of one output it is always 1; use model.output"),
     ("activation=relu,reluu", "activation=reluu: no such option. Did you mean relu?"),
 ]
 

@@ -10,6 +10,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from gradpath.config.checks import check, check_kind, check_model, check_types
+from gradpath.config.fitting import check_fit
 from gradpath.config.grammar import parse
 from gradpath.config.grid import Axis, Grid, Place
 from gradpath.config.hints import not_computed
@@ -87,6 +88,7 @@ class _Neighbourhood:
         config = _nested(self._resolve({path: value for path, value in leaves.items() if value is not GONE}))
         check(config)
         check_model(choices["model"], config["model"]["hidden"])
+        check_fit(config, choices)
         return config, choices
 
     def _by_hydra(self, place: Place) -> Composition:

@@ -2,17 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from gradpath.config.fitting import TASKS
 from gradpath.errors import ConfigError, nearest
 
-# The score of our own data sets, by their target; of a user's it is one of these.
 ACCURACY, ERROR = "accuracy", "mae"
-SCORES = {
-    "gradpath.data.images.images": ACCURACY,
-    "gradpath.data.gaussian.gaussian": ACCURACY,
-    "gradpath.data.xor.xor": ACCURACY,
-    "gradpath.data.xor.xor_noisy": ACCURACY,
-    "gradpath.data.sine.sine": ERROR,
-}
+# The score of our own data sets, by their target; of a user's it is one of these.
+SCORES = {target: ERROR if task == "regression" else ACCURACY for target, task in TASKS.items()}
 # What has no stage. A number may be null, as the ratio of a network without two hidden layers.
 OTHERS = (
     *("metrics.best_epoch", "metrics.last_epoch", "parameters", "seed", "seeds.draws"),

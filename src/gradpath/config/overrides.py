@@ -14,6 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from gradpath.config.checks import check, check_kind, check_model, check_types, leaves
+from gradpath.config.fitting import check_fit
 from gradpath.config.grammar import check_sweep, line, parse, values
 from gradpath.config.hints import Asked, near_key, not_computed
 from gradpath.config.hydras_keys import check_hydras_keys
@@ -102,6 +103,7 @@ def check_job(loader: ConfigLoader, overrides: list[Override]) -> Composition:
     _check_experiment(config, known, choices, options.get("experiment"))
     check(config)
     check_model(choices["model"], config["model"]["hidden"])
+    check_fit(config, choices)
     if options.get("experiment"):
         choices["experiment"] = str(options["experiment"])
     return Composition(node, config, choices, known)

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gradpath.errors import ConfigError, alternatives
+from gradpath.task_losses import LOSSES, check_loss, check_output
 
 
 class Task(StrEnum):
@@ -18,11 +18,7 @@ class Task(StrEnum):
     MULTICLASS = "multiclass"
 
 
-LOSS_OF_TASK: dict[Task, type[nn.Module]] = {
-    Task.REGRESSION: nn.MSELoss,
-    Task.BINARY: nn.BCEWithLogitsLoss,
-    Task.MULTICLASS: nn.CrossEntropyLoss,
-}
+LOSS_OF_TASK: dict[Task, type[nn.Module]] = {Task(task): getattr(nn, name) for task, name in LOSSES.items()}
 CLASS_LOSSES = (nn.CrossEntropyLoss, nn.NLLLoss)
 
 
@@ -92,19 +88,9 @@ def build_objective(
         ConfigError: the loss does not fit the task or applies `output` a second time, or `output` is softmax of one value.
     """
     kind = Task(task)
-    if tasks is not None and kind not in tasks:
-        raise ConfigError(
-            f"loss={option or type(criterion).__name__}: for {alternatives(tasks)} data, but this data is {kind}; use "
-            f"loss=auto ({LOSS_OF_TASK[kind].__name__})."
-        )
+    check_loss(kind, tasks, option or type(criterion).__name__)
     if criterion is None:
         criterion = LOSS_OF_TASK[kind]()
-    if output == "softmax" and outputs == 1:
-        raise ConfigError("model.output=softmax: of one output it is always 1; use model.output=none.")
-    inside = {nn.CrossEntropyLoss: "softmax", nn.BCEWithLogitsLoss: "sigmoid"}.get(type(criterion))
-    if output != "none" and output == inside:
-        raise ConfigError(
-            f"model.output={output}: {type(criterion).__name__} applies the {inside} itself, twice flattens the gradient; "
-            "use model.output=none."
-        )
+    of_torch = type(criterion).__module__.startswith("torch.")
+    check_output(outputs, type(criterion).__name__ if of_torch else "", output)
     return Objective(kind, criterion, outputs)

@@ -227,12 +227,7 @@ def build_trainer(
     shown = [f"{stage}/{name}" for name in (metric, "loss") for stage in ("test", "val")]
     board = RunLogger(folder, shown, start.verdict if start else None, varied, resume_step)
     scalars = MetricsFile(folder, ["lr", *trained, *evaluated], resume_step)
-    devices, kind = config["trainer"]["devices"], config["trainer"]["accelerator"]
-    on_cpu = kind == "cpu" or (kind == "auto" and not torch.cuda.is_available() and not torch.backends.mps.is_available())
-    if on_cpu and str(devices) == "-1":
-        raise ConfigError(
-            "trainer.devices=-1: all GPUs, but this run is on the CPU; write a number of processes, such as 1."
-        )
+    on_cpu = _on_cpu(config["trainer"])
     # The probe comes before the guard, which removes the gradients of a diverged step.
     log_every = config["trainer"]["log_every_n_steps"]
     measures = config["probe"]["every"]
@@ -254,10 +249,32 @@ def build_trainer(
         # The data module sets its own samplers, for one process or many.
         use_distributed_sampler=False,
     )
-    if on_cpu and trainer.world_size > max(2, os.cpu_count() or 1):
-        raise ConfigError(f"trainer.devices={devices}: more processes than this machine's {os.cpu_count()} processors.")
+    _check_processes(config["trainer"], trainer, on_cpu)
     check_sharing(config["data"].get("batch_size", trainer.world_size), trainer.world_size)
     return trainer
+
+
+def try_trainer(settings: Node) -> None:
+    """Raises ConfigError if a device is missing on this machine, or a setting is impossible."""
+    on_cpu = _on_cpu(settings)
+    _check_processes(settings, new_trainer(**settings, logger=False, enable_checkpointing=False), on_cpu)
+
+
+def _on_cpu(settings: Node) -> bool:
+    """Whether a run is on the CPU. Raises ConfigError if it then asks for all GPUs."""
+    kind = settings["accelerator"]
+    on_cpu = kind == "cpu" or (kind == "auto" and not torch.cuda.is_available() and not torch.backends.mps.is_available())
+    if on_cpu and str(settings["devices"]) == "-1":
+        raise ConfigError(
+            "trainer.devices=-1: all GPUs, but this run is on the CPU; write a number of processes, such as 1."
+        )
+    return on_cpu
+
+
+def _check_processes(settings: Node, trainer: pl.Trainer, on_cpu: bool) -> None:
+    if on_cpu and trainer.world_size > max(2, os.cpu_count() or 1):
+        devices, most = settings["devices"], os.cpu_count()
+        raise ConfigError(f"trainer.devices={devices}: more processes than this machine's {most} processors.")
 
 
 def new_trainer(**settings: Any) -> pl.Trainer:

@@ -7,6 +7,7 @@ from pathlib import Path
 from gradpath.config.checks import PROJECT
 from gradpath.config.command_line import in_a_new_shell
 from gradpath.files import relative
+from gradpath.sweep.plan import Plan
 
 SWEEPS = PROJECT / "logs/sweeps"
 # These say how a command goes on with a sweep, and where that is, not what the sweep consists of.
@@ -32,6 +33,22 @@ def to_continue(command: str, folder: Path, *more: str, packages: Iterable[str] 
     by_name = folder.resolve().parent == SWEEPS.resolve()
     place = f"sweep.name={folder.name}" if by_name else f"hydra.sweep.dir={relative(folder)}"
     return in_a_new_shell(shlex.join([*words, place, *more]), packages)
+
+
+def made_again(command: str, packages: Iterable[str]) -> str:
+    """A command as it makes its runs in a new shell: behind the user's own packages, if it needs any."""
+    needed = [*packages]
+    return in_a_new_shell(command, needed) if needed else command
+
+
+def packages_of(plan: Plan, command: int) -> list[str]:
+    """The user's own packages that the jobs of one of a sweep's commands need."""
+    return [*dict.fromkeys(package for job in plan.jobs if job.command == command for package in job.packages)]
+
+
+def places(text: str | Path) -> list[Path]:
+    """Where a sweep may be that was typed: a path, or a name."""
+    return [Path(text).expanduser(), SWEEPS / text]
 
 
 def names_place(command: str) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gradpath.errors import ConfigError, counted, nearest
 from gradpath.files import RESULT, SWEEP, relative
-from gradpath.sweep.again import SWEEPS, to_continue
+from gradpath.sweep.again import SWEEPS, packages_of, places, to_continue
 from gradpath.sweep.given import Run
 from gradpath.sweep.loading import single_run, sweep_runs
 from gradpath.sweep.plan import Plan, read_plan
@@ -46,11 +46,11 @@ def find(text: str, signs: Sequence[str] = (SWEEP, RESULT)) -> Path:
         ConfigError: there is none.
     """
     try:
-        places = [Path(text).expanduser(), SWEEPS / text] if text.strip() else []
-        for place in places:
+        found = places(text) if text.strip() else []
+        for place in found:
             if any((place / name).exists() or (place / name).is_symlink() for name in signs):
                 return Path(os.path.abspath(place))  # noqa: PTH100 - without the .. that absolute() leaves
-        holds = next((place for place in places if any(place.glob(f"*/{RESULT}"))), None)
+        holds = next((place for place in found if any(place.glob(f"*/{RESULT}"))), None)
     except (OSError, RuntimeError, ValueError) as error:
         raise ConfigError(f"{text}: {getattr(error, 'strerror', None) or error}.") from None
     if holds:
@@ -101,5 +101,5 @@ def _to_go_on(runs: Sequence[Run], folder: Path, plan: Plan) -> Iterator[str]:
         jobs = [job for job in plan.jobs if job.command == place]
         own = {states[job.name] for job in jobs}
         if own & {"missing", "failed"}:
-            packages = [package for job in jobs for package in job.packages]
-            yield to_continue(command, folder, *["sweep.retry=failed"] * ("failed" in own), packages=packages)
+            more = ["sweep.retry=failed"] * ("failed" in own)
+            yield to_continue(command, folder, *more, packages=packages_of(plan, place))

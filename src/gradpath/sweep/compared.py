@@ -8,7 +8,7 @@ from pathlib import Path
 from gradpath.errors import counted
 from gradpath.files import relative
 from gradpath.sweep.against import Arm, compare, matched_keys, read_base, split, too_few
-from gradpath.sweep.comparison import Cell, Group, cells, chosen_keys, chosen_metric, groups, label, ordered
+from gradpath.sweep.comparison import Cell, Group, cells, chosen_keys, chosen_metric, groups, label, metrics, ordered
 from gradpath.sweep.given import SEED, Given, Run, Values, given
 from gradpath.sweep.mixed import mixed
 from gradpath.sweep.paired import ALPHA, EXACT, FLIPS, LEVEL, RESAMPLES
@@ -30,6 +30,7 @@ class Comparison:
     arms: the groups against their bases.
     made: sentences on how the runs were made, where they were not made alike.
     trials: whether each group is a trial of a search, with a configuration of its own.
+    beside: the other numbers that the search looked at.
     """
 
     sources: Sequence[Path]
@@ -43,6 +44,7 @@ class Comparison:
     arms: Sequence[Arm]
     made: Sequence[str]
     trials: bool = False
+    beside: Sequence[str] = ()
 
     @property
     def seconds(self) -> float:
@@ -131,8 +133,10 @@ def compared(runs: Sequence[Run], metric: str | None, by: str | None, sort: str 
     along = [key for key in keys if key not in (*chosen, *matched, SEED)] if chosen else []
     sources = [*dict.fromkeys(run.source for run in runs)]
     over = [*[SEED] * seeded, *matched]
-    trials = by is None and all(run.goal[0] for run in runs) and all(len(group.cells) == 1 for group in found)
-    return Comparison(sources, name, chosen, over, along, measured, found, base, arms, mixed(runs, was), trials)
+    trials = by is None and all(run.goals for run in runs) and all(len(group.cells) == 1 for group in found)
+    goals = dict.fromkeys(goal for run in runs for goal in run.goals) if metric is None else {}
+    beside = [goal for goal in goals if goal != name and goal in metrics(runs)]
+    return Comparison(sources, name, chosen, over, along, measured, found, base, arms, mixed(runs, was), trials, beside)
 
 
 def check_names(runs: Sequence[Run], metric: str | None, by: str | None, sort: str | None, against: str | None) -> None:

@@ -70,6 +70,12 @@ class Group:
         with np.errstate(all="ignore"):
             return float(np.std(self.numbers, ddof=1)) if self.n > 1 else None
 
+    def mean_of(self, name: str) -> float | None:
+        """The mean of another number of those runs that have it."""
+        values = [value for cell in self.cells if (value := _measured(cell.run, name)[0]) is not None]
+        with np.errstate(all="ignore"):
+            return float(np.mean(values)) if values else None
+
     def count(self, status: str) -> int:
         return sum(cell.status == status for cell in self.cells)
 
@@ -113,7 +119,7 @@ def chosen_metric(runs: Sequence[Run], asked: str | None) -> str:
     there = metrics(runs)
     if asked is None:
         # What a search has looked at is what its trials are compared by.
-        goals = dict.fromkeys(run.goal[0] for run in runs if run.goal[0])
+        goals = dict.fromkeys(name for run in runs for name in run.goals)
         found = next((name for name in (*goals, *USUAL) if name in there), None)
         if found is None:
             raise ConfigError(f"no run has a metric; there are {alternatives(there)}.")
@@ -166,7 +172,7 @@ def groups(found: Sequence[Cell], by: Sequence[str]) -> list[Group]:
 
 def lower_is_better(metric: str, runs: Iterable[Run] = ()) -> bool:
     """Whether the smallest value of a metric comes first: of losses, errors and times, or as a search was told."""
-    told = {run.goal[1] for run in runs if run.goal[0] == metric}
+    told = {run.goals[metric] for run in runs if metric in run.goals}
     if len(told) == 1:
         return told == {"minimize"}
     return metric.rpartition("/")[2] in ("loss", "mae", SECONDS) or metric.endswith("epoch")

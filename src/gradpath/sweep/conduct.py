@@ -42,8 +42,7 @@ def run_sweep(sweep: Sweep) -> None:
         SystemExit: the user stopped the sweep; 130 after Ctrl-C, 143 after SIGTERM.
     """
     check_launcher(sweep.launcher)
-    if not sweep.settings["dry_run"]:
-        check_own_code(sweep)
+    check_own_code(sweep)
     if sweep.search:
         # This needs Optuna, which a grid does without.
         from gradpath.sweep.searching import run_search
@@ -111,7 +110,7 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
         for job in jobs:
             outcome = read_outcome(folder, job.name)
             if outcome and done(outcome, None):
-                before[outcome.status] += 1
+                before[outcome.word] += 1
             else:
                 missing.append(job)
         show_begin(folder, plan, old, len(jobs), len(missing), sweep.settings["join"])
@@ -209,9 +208,13 @@ def show_begin(folder: Path, plan: Plan, old: Plan | None, total: int, missing: 
         print(f"{aged} of the {counted(others, 'other')} {'was' if aged == 1 else 'were'} made by other code", flush=True)
 
 
-def state_of(folder: Path, job: Planned) -> str:
-    """What becomes of a job without an outcome when a helper ends: whoever conducts the sweep waits for it, or begins it."""
-    return "at work" if is_held(folder / job.name, CLAIM) else "waiting" if is_held(folder) else "missing"
+def state_of(folder: Path, job: Planned, course: Course) -> str:
+    """What becomes of a job without an outcome when this process ends: another may be at work on it, or wait for it."""
+    conducted = course.joins and is_held(folder)
+    # What this process has stopped is nobody's, unless who conducts the sweep has begun it since.
+    if (conducted or job.name not in course.stopped) and is_held(folder / job.name, CLAIM):
+        return "at work"
+    return "waiting" if conducted else "missing"
 
 
 def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, found: Iterable[str] = ()) -> None:
@@ -234,10 +237,10 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
     counts, interrupted = Counter[str](), 0
     for job in jobs:
         outcome = read_outcome(folder, job.name)
-        counts[outcome.status if outcome else state_of(folder, job) if course.joins else "missing"] += 1
+        counts[outcome.word if outcome else state_of(folder, job, course)] += 1
         if outcome and outcome.status == "failed":
             interrupted += outcome.interrupted
-            print(f"failed: {job.name}: {outcome.error}", flush=True)
+            print(f"{outcome.word}: {job.name}: {outcome.error}", flush=True)
     for what, why in unwritten.items():
         print(f"not written: {what}: {why}", flush=True)
     # Trials of the same values have one job.
@@ -247,12 +250,16 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
         share = f"ran {ran} here; of all {counted(len(jobs), 'job')} "
     print(f"{relative(folder)}: {share}{said(counts)}", *found, *further, sep="\n", flush=True)
     if course.asked:
+        if counts["at work"] and not (course.joins and is_held(folder)):
+            print(
+                f"{counted(counts['at work'], 'job')} at work in another process, which goes on with the others", flush=True
+            )
         more = ["sweep.join=true"] * (course.joins and is_held(folder))
         print(f"stopped; to continue: {to_continue(command_line(), folder, *more)}", file=sys.stderr, flush=True)
         raise SystemExit(128 + course.asked[0])
     again = "the same command" if names_place(command_line()) else f"sweep.name={folder.name}"
     lacks = {
-        "failed; sweep.retry=failed runs them again": counts["failed"] - interrupted,
+        "failed; sweep.retry=failed runs them again": counts["failed"],
         f"were ended from outside; {again} goes on with them": interrupted,
         f"are missing; {again} runs them": counts["missing"],
     }

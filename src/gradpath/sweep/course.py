@@ -68,6 +68,8 @@ class Course:
         self.changed = False
         # How the jobs ended that this process has run, by status.
         self.here = Counter[str]()
+        # The jobs that this process has had and not brought to their end.
+        self.stopped: set[str] = set()
         # The trials of a search, at its end.
         self.trials: int | None = None
         self._told = 0
@@ -177,7 +179,9 @@ class Course:
         outcome = read_outcome(self.folder, job.name)
         self.summary.old = True
         if here and outcome:
-            self.here[outcome.status] += 1
+            self.here[outcome.word] += 1
+        elif here:
+            self.stopped.add(job.name)
         self.progress.ended(job, outcome, here)
         jobs.ended(job, outcome)
         return outcome is not None and outcome.status == "failed"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from gradpath.config.command_line import command_line
 from gradpath.errors import counted
+from gradpath.locks import CLAIM, holder, is_held
 from gradpath.sweep.again import made_with
 from gradpath.sweep.course import done
 from gradpath.sweep.growth import extended, last_number
@@ -13,7 +14,7 @@ from gradpath.sweep.outcome import read_outcome
 from gradpath.sweep.plan import Plan, Planned, read_plan
 from gradpath.sweep.typed_values import same_when_equal
 
-DONE, RUN, CHANGED = "done", "to run", "to run, changed"
+DONE, AT_WORK, RUN, CHANGED = "done", "at work", "to run", "to run, changed"
 
 
 def show_jobs(folder: Path | None, typed: Sequence[Planned], retry: str | None) -> None:
@@ -31,13 +32,20 @@ def show_jobs(folder: Path | None, typed: Sequence[Planned], retry: str | None) 
     for job, state in zip(jobs, states, strict=True):
         print(f"{job.name}  {state}  {' '.join(job.overrides)}")
     counts = Counter(state.partition(",")[0].removesuffix(" again") for state in states)
-    said = ", ".join(f"{counts[state]} {state}" for state in (DONE, RUN) if counts[state])
+    said = ", ".join(f"{counts[state]} {state}" for state in (DONE, AT_WORK, RUN) if counts[state])
     changed = states.count(CHANGED)
-    print(f"{counted(len(jobs), 'job')}: {said}" + (f", {changed} of them changed" if changed else ""), flush=True)
+    said += f", {changed} of them changed" if changed else ""
+    print(
+        f"{counted(len(jobs), 'job')}: {said}" + (f"; {holder(folder)} is at work in it" if is_held(folder) else ""),
+        flush=True,
+    )
 
 
 def _state(folder: Path, old: Plan, job: Planned, retry: str | None) -> str:
-    """`done, ok`, `to run`, `to run again, failed`, or `to run, changed`: the code or an option's file has changed."""
+    """`done, ok`, `at work`, `to run`, `to run again, failed`, or `to run, changed` of code or an option."""
+    # In this order: whoever gives up a claim has written the outcome before.
+    if is_held(folder / job.name, CLAIM):
+        return AT_WORK
     outcome = read_outcome(folder, job.name)
     if outcome:
         return f"{DONE}, {outcome.status}" if done(outcome, retry) else f"{RUN} again, {outcome.status}"

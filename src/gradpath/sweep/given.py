@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from gradpath.sweep.resolved import Leaves, edited, leaves
@@ -23,7 +23,7 @@ class Run:
     choices: group -> option; empty if the run has not come to its end.
     row: what came out, without what was given.
     code, packages, command: as in the sweep's plan; empty for a run alone.
-    goal: the column that a search looked at first, and minimize or maximize; empty for a run of no search.
+    goals: the columns that a search looked at -> minimize or maximize; empty for a run of no search.
     """
 
     source: Path
@@ -34,7 +34,7 @@ class Run:
     code: str = ""
     packages: tuple[str, ...] = ()
     command: int = 0
-    goal: tuple[str, str] = ("", "")
+    goals: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -10,16 +10,20 @@ from gradpath.config.saved_yaml import read_yaml
 from gradpath.errors import ConfigError
 from gradpath.files import OVERRIDES, RESULT, SWEEP, relative
 from gradpath.saved_json import read_json
+from gradpath.sweep.again import places
 from gradpath.sweep.given import FOLDER, SEED, Given, Run, Values, as_number, given
 from gradpath.sweep.outcome import Outcome, read_outcome
 from gradpath.sweep.plan import Plan, Planned, read_plan
 from gradpath.sweep.rows import row
-from gradpath.sweep.searched import first_goal
+from gradpath.sweep.searched import row_goals
 from gradpath.sweep.typed_values import typed_values
+
+# The columns of a table that hold no numbers, beside the keys.
+TEXTS = ("job", "status", "error", "class", "findings")
 
 
 def load_sweep(folder: str | Path) -> Any:
-    """Reads the folder of a sweep, finished or not: one row per job, with the job's name as index.
+    """Reads a sweep, finished or not, by its folder or its name: one row per job, with the job's name as index.
 
     The columns are `status` (ok, diverged, pruned, failed or missing) and `error`; the keys that differ between the jobs;
     `seed`; the metrics; `class`, `ratio`, `rate_per_layer` and `findings` of the verdict; `seconds`. A key whose values are
@@ -32,8 +36,8 @@ def load_sweep(folder: str | Path) -> Any:
         FileNotFoundError: the folder holds no sweep.
         ValueError: a file is damaged. The message says which.
     """
-    place = Path(folder).expanduser()
-    if not (place / SWEEP).is_file():
+    place = next((place for place in places(folder) if (place / SWEEP).is_file()), None)
+    if place is None:
         raise FileNotFoundError(f"load_sweep: {folder}: no sweep ({SWEEP} is not there)")
     try:
         plan = read_plan(place)
@@ -53,7 +57,10 @@ def load_sweep(folder: str | Path) -> Any:
     except ImportError:
         return found
     names = dict.fromkeys(name for one in found for name in one if name != "job")
-    return pandas.DataFrame(found, columns=[*names], index=pandas.Index([one["job"] for one in found], name="job"))
+    frame = pandas.DataFrame(found, columns=[*names], index=pandas.Index([one["job"] for one in found], name="job"))
+    # pandas cannot tell that a column without a value is one of numbers.
+    empty = [name for name in names if name not in (*TEXTS, *was.keys) and frame[name].isna().all()]
+    return frame.astype(dict.fromkeys(empty, float))
 
 
 def table_rows(runs: Sequence[Run], was: Given) -> list[dict[str, Any]]:
@@ -69,8 +76,8 @@ def _table_row(run: Run, values: Values, keys: Iterable[str]) -> dict[str, Any]:
 
 def sweep_runs(folder: Path, plan: Plan) -> list[Run]:
     """All jobs of a sweep."""
-    goal = first_goal(plan)
-    return [run_of(folder, folder, job, read_outcome(folder, job.name), goal) for job in plan.jobs]
+    goals = row_goals(plan)
+    return [run_of(folder, folder, job, read_outcome(folder, job.name), goals) for job in plan.jobs]
 
 
 def single_run(folder: Path) -> Run:
@@ -90,13 +97,13 @@ def single_run(folder: Path) -> Run:
     return run_of(folder, folder.parent, job, read_outcome(folder.parent, folder.name))
 
 
-def run_of(source: Path, parent: Path, job: Planned, outcome: Outcome | None, goal: tuple[str, str] = ("", "")) -> Run:
+def run_of(source: Path, parent: Path, job: Planned, outcome: Outcome | None, goals: Mapping[str, str] | None = None) -> Run:
     """A job as it is compared with others.
 
     Args:
         source: the folder by which it was asked for.
         parent: the folder that holds its own.
-        goal: as in `Run`.
+        goals: as in `Run`.
     """
     found = row(job, outcome)
     if outcome is None:
@@ -104,7 +111,7 @@ def run_of(source: Path, parent: Path, job: Planned, outcome: Outcome | None, go
     choices = outcome.result.get("choices") if outcome else None
     known = {str(key): str(value) for key, value in choices.items()} if isinstance(choices, Mapping) else {}
     typed = typed_values(job.overrides) | job.varied
-    return Run(source, parent / job.name, typed, known, found, job.code, (*job.packages,), job.command, goal)
+    return Run(source, parent / job.name, typed, known, found, job.code, (*job.packages,), job.command, goals or {})
 
 
 def _damage(path: Path) -> str | None:

@@ -16,6 +16,8 @@ from gradpath.saved_json import number, read_json
 from gradpath.sweep.engine import INTERRUPTED, TERMINATED, UNWRITABLE, End, Exited, Lost
 
 STATUSES = ("ok", "diverged", "pruned", "failed")
+# How a job is said to have ended whose process was ended from outside.
+OUTSIDE = "ended from outside"
 # Signals by which a process is ended from outside. Its job goes on from its last checkpoint when the sweep does.
 FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
@@ -33,6 +35,11 @@ class Outcome:
     error: str | None
     interrupted: bool
     result: Mapping[str, Any]
+
+    @property
+    def word(self) -> str:
+        """The status as it is said to people while a sweep runs and at its end."""
+        return OUTSIDE if self.interrupted else self.status
 
 
 def read_outcome(sweep: Path, name: str) -> Outcome | None:

@@ -1,4 +1,4 @@
-"""Looks up a user's own code before the first job starts: a mistake in it is one line, not a failure of each job."""
+"""Tries what names do not tell before the first job starts: a mistake there is one line, not a failure of each job."""
 
 import os
 import signal
@@ -14,28 +14,33 @@ from gradpath.errors import ConfigError
 from gradpath.sweep.course import done
 from gradpath.sweep.forking import Child, Server
 from gradpath.sweep.growth import planned
+from gradpath.sweep.launchers import kind_of
 from gradpath.sweep.outcome import read_outcome
 from gradpath.sweep.place import check_folder, for_grid
 from gradpath.sweep.plan import read_plan
+from gradpath.sweep.tried import Asked, Config, asks, try_parts
 
 # A place in the configuration, and what stands there.
 Part = tuple[str, Mapping[str, Any]]
-Config = Mapping[str, Any]
 
 
 def check_own_code(sweep: Sweep) -> None:
     """Imports what option files that we do not ship name, in a process of its own: no job has an older version of it then.
 
+    Data, losses, schedules and devices are tried there, too, where a single run would refuse them before it begins.
+
     Raises:
-        ConfigError: a package cannot be imported, or has nothing of that name.
+        ConfigError: a package cannot be imported, or has nothing of that name; or a part cannot be built.
     """
-    parts = {repr(part): part for config in _to_run(sweep) for part in _own_parts(config)}
-    if not parts:
+    jobs = [*_to_run(sweep)]
+    if not jobs:
         return
+    parts = {repr(part): part for config, _ in jobs for part in _own_parts(config)}
+    here = kind_of(sweep.launcher) in ("local", "basic")
     with closing(Server(sweep.common_data)) as server:
         while not server.ready(1):
             pass
-        child = server.start(_mistake, [*parts.values()])
+        child = server.start(_mistake, [*parts.values()], jobs, here)
         connection.wait([child.sentinel])
         said = child.word()
         if said is None:
@@ -45,13 +50,15 @@ def check_own_code(sweep: Sweep) -> None:
         raise ConfigError(said)
 
 
-def _to_run(sweep: Sweep) -> Iterator[Config]:
-    """The configurations with own parts of jobs that have not been run; of a search, those that were checked before."""
+def _to_run(sweep: Sweep) -> Iterator[Asked]:
+    """What is to be tried of jobs that have not been run; of a search, of those that were checked before."""
     if sweep.search:
         for place in sweep.grid.places_beside(sweep.settings["limit"]):
-            yield sweep.composition(place)[0]
+            asked = sweep.composition(place)
+            if _is_tried(asked[0]):
+                yield asked
         return
-    jobs = [job for job in sweep.jobs() if any(_own_parts(job.config))]
+    jobs = [job for job in sweep.jobs() if _is_tried(job.config)]
     folder = check_folder(sweep, for_grid(sweep.grid)) if jobs else None
     plan = read_plan(folder) if folder else None
     names = {(job.config, job.code): job.name for job in (*plan.former, *plan.jobs)} if plan else {}
@@ -60,7 +67,11 @@ def _to_run(sweep: Sweep) -> Iterator[Config]:
         new = planned(job, codes)
         name = names.get((new.config, new.code))
         if not (folder and name and done(read_outcome(folder, name), sweep.settings["retry"])):
-            yield job.config
+            yield job.config, job.choices
+
+
+def _is_tried(config: Config) -> bool:
+    return asks(config) or any(_own_parts(config))
 
 
 def _own_parts(config: Config) -> Iterator[Part]:
@@ -72,8 +83,8 @@ def _own_parts(config: Config) -> Iterator[Part]:
             yield key, node
 
 
-def _mistake(parts: Sequence[Part]) -> str:
-    """What is wrong with the first part that cannot be used; empty if all can. What its code prints goes nowhere."""
+def _mistake(parts: Sequence[Part], jobs: Sequence[Asked], here: bool) -> str:
+    """What is wrong with the first part that cannot be used or built; else empty. What its code prints is lost."""
     from gradpath.config.targets import activation, normalisation, resolve
 
     nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -87,6 +98,7 @@ def _mistake(parts: Sequence[Part]) -> str:
                 normalisation(node)(4)
             else:
                 resolve(key, node)
+        try_parts(jobs, here)
     except ConfigError as error:
         return str(error)
     return ""
@@ -97,5 +109,5 @@ def _cut_short(parts: Sequence[Part], child: Child) -> str:
     code = child.process.exitcode or 0
     known = {number.value: number.name for number in signal.Signals}
     how = f"with exit code {code}" if code >= 0 else f"by {known.get(-code, f'signal {-code}')}"
-    named = ", ".join(f"{key}._target_={node['_target_']}" for key, node in parts)
+    named = ", ".join(f"{key}._target_={node['_target_']}" for key, node in parts) or "trainer"
     return f"{named}: its code ended the process that imported it, {how}."

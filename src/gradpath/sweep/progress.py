@@ -15,9 +15,10 @@ from rich.text import Text
 from gradpath.columns import width
 from gradpath.files import CURVES
 from gradpath.saved_json import number
-from gradpath.sweep.outcome import Outcome
+from gradpath.sweep.outcome import OUTSIDE, Outcome, objective
 from gradpath.sweep.plan import Planned
 from gradpath.sweep.rows import row
+from gradpath.sweep.searched import column
 
 # What a finished job is said to have reached, and the best job is chosen by: the first that a job has. True: more is better.
 MEASURES = {"test/accuracy": True, "test/loss": False, "val/loss": False}
@@ -31,9 +32,13 @@ class Progress:
         total: the jobs of the sweep.
         done: how many had ended before, by status.
         places: jobs at a time.
+        goals: what a search looks at -> minimize or maximize; none: the measures of a grid.
     """
 
-    def __init__(self, folder: Path, total: int, done: Mapping[str, int], places: int) -> None:
+    def __init__(
+        self, folder: Path, total: int, done: Mapping[str, int], places: int, goals: Mapping[str, str] | None = None
+    ) -> None:
+        self.goals = goals or {}
         self.folder, self.total, self.places = folder, total, places
         self.counts = Counter(done)
         self.running: dict[str, float] = {}
@@ -55,19 +60,20 @@ class Progress:
         begun = self.running.pop(job.name, None)
         if outcome is None:
             return
-        self.counts[outcome.status] += 1
+        self.counts[outcome.word] += 1
         self._here += here
         found = row(job, outcome)
-        name, value = _measure(found)
-        # A job that diverged may have reached more before it did.
-        if outcome.status == "ok" and name and math.isfinite(value):
-            self._best = max(
-                self._best, (_merit(name, value), f"{name} {value:.4g} of {job.name}"), key=lambda best: best[0]
-            )
+        reached = self._reached(found, outcome) if outcome.status == "ok" else {}
+        said = ", ".join(f"{name} {value:.4g}" for name, value in reached.items())
+        # A job that diverged may have reached more before it did. Of several objectives none alone says what is best.
+        if len(reached) == 1 and len(self.goals) < 2:
+            [(name, value)] = reached.items()
+            if math.isfinite(value):
+                self._best = max(self._best, (self._merit(name, value), f"{said} of {job.name}"), key=lambda best: best[0])
         if self._live is None or outcome.status == "failed":
             seconds = f"{time.monotonic() - begun:.1f} s" if begun is not None else ""
-            said = f"{name} {value:.4g}  {found['class'] or ''}" if outcome.status == "ok" and name else outcome.error or ""
-            line = f"{sum(self.counts.values())}/{self.total}  {job.name}  {outcome.status}  {said}  {seconds}".rstrip()
+            said = f"{said}  {found['class'] or ''}" if reached else outcome.error or ""
+            line = f"{sum(self.counts.values())}/{self.total}  {job.name}  {outcome.word}  {said}  {seconds}".rstrip()
             self.say(line)
         self.refresh()
 
@@ -86,12 +92,28 @@ class Progress:
             self._live.stop()
             self._live = None
 
+    def _reached(self, found: Mapping[str, Any], outcome: Outcome) -> dict[str, float]:
+        """What a search looks at; of a grid the first measure that a job has."""
+        if self.goals:
+            return {column(key): objective(outcome, key) for key in self.goals}
+        for name in MEASURES:
+            value = number(found.get(name))
+            if isinstance(value, int | float):
+                return {name: float(value)}
+        return {}
+
+    def _merit(self, name: str, value: float) -> tuple[int, float]:
+        """More for a better job. One that has an earlier measure is better than one that has not."""
+        if self.goals:
+            return 0, value if "maximize" in self.goals.values() else -value
+        return -[*MEASURES].index(name), value if MEASURES[name] else -value
+
     def _shown(self) -> Group:
         """The counts, the time left, the best, and a line per running job."""
         done = sum(self.counts.values())
         failed = self.counts["failed"]
         head = f"{done} of {self.total} done  {len(self.running)} running  {failed} failed"
-        for status in ("diverged", "pruned"):
+        for status in (OUTSIDE, "diverged", "pruned"):
             if self.counts[status]:
                 head += f"  {self.counts[status]} {status}"
         left = (self.total - done) * (time.monotonic() - self._begun) / self._here if self._here else None
@@ -134,19 +156,6 @@ def _short(last: Mapping[str, str], key: str) -> str:
         if name in last:
             return f"{float(last[name]):.4g}"
     return ""
-
-
-def _measure(found: Mapping[str, Any]) -> tuple[str, float]:
-    for name in MEASURES:
-        value = number(found.get(name))
-        if isinstance(value, int | float):
-            return name, float(value)
-    return "", 0.0
-
-
-def _merit(name: str, value: float) -> tuple[int, float]:
-    """More for a better job. One that has an earlier measure is better than one that has not."""
-    return -[*MEASURES].index(name), value if MEASURES[name] else -value
 
 
 def _clock(seconds: float) -> str:

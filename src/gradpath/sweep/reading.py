@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from gradpath.sweep.again import names_place, to_continue
+from gradpath.sweep.again import made_again, names_place, packages_of, to_continue
 from gradpath.sweep.given import Given, Run, given
 from gradpath.sweep.loading import run_of, table_rows
 from gradpath.sweep.mixed import mixed
@@ -37,10 +37,13 @@ class Reading:
     @property
     def commands(self) -> Sequence[str]:
         """Those that make the sweep again. Several name the sweep, or each would make one of its own."""
-        typed = self.plan.commands
-        if len(typed) == 1:
-            return typed
-        return [command if names_place(command) else to_continue(command, self.folder) for command in typed]
+        typed = [(command, packages_of(self.plan, place)) for place, command in enumerate(self.plan.commands)]
+        return [
+            made_again(command, packages)
+            if len(typed) == 1 or names_place(command)
+            else to_continue(command, self.folder, packages=packages)
+            for command, packages in typed
+        ]
 
     @property
     def content(self) -> Content:

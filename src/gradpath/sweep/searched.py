@@ -24,9 +24,9 @@ def column(key: str) -> str:
     return key.removeprefix("metrics.")
 
 
-def first_goal(plan: Plan) -> tuple[str, str]:
-    """The column of a row that a search looks at first, and minimize or maximize; empty for a grid."""
-    return next(((column(key).removeprefix("verdict."), direction) for key, direction in goals(plan).items()), ("", ""))
+def row_goals(plan: Plan) -> dict[str, str]:
+    """The columns of a row that a search looks at -> minimize or maximize; none for a grid."""
+    return {column(key).removeprefix("verdict."): direction for key, direction in goals(plan).items()}
 
 
 def searched(plan: Plan) -> dict[str, Any] | None:

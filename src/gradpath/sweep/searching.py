@@ -25,6 +25,7 @@ from gradpath.sweep.outcome import read_outcome
 from gradpath.sweep.place import check_folder, sweep_folder
 from gradpath.sweep.plan import Plan, Planned, read_plan, write_plan
 from gradpath.sweep.progress import Progress
+from gradpath.sweep.searched import goals
 from gradpath.sweep.summary import Summary
 
 if TYPE_CHECKING:
@@ -96,10 +97,10 @@ def _search(sweep: Sweep, search: Search, folder: Path) -> None:
     if aged:
         print(f"{aged} of them {'was' if aged == 1 else 'were'} made by other code", flush=True)
     ended = [read_outcome(folder, job.name) for job in trials.jobs.values()]
-    before = Counter(outcome.status for outcome in ended if done(outcome, None) and outcome)
+    before = Counter(outcome.word for outcome in ended if done(outcome, None) and outcome)
     common = sweep.common_data
     engine = engine_for(folder, sweep.launcher, missing, threads, on_gpus, common) if missing else InProcess()
-    with closing(engine), closing(Progress(folder, trials.total(), before, engine.places)) as progress:
+    with closing(engine), closing(Progress(folder, trials.total(), before, engine.places, goals(plan))) as progress:
         course = Course(folder, engine, call, progress, summary, joins=False)
         course.run(trials, sweep.settings["fail_fast"])
     found = best(study)
@@ -138,6 +139,9 @@ def said_of(best: Sequence["FrozenTrial"], search: Search, plan: Plan) -> Iterat
     from gradpath.sweep.optuna_study import JOB
 
     jobs = {job.name: job for job in plan.jobs}
+    if len(search.objectives) > 1 and best:
+        keys = " and ".join(search.objectives)
+        yield f"{counted(len(best), 'trial')} on the front: no other is as good in {keys}, and better in one of them"
     # Trials of the same values have one job.
     for name, trial in {trial.user_attrs.get(JOB): trial for trial in reversed(best)}.items():
         values = ", ".join(f"{key} {value:.4g}" for key, value in zip(search.objectives, trial.values, strict=True))

@@ -11,7 +11,7 @@ from typing import Any
 
 from gradpath.errors import counted
 from gradpath.files import SUMMARY, write_text
-from gradpath.sweep.outcome import STATUSES
+from gradpath.sweep.outcome import OUTSIDE, STATUSES
 from gradpath.sweep.plan import Plan
 from gradpath.sweep.reading import Reading, read_sweep
 from gradpath.sweep.report import write_report
@@ -98,7 +98,7 @@ def as_markdown(found: Reading) -> str:
 
 def said(counts: Counter[str]) -> str:
     """`57 ok, 2 diverged, 1 failed`."""
-    return ", ".join(f"{counts[status]} {status}" for status in (*STATUSES, *UNFINISHED) if counts[status])
+    return ", ".join(f"{counts[status]} {status}" for status in (*STATUSES, OUTSIDE, *UNFINISHED) if counts[status])
 
 
 def cell(value: Any) -> str:

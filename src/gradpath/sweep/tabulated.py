@@ -27,10 +27,11 @@ def group_table(found: Comparison) -> Table:
     lost = _lost(found)
     verdicts = any(group.verdicts for group in found.groups)
     texts = _texts(found)
-    header = [*found.by, found.metric, STD, N, *lost, *["verdict"] * verdicts, SECONDS]
+    header = [*found.by, found.metric, *found.beside, STD, N, *lost, *["verdict"] * verdicts, SECONDS]
     rows = []
     for group in found.shown:
-        row = [*_named(group, texts), _digits(group.mean), _digits(group.std), str(group.n)]
+        row = [*_named(group, texts), _digits(group.mean)]
+        row += [_digits(group.mean_of(name)) for name in found.beside] + [_digits(group.std), str(group.n)]
         row += [str(group.count(status)) for status in lost]
         rows.append([*row, *[_verdicts(group)] * verdicts, _time(group.seconds)])
     return header, rows
@@ -60,7 +61,7 @@ def _arm_cells(arm: Arm) -> list[str]:
 def show_plain(found: Comparison) -> None:
     """Tables, and in lines what has to be known of them. In a terminal no line is wider than it."""
     print(*wrapped(found.head), sep="\n")
-    _show(found, group_table(found), [found.metric, STD, N], GROUPS_LEAST)
+    _show(found, group_table(found), [found.metric, *found.beside, STD, N], GROUPS_LEAST)
     if found.arms:
         print("", *wrapped(found.method), sep="\n")
         _show(found, arm_table(found), ["difference", "corrected", "result"], ARMS_LEAST)
@@ -104,7 +105,8 @@ def as_csv(found: Comparison) -> str:
     of = {id(arm.group): arm for arm in found.arms}
     rows = []
     for group in found.groups:
-        row: dict[str, Any] = group.values | {found.metric: group.mean, STD: group.std, N: group.n}
+        row: dict[str, Any] = group.values | {found.metric: group.mean}
+        row |= {name: group.mean_of(name) for name in found.beside} | {STD: group.std, N: group.n}
         row |= {status: group.count(status) for status in LOST}
         row |= {"verdict": _verdicts(group), SECONDS: group.seconds}
         if found.arms:
@@ -129,7 +131,7 @@ def json_text(found: Comparison) -> str:
     content: dict[str, Any] = {
         "folders": [relative(folder) for folder in found.sources], "metric": found.metric, "by": [*found.by],
         "over": [*found.over], "runs": len(found.cells), "seconds": found.seconds,
-        "groups": [_json_group(group) for group in found.groups],
+        "groups": [_json_group(group, found.beside) for group in found.groups],
     }  # fmt: skip
     if found.arms:
         arms, tests = [_json_arm(arm) for arm in found.arms], sum(arm.n > 0 for arm in found.arms)
@@ -143,9 +145,10 @@ def json_text(found: Comparison) -> str:
     return as_json(content | {"notes": found.notes})
 
 
-def _json_group(group: Group) -> dict[str, Any]:
+def _json_group(group: Group, beside: Iterable[str]) -> dict[str, Any]:
     numbers = {"mean": group.mean, STD: group.std, N: group.n, **{status: group.count(status) for status in LOST}}
-    return {"values": group.values, **numbers, "verdicts": dict(group.verdicts), SECONDS: group.seconds}
+    others = {name: group.mean_of(name) for name in beside}
+    return {"values": group.values, **numbers, **others, "verdicts": dict(group.verdicts), SECONDS: group.seconds}
 
 
 def _json_arm(arm: Arm) -> dict[str, Any]:

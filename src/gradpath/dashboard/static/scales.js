@@ -24,9 +24,10 @@ const FLOOR = 1e-45; // Below it, the logarithm is drawn as if the value were th
  * A scale that holds every value.
  * @param {ScaleKind} kind
  * @param {Iterable<number>} values
+ * @param {number} [most] no value can be above it: the scale is not either
  * @returns {Scale}
  */
-export function makeScale(kind, values) {
+export function makeScale(kind, values, most = Infinity) {
   const log = kind === "ratio" || kind === "log";
   /** @type {Scale["special"]} */
   const special = (value) => {
@@ -49,7 +50,11 @@ export function makeScale(kind, values) {
   if (kind === "linear" && low >= 0) low = 0;
   // No scale is shorter than a decade: noise is not a story. An interval does not begin at 0, and is not shorter than a percent.
   const least = log ? 1 : kind === "interval" ? 0.01 * Math.max(Math.abs(low), Math.abs(high)) || 1 : 1e-9;
+  const negative = low < 0;
   if (high - low < least) [low, high] = [(low + high - least) / 2, (low + high + least) / 2];
+  // What is widened shows no impossible values: none below 0 where there are none, and none above the most.
+  if (kind === "interval" && high > most) [low, high] = [low + most - high, most];
+  if (kind === "interval" && low < 0 && !negative) [low, high] = [0, high - low];
   return { kind, log, low, high, special, place, colours: SEQUENTIAL };
 }
 
@@ -77,12 +82,13 @@ export function centred(scale) {
  * About `count` places on a scale, and what to write there.
  * @param {Scale} scale
  * @param {number} count
+ * @param {boolean} [whole] whether there are whole numbers only
  * @returns {[at: number, label: string][]}
  */
-export function scaleTicks(scale, count) {
+export function scaleTicks(scale, count, whole = false) {
   const { low, high } = scale;
   if (!scale.log) {
-    const places = ticks(low, high, count).map((at) => Number(at.toPrecision(6)));
+    const places = ticks(low, high, count, whole ? 1 : 0).map((at) => Number(at.toPrecision(6)));
     const labels = places.map(decimal);
     // Places that are closer than a label's digits have more digits.
     const apart = new Set(labels).size === labels.length;

@@ -7,9 +7,9 @@ import { choice, choicesOf, report } from "./data.js";
 
 /** @typedef {import("../../dashboard/static/scales.js").ScaleKind} ScaleKind */
 /** @typedef {import("./data.js").Run} Run */
-/** A number of each run. Words have places, and ticks with their names.
+/** A number of each run, at most `most`. Words have places, and ticks with their names.
  * @typedef {{name: string, title: string, kind: ScaleKind, value: (run: Run) => number, ticks?: [at: number, label: string][],
- *   said?: (run: Run) => string}} Column */
+ *   said?: (run: Run) => string, most?: number, whole?: boolean}} Column */
 
 const FIRST = ["test/accuracy", "test/loss", "val/accuracy", "val/loss", "train/accuracy", "train/loss"];
 const LATER = ["seconds", "parameters", "best_epoch", "last_epoch"];
@@ -30,7 +30,9 @@ const JUDGED = [
  */
 function column(name, value) {
   const log = !name.includes("accuracy") && spanDecades(report.runs.map(value));
-  return { name, title: TITLES[name] ?? name, kind: log ? "log" : name === "seconds" ? "linear" : "interval", value };
+  const whole = !name.includes("/") && report.runs.every((run) => !Number.isFinite(value(run)) || Number.isInteger(value(run)));
+  const most = name.includes("accuracy") ? 1 : Infinity;
+  return { name, title: TITLES[name] ?? name, kind: log ? "log" : name === "seconds" ? "linear" : "interval", value, most, whole };
 }
 
 /** @param {string} name */

@@ -83,7 +83,7 @@ export function drawMatrix() {
     const metric = columnOf(asked.metric);
     const grid = cells(runs, asked.rows, asked.columns, metric);
     const means = grid.flat().filter(({ found }) => found.n).map(({ found }) => found.mean);
-    const scale = centred(makeScale(metric.kind, means));
+    const scale = centred(makeScale(metric.kind, means, metric.most));
     const others = report.keys.filter((name) => name !== asked.rows && name !== asked.columns);
     note.textContent = others.length ? `mean ± standard deviation over ${others.join(", ")}` : "";
     key.className = "colours";

@@ -31,14 +31,14 @@ function ofWords(key) {
 }
 
 /** @param {import("./columns.js").Column} column @returns {Axis} */
-function ofNumbers({ name, title, kind, value }) {
-  const scale = makeScale(kind, report.runs.map(value));
+function ofNumbers({ name, title, kind, value, most, whole }) {
+  const scale = makeScale(kind, report.runs.map(value), most);
   /** @param {number} at */
   const share = (at) => (at - scale.low) / (scale.high - scale.low);
   return {
     name, title, said: (run) => figure(value(run)),
     at: (run) => (scale.special(value(run)) === null ? share(scale.place(value(run))) : null),
-    ticks: scaleTicks(scale, 5).map(([at, label]) => [share(at), label]),
+    ticks: scaleTicks(scale, 5, whole).map(([at, label]) => [share(at), label]),
   };
 }
 

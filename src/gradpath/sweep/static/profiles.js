@@ -17,6 +17,8 @@ import { pointwise } from "./statistics.js";
 /** @typedef {import("./data.js").Run} Run */
 /** @typedef {import("./groups.js").Group} Group */
 
+/** So many lines are named beside the picture. */
+const NAMED = 12;
 const asked = { part: /** @type {Part} */ ("profile") };
 
 /** @param {Run} run */
@@ -53,6 +55,11 @@ function names(runs, width) {
     [deepest.layers[index][0], words.length === count ? words[index] : String(deepest.layers[index][0])])];
 }
 
+/** What a line looks like: lines of the same values cannot be told apart.
+ * @param {ReturnType<typeof series>[number]} line
+ */
+const path = ({ xs, points }) => JSON.stringify([xs, points.map(({ mean }) => mean.toPrecision(3))]);
+
 export function drawProfiles() {
   const ends = report.runs.some((run) => run.parts.profile_end);
   const options = [{ value: "profile", title: "at the start" }, ...(ends ? [{ value: "profile_end", title: "at the end" }] : [])];
@@ -68,9 +75,10 @@ export function drawProfiles() {
     const values = drawn.flatMap(({ points, theory }) => [...points.flatMap(({ low, high }) => [low, high]), ...(theory ?? [])]);
     const [title, xTicks] = names(drawn.flatMap(({ runs }) => runs), place.clientWidth - 80);
     note.textContent = "|δ| relative to the last hidden layer";
-    const dashed = drawn.some(({ theory }) => theory)
-      ? [legend([], html("span", {}, html("i", { class: "dashed" }), "theory at step 0"))] : [];
-    key.replaceChildren(...dashed);
+    const covered = drawn.length - new Set(drawn.map(path)).size;
+    if (covered) note.textContent += `; ${covered} of ${drawn.length} lines lie under others of the same values`;
+    const dashed = drawn.some(({ theory }) => theory) ? [html("span", {}, html("i", { class: "dashed" }), "theory at step 0")] : [];
+    key.replaceChildren(legend(drawn.length > 1 && drawn.length <= NAMED ? drawn : [], ...dashed));
     drawLines(place, {
       label: "The gradient over depth, relative to the last hidden layer", title, xTicks, scale: makeScale("ratio", values),
       series: drawn, dots: Math.max(...drawn.map(({ xs }) => xs.length)) <= 30, place: (layer) => `layer ${layer}`,

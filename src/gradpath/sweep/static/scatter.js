@@ -21,10 +21,9 @@ const HEIGHT = 260;
 const [RIGHT, TOP, BOTTOM] = [16, 6, 36];
 const goals = report.search?.objectives.map(({ column }) => column) ?? [];
 const has = (/** @type {string} */ name) => NUMERIC.some((column) => column.name === name);
-const asked = {
-  x: has("ratio") ? "ratio" : NUMERIC[0]?.name ?? "",
-  y: [...goals, "test/accuracy", "test/loss", "val/loss"].find(has) ?? NUMERIC[1]?.name ?? NUMERIC[0]?.name ?? "",
-};
+const up = [...goals, "test/accuracy", "test/loss", "val/loss"].find(has) ?? NUMERIC[1]?.name ?? NUMERIC[0]?.name ?? "";
+// Two different numbers, if there are two.
+const asked = { x: ["ratio", ...NUMERIC.map(({ name }) => name)].find((name) => has(name) && name !== up) ?? up, y: up };
 
 /**
  * Draws a point per run. Returns how many have a place.
@@ -35,8 +34,8 @@ const asked = {
  * @param {(placed: Placed) => SVGElement} [under] what is drawn under the points
  */
 export function drawPoints(parent, x, y, runs, under) {
-  const [xScale, yScale] = [x, y].map((column) => makeScale(column.kind, runs.map(column.value)));
-  const yTicks = scaleTicks(yScale, 6);
+  const [xScale, yScale] = [x, y].map((column) => makeScale(column.kind, runs.map(column.value), column.most));
+  const yTicks = scaleTicks(yScale, 6, y.whole);
   const left = margin(yTicks);
   const plane = makePlane({ left, top: TOP, width: Math.max(80, parent.clientWidth - left - RIGHT), height: HEIGHT }, yScale);
   /** @param {number} at a place on the scale */
@@ -52,7 +51,7 @@ export function drawPoints(parent, x, y, runs, under) {
     "aria-label": `${y.title} against ${x.title}, a point per run. Arrow keys move through the runs, Enter opens one.`,
   },
     ...grid(plane, yTicks),
-    ...(x.ticks ?? scaleTicks(xScale, Math.max(2, Math.floor(plane.width / 90)))).map(([at, label]) =>
+    ...(x.ticks ?? scaleTicks(xScale, Math.max(2, Math.floor(plane.width / 90)), x.whole)).map(([at, label]) =>
       svg("text", { x: along(at), y: TOP + HEIGHT + 15, "text-anchor": "middle" }, label)),
     svg("text", { class: "title", x: left + plane.width / 2, y: TOP + HEIGHT + 31, "text-anchor": "middle" }, x.title),
     ...(under ? [under({ across: (run) => along(xScale.place(x.value(run))), up: plane.up })] : []),

@@ -17,7 +17,7 @@ const goals = report.search?.objectives ?? [];
 const asked = { goal: 0 };
 
 /** @type {Column} */
-const TRIAL = { name: "trial", title: "trial", kind: "interval", value: (run) => run.number };
+const TRIAL = { name: "trial", title: "trial", kind: "interval", value: (run) => run.number, whole: true };
 
 /**
  * The best value that was known after each trial.
