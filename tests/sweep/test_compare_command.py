@@ -185,6 +185,26 @@ WRONG = [
 ]
 
 
+def test_a_sweep_without_any_result(before_torch, sweeps: Path) -> None:
+    write_sweep(sweeps / "none", {"seed": ["0", "1"]}, lambda _: None)
+    for typed in (("--partial",), ("--partial", "--metric", "ratio")):
+        done = before_torch(SCRIPT, "none", *typed)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.endswith("no run has a result yet, so there is nothing to compare.\n")
+    shutil.rmtree(sweeps / "none")
+
+
+def test_a_near_name_is_a_sweeps(before_torch, project: Path, sweeps: Path) -> None:
+    """A folder without a sweep or run, such as data/, is not meant."""
+    assert (project / "data").is_dir()
+    write_sweep(sweeps / "a", {"seed": ["0"]}, lambda _: result(0.5))
+    for typed in ("aa", "daa"):
+        said = before_torch(SCRIPT, typed).stderr
+        assert "Did you mean data?" not in said
+        assert ("Did you mean a?" in said) == (typed == "aa")
+    shutil.rmtree(sweeps / "a")
+
+
 def test_the_newest_sweeps_are_named(before_torch, sweeps: Path) -> None:
     """Eight of them, and how many more there are."""
     for number in range(9):
