@@ -149,7 +149,7 @@ WRONG = [
     ("activation=relu", "error: activation=relu: no sweep and no run"),
     ("runs", "error: runs: holds runs but no sweep.yaml; name the runs, as logs/sweeps/runs/* does."),
     ("alone", "error: logs/sweeps/alone: the run failed; go on with python train.py resume=logs/sweeps/alone, or add"),
-    ("alone --partial", "error: no run has a metric; there are ratio, rate_per_layer or seconds."),
+    ("alone --partial", "error: no run has a loss or an accuracy; write --metric with ratio, rate_per_layer or seconds."),
     (
         "made --by activtion",
         "--by activtion: must be keys in which the runs differ: activation, seed. Did you mean activation?",

@@ -364,7 +364,7 @@ WRONG = {
     f"{RATE} hydra.sweeper.n_trials=0": "hydra.sweeper.n_trials=0: must be at least 1",
     f"{RATE} hydra.sweeper.n_trials=1.5": "must be a whole number",
     f"{RATE} hydra.sweeper.trials=3": "trials",
-    f"{RATE} hydra.sweeper.direction=up": "hydra.sweeper.direction=up: must be auto, minimize or maximize",
+    f"{RATE} hydra.sweeper.direction=up": "hydra.sweeper.direction=up: must be auto, minimize, maximize or a list of them.",
     f"{RATE} hydra.sweeper.direction=max": "minimize, maximize or a list of them. Did you mean maximize?",
     f"{RATE} hydra.sweeper.direction=[minimize,maximize]": "write one for each sweep.objective; there are 1",
     f"{RATE} sweep.objective=verdict.ratio": "write minimize or maximize for sweep.objective=verdict.ratio",

@@ -78,7 +78,6 @@ ROWS = [
     ("hydra.sweeper.n_trials=3", "hydra/sweeper=basic has no such key. It belongs to hydra/sweeper=optuna. Its keys: "),
     ("hydra.launcher.address=foo", "hydra/launcher=local has no such key. It belongs to hydra/launcher=ray. Its keys: "),
     ("+foo=1,2", "foo=1,2: no such group or key. There are "),
-    ("schedule.foo=1", "schedule=cosine has no such key. Its keys: "),
     ("hydra.job.chdir=true", "hydra.callbacks, hydra.job.chdir and Hydra's logging: add hydra/launcher=basic."),
     ("optimizer.lr=0.1,-1", "optimizer.lr=-1: must be greater than 0."),
     ("activation=relu,reluu", "activation=reluu: no such option. Did you mean relu?"),
@@ -92,6 +91,15 @@ def test_one_line(typed: str, message: str, before_torch: Command, project: Path
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
     assert message in done.stderr
     assert tree(project) == before
+
+
+def test_a_single_job_is_said_to_be_a_run(command: Command, project: Path) -> None:
+    before = {*(project / "logs/runs").glob("*/*")}
+    small = ("data=xor", "model=two_layer", "trainer=cpu", "trainer.max_epochs=1")
+    done = command("train.py", "-m", *small)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("-m with a single job is a run; several values of a key, as in seed=0,1, or sweep.name=")
+    assert len({*(project / "logs/runs").glob("*/*")} - before) == 1
 
 
 def test_settings_of_a_sweep_without_m(before_torch: Command) -> None:

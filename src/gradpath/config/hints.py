@@ -102,7 +102,10 @@ def _in_group(typed: str, group: str, name: str, asked: Asked) -> str:
         for key in asked.keys(f"{group}={option}"):
             homes.setdefault(key, []).append(f"{group}={option}")
     wanted = f"{group}.{name}"
-    near = [key for key in get_close_matches(wanted, homes, n=3, cutoff=0.75) if _alike(name, key.removeprefix(f"{group}."))]
+    # Where the group itself was typed, what is close to the whole key will do.
+    own = typed.startswith(f"{group}.")
+    close = get_close_matches(wanted, homes, n=3, cutoff=0.75)
+    near = [key for key in close if own or _alike(name, key.removeprefix(f"{group}."))]
     for key in [wanted] if wanted in homes else near:
         if key in asked.known:
             return f" Did you mean {key}?"
