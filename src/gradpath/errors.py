@@ -46,7 +46,26 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     """` Did you mean x?`, or an empty string if no allowed word is close."""
     same = {name.lower(): name for name in allowed}
     match = difflib.get_close_matches(word.lower(), same, n=1, cutoff=0.6)
-    return f" Did you mean {same[match[0]]}?" if match else ""
+    # A beginning, such as max for maximize, is less alike than it is clear.
+    match = match or ([name for name in same if name.startswith(word.lower())] if len(word) > 1 else [])
+    return f" Did you mean {same[match[0]]}?" if len(match) == 1 else ""
+
+
+def nearest_part(word: str, allowed: Iterable[str]) -> str:
+    """As `nearest`; if no word is close, all those with a close part: for `hee`, `he_normal or he_uniform`."""
+    found = [*allowed]
+    parts = {part for name in found for part in name.split("_") if len(part) > 1}
+    match = difflib.get_close_matches(word.lower(), parts, n=1, cutoff=0.75)
+    near = [name for name in found if match and match[0] in name.split("_")]
+    return nearest(word, found) or (f" Did you mean {alternatives(near)}?" if near else "")
+
+
+def nearest_key(key: str, allowed: Iterable[str]) -> str:
+    """As `nearest`, for keys such as `sweep.name`: what they all begin with makes none of them alike."""
+    last = {name.rpartition(".")[2]: name for name in allowed}
+    typed = key.rpartition(".")[2].lower()
+    near = [*difflib.get_close_matches(typed, last, n=1, cutoff=0.6), *(name for name in last if name.startswith(typed))]
+    return f" Did you mean {last[near[0]]}?" if near else ""
 
 
 def counted(count: int, what: str) -> str:

@@ -37,6 +37,9 @@ def test_in_any_order() -> None:
         ("--quik", "--quik: not understood. Did you mean --quick? Allowed: "),
         # No abbreviations: another flag would change what they mean.
         ("--qui", "--qui: not understood. Did you mean --quick?"),
+        ("-quick", "-quick: not understood. Did you mean --quick?"),
+        ("-help", "-help: not understood. Did you mean --help?"),
+        ("--seed=3", "--seed=3: not understood. Write seed=3. Allowed: "),
         ("--only", "--only: expected one argument"),
         ("--only 0,3", "--only 0,3: must be whole numbers from 1 to 20, such as 1,20."),
         ("--only 3,", "--only 3,: must be whole numbers"),

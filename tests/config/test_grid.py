@@ -137,9 +137,9 @@ def test_zipped_keys_change_together() -> None:
 @pytest.mark.parametrize(
     ("zipped", "message"),
     [
-        (["seed", "model.dept"], "model.dept has no several values in this sweep. Did you mean model.depth?"),
+        (["seed", "model.dept"], "model.dept is given no values in this sweep; write several. Did you mean model.depth?"),
         (["seed", "model.depth"], "as many values each; seed has 2, model.depth has 3."),
-        (["data"], "data has no several values"),
+        (["data"], "data has a single value in this sweep; write several."),
     ],
 )
 def test_what_cannot_be_zipped(zipped: list[str], message: str) -> None:

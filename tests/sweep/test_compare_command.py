@@ -149,7 +149,7 @@ WRONG = [
     ("activation=relu", "error: activation=relu: no sweep and no run"),
     ("runs", "error: runs: holds runs but no sweep.yaml; name the runs, as logs/sweeps/runs/* does."),
     ("alone", "error: logs/sweeps/alone: the run failed; go on with python train.py resume=logs/sweeps/alone, or add"),
-    ("alone --partial", "error: no run has a metric; there are ratio, rate_per_layer or seconds."),
+    ("alone --partial", "error: no run has a loss or an accuracy; write --metric with ratio, rate_per_layer or seconds."),
     (
         "made --by activtion",
         "--by activtion: must be keys in which the runs differ: activation, seed. Did you mean activation?",
@@ -183,6 +183,26 @@ WRONG = [
     ("a\x1b[2Jb", "error: a\\x1b[2Jb: no sweep"),
     ("x" * 300, ": File name too long."),
 ]
+
+
+def test_a_sweep_without_any_result(before_torch, sweeps: Path) -> None:
+    write_sweep(sweeps / "none", {"seed": ["0", "1"]}, lambda _: None)
+    for typed in (("--partial",), ("--partial", "--metric", "ratio")):
+        done = before_torch(SCRIPT, "none", *typed)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.endswith("no run has a result yet, so there is nothing to compare.\n")
+    shutil.rmtree(sweeps / "none")
+
+
+def test_a_near_name_is_a_sweeps(before_torch, project: Path, sweeps: Path) -> None:
+    """A folder without a sweep or run, such as data/, is not meant."""
+    assert (project / "data").is_dir()
+    write_sweep(sweeps / "a", {"seed": ["0"]}, lambda _: result(0.5))
+    for typed in ("aa", "daa"):
+        said = before_torch(SCRIPT, typed).stderr
+        assert "Did you mean data?" not in said
+        assert ("Did you mean a?" in said) == (typed == "aa")
+    shutil.rmtree(sweeps / "a")
 
 
 def test_the_newest_sweeps_are_named(before_torch, sweeps: Path) -> None:

@@ -13,12 +13,18 @@ ROWS = [
     ("sweep.name='é'", "must be a folder's name of at most 100 letters"),
     ("sweep.name=..", "sweep.name=..: must be a folder's name of at most 100 letters"),
     ("sweep.name=a,b", "sweep.name=a,b: one value for the whole sweep"),
-    ("sweep.retry=all", "sweep.retry=all: must be failed or pruned."),
+    ("sweep.retry=all", "sweep.retry=all: must be failed, pruned or null."),
+    ("sweep.retry=true", "sweep.retry=true: must be failed, pruned or null."),
+    ("sweep=foo", "sweep=foo: a group of keys; set one of sweep.name, sweep.resume, "),
+    ("sweep.foo=1", "sweep.foo=1: sweep has no such key. Its keys: "),
     ("sweep.zip=seed", "sweep.zip=seed: must be a list of words, such as [a,b]."),
     ("sweep.zip=[seed]", "sweep.zip=[seed]: must be at least two keys, which change together."),
     ("sweep.zip=[seed,seed]", "sweep.zip=[seed,seed]: names a key twice."),
     ("sweep.zip=[seed,data] sweep.zip=[seed,activation]", "sweep.zip=[seed,activation]: sweep.zip is there twice;"),
-    ("sweep.zip=[seed,activation]", "sweep.zip: activation has no several values in this sweep."),
+    ("sweep.zip=[seed,activation]", "sweep.zip: activation is given no values in this sweep; write several."),
+    ("activation=relu sweep.zip=[seed,activation]", "sweep.zip: activation has a single value in this sweep;"),
+    ("sweep.zip=[seed,model.depth]", "sweep.zip: model.depth: model=mlp has no such key. It belongs to model=deep."),
+    ("sweep.zip=[sed,activation]", "sweep.zip: sed: no such group or key. Did you mean seed?"),
     ("sweep.limit=1", "sweep.limit=1: the sweep has 2 jobs, each a run; write sweep.limit=2."),
     ("sweep.limit=0", "sweep.limit=0: must be at least 1."),
     ("sweep.resume=true", "sweep.resume=true: no sweep in"),
@@ -53,6 +59,25 @@ ROWS = [
     ("hydra/sweeper=optunaa", "hydra/sweeper=optunaa: no such option. Did you mean optuna? There are "),
     ("hydra/lancher=local", "hydra/lancher=local: no such group. Did you mean hydra/launcher? There are "),
     ("--mutlirun", "unrecognized arguments: --mutlirun. Did you mean --multirun? python train.py --help lists the"),
+    ("hydra.launcher=slurm", "hydra.launcher=slurm: an option is chosen with a slash; write hydra/launcher=slurm."),
+    ("hydra.launcher=slurmm", "an option is chosen with a slash; write hydra/launcher=slurm."),
+    ("hydra.sweeper=optuna", "hydra.sweeper=optuna: an option is chosen with a slash; write hydra/sweeper=optuna."),
+    ("hydra.sweeper=[1]", "hydra.sweeper=[1]: an option is chosen with a slash; write hydra/sweeper=basic or "),
+    ("hydra.sweep=foo", "hydra.sweep=foo: a group of keys, such as hydra.sweep.dir."),
+    ("hydra.job.env_set=3", "hydra.job.env_set=3: a group of keys, such as hydra.job.env_set.NAME."),
+    ("hydra.sweeper.params=3", "hydra.sweeper.params=3: Cannot assign int to Dict"),
+    ("hydra/sweeper=optuna hydra.sweeper.params=3", "hydra.sweeper.params=3: must be a group of keys"),
+    ("hydra.sweep.subdir=foo", "hydra.sweep.subdir=foo: has no effect here; a job's folder is named by what differs, the"),
+    ("hydra.job.name=foo", "hydra.job.name=foo: has no effect here; a job's folder is named by what differs, the sweep's"),
+    ("fail_fast=true", "Did you mean sweep.fail_fast?"),
+    ("trainer.fail_fast=true", "Did you mean sweep.fail_fast?"),
+    ("launcher=slurm", "Did you mean hydra/launcher=slurm?"),
+    ("sweeper=optuna", "Did you mean hydra/sweeper=optuna?"),
+    ("launcher.jobs=2", "Did you mean hydra.launcher.jobs?"),
+    ("n_trials=3", "Did you mean hydra.sweeper.n_trials, a key of hydra/sweeper=optuna?"),
+    ("hydra.sweeper.n_trials=3", "hydra/sweeper=basic has no such key. It belongs to hydra/sweeper=optuna. Its keys: "),
+    ("hydra.launcher.address=foo", "hydra/launcher=local has no such key. It belongs to hydra/launcher=ray. Its keys: "),
+    ("+foo=1,2", "foo=1,2: no such group or key. There are "),
     ("hydra.job.chdir=true", "hydra.callbacks, hydra.job.chdir and Hydra's logging: add hydra/launcher=basic."),
     ("optimizer.lr=0.1,-1", "optimizer.lr=-1: must be greater than 0."),
     ("loss=auto,huber", "loss=huber: for regression data, but this data is multiclass; use loss=auto (CrossEntropyLoss)."),
@@ -72,6 +97,15 @@ def test_one_line(typed: str, message: str, before_torch: Command, project: Path
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stderr
     assert message in done.stderr
     assert tree(project) == before
+
+
+def test_a_single_job_is_said_to_be_a_run(command: Command, project: Path) -> None:
+    before = {*(project / "logs/runs").glob("*/*")}
+    small = ("data=xor", "model=two_layer", "trainer=cpu", "trainer.max_epochs=1")
+    done = command("train.py", "-m", *small)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("-m with a single job is a run; several values of a key, as in seed=0,1, or sweep.name=")
+    assert len({*(project / "logs/runs").glob("*/*")} - before) == 1
 
 
 def test_settings_of_a_sweep_without_m(before_torch: Command) -> None:

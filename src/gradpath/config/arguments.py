@@ -3,11 +3,13 @@
 Each mistake is answered in one line. Nothing heavy is imported, so the answer comes at once.
 """
 
+import re
 import sys
 from argparse import SUPPRESS, ArgumentParser, Namespace, RawDescriptionHelpFormatter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from math import inf, isfinite
 from typing import Any, NoReturn
 
@@ -74,11 +76,12 @@ class Command:
             ConfigError: says what was typed, what is allowed and what may have been meant.
         """
         parser = self._parser()
+        refuse_one_dash(sys.argv[1:] if typed is None else typed, ["--help", *self.flags])
         chosen, unknown = parser.parse_known_intermixed_args(typed)
         several, ordinary = (chosen.typed, []) if self.many else ([], chosen.typed)
         words, pairs = ([text for text in ordinary if ("=" in text) == pair] for pair in (False, True))
         for text in (*unknown, *words[len(self.words) :]):
-            raise ConfigError(f"{text}: not understood.{nearest(text, self.flags)} Allowed: {self._allowed()}.")
+            raise ConfigError(f"{text}: not understood.{self._instead(text)} Allowed: {self._allowed()}.")
         for name, flag in self.flags.items():
             text = getattr(chosen, name[2:])
             if isinstance(text, str):
@@ -128,6 +131,14 @@ class Command:
         takes = f" It takes {', '.join(keys.own)}{more}." if keys.own else ""
         return meant + takes or " It takes none."
 
+    def _instead(self, text: str) -> str:
+        """A hint at a word or flag that is not understood: the nearest flag, or the key that it would be without dashes."""
+        bare = text.lstrip("-")
+        name, sign, _ = bare.partition("=")
+        if text != bare and any(name in keys.own for keys in self.keys.values()):
+            return f" Write {bare if sign else f'{bare}=VALUE'}."
+        return nearest(text, self.flags)
+
     def _allowed(self) -> str:
         alone = self.keys.get("", Keys()).own
         parts = ["[-h]", *(f"[{word.shown}]" for word in self.words.values())]
@@ -151,6 +162,16 @@ class _Help(RawDescriptionHelpFormatter):
 class _Parser(ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise ConfigError(f"{message.removeprefix('argument ')}; --help shows what is allowed.")
+
+
+def refuse_one_dash(typed: Iterable[str], known: Collection[str]) -> None:
+    """Raises ConfigError for a flag with one dash instead of two, of which argparse would read the first letter alone."""
+    for text in typed:
+        name = text.partition("=")[0]
+        if re.fullmatch(r"-[a-z][a-z-]+", name) and name not in known:
+            near = get_close_matches(f"-{name}", known, n=1, cutoff=0.8)
+            if near:
+                raise ConfigError(f"{text}: not understood. Did you mean {near[0]}?")
 
 
 def _read(typed: str, value: Value, text: str) -> Any:

@@ -5,7 +5,7 @@ Nothing here imports torch, so a mistake is reported at once.
 
 import re
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
@@ -197,19 +197,24 @@ def _check_value(name: str, value: Any, hint: Any) -> None:
     if nested is not None and isinstance(value, Mapping):
         _check_fields(nested, value, f"{name}.")
         return
-    shown = str(value).replace(" ", "").replace("None", "null")
+    shown = _shown(value)
     if not any(_conforms(value, option) for option in _options(hint)):
-        kinds = limits.words if hint is str and limits.words else _type_words(hint)
+        kinds = _type_words(hint, limits.words)
         several = f" Several values are a sweep: -m {name}={shown[1:-1]}." if isinstance(value, list) and _one(hint) else ""
         raise ConfigError(f"{name}={shown}: must be {alternatives(kinds)}.{several}")
     for number in value if isinstance(value, list) else [value]:
         broken = limits.broken_by(number)
-        if broken and isinstance(number, str) and any(_conforms(1.0, option) for option in _options(hint)):
-            broken = broken.replace("must be", "must be a number or")
+        if broken and isinstance(number, str) and not isinstance(value, list):
+            broken = f"must be {alternatives(_type_words(hint, limits.words))}"
         if broken:
             each = "each value " if isinstance(value, list) else ""
             near = nearest(number, limits.words) if isinstance(number, str) else ""
             raise ConfigError(f"{name}={shown}: {each}{broken}.{near}")
+
+
+def _shown(value: Any) -> str:
+    """A value as it is typed."""
+    return re.sub(r"\b(True|False)\b", lambda found: found[0].lower(), str(value).replace(" ", "").replace("None", "null"))
 
 
 def _options(hint: Any) -> tuple[Any, ...]:
@@ -234,10 +239,19 @@ def _conforms(value: Any, hint: Any) -> bool:
     return isinstance(value, int | float) if hint is float else isinstance(value, hint)
 
 
-def _type_words(hint: Any) -> Iterator[str]:
+def _type_words(hint: Any, allowed: Sequence[str]) -> Iterator[str]:
+    """What a value may be.
+
+    Args:
+        allowed: the words that a string may be; any, if there are none.
+    """
     words = {int: "a whole number", float: "a number", bool: "true or false", str: "a word", type(None): "null"}
     for option in _options(hint):
-        if get_origin(option) is list:
+        if option is str and allowed:
+            yield from allowed
+        elif get_origin(option) is list and allowed:
+            yield f"a list of {'them' if str in _options(hint) else alternatives(allowed)}"
+        elif get_origin(option) is list:
             item = {int: "whole numbers", str: "words"}[get_args(option)[0]]
             yield f"a list of {item}, such as {'[64,64]' if item == 'whole numbers' else '[a,b]'}"
         elif get_origin(option) is tuple:

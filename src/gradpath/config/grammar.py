@@ -1,5 +1,6 @@
 """What is typed, by Hydra's grammar of overrides."""
 
+import re
 from collections.abc import Iterable
 from itertools import islice
 
@@ -8,10 +9,12 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.errors import HydraException
 
-from gradpath.errors import ConfigError
+from gradpath.errors import ConfigError, nearest
 
 # Values of one key in a sweep.
 MOST = 10_000
+# What Hydra's grammar calls by a name.
+FUNCTIONS = ("range", "interval", "choice", "glob", "tag", "sort", "shuffle", "int", "float", "str", "bool", "extend_list")
 
 
 def parse(overrides: Iterable[str], loader: ConfigLoader | None = None) -> list[Override]:
@@ -35,11 +38,23 @@ def parse(overrides: Iterable[str], loader: ConfigLoader | None = None) -> list[
             parsed[-1].config_loader = loader
         # A number of more than 4,300 digits is a ValueError, for instance.
         except (HydraException, ValueError, RecursionError):
-            raise ConfigError(
-                f"{text}: not understood; write key=value, a list as key=[1,2], and put other characters in quotes, as in "
-                "\"key='a b'\"."
-            ) from None
+            raise ConfigError(f"{text}: {_why_not(text)}") from None
     return parsed
+
+
+def _why_not(text: str) -> str:
+    """What is wrong with a text that does not fit the grammar."""
+    value = text.partition("=")[2]
+    if not set("'\"") & set(value):
+        for opened, closed in ("()", "[]", "{}"):
+            if (more := value.count(opened) - value.count(closed)) != 0:
+                said = f"a {opened} is not closed by {closed}" if more > 0 else f"a {closed} closes nothing"
+                return f"not understood; {said}{f'; write {text}{closed}' if more == 1 else ''}."
+    called = [name for name in re.findall(r"(\w+)\(", value) if name not in FUNCTIONS]
+    if called:
+        near = nearest(called[0], FUNCTIONS)
+        return f"there is no function {called[0]}.{near or ' There are ' + ', '.join(FUNCTIONS) + '.'}"
+    return "not understood; write key=value, a list as key=[1,2], and put other characters in quotes, as in \"key='a b'\"."
 
 
 def values(override: Override) -> list[str]:

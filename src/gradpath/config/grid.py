@@ -95,7 +95,7 @@ def grid(typed: Iterable[Override], zipped: Sequence[str] = ()) -> Grid:
         zipped: keys that change together, first with first, second with second.
 
     Raises:
-        ConfigError: a key of `zipped` has no several values, or not as many as the others.
+        ConfigError: a key of `zipped` has less than two values, or not as many as the others.
     """
     last = {override.key_or_group: override for override in typed}
     texts = {
@@ -105,7 +105,8 @@ def grid(typed: Iterable[Override], zipped: Sequence[str] = ()) -> Grid:
     for key in zipped:
         if key not in last or not last[key].is_sweep_override():
             many = [name for name, override in last.items() if override.is_sweep_override()]
-            raise ConfigError(f"sweep.zip: {key} has no several values in this sweep.{nearest(key, many)}")
+            has = "has a single value" if key in last else "is given no values"
+            raise ConfigError(f"sweep.zip: {key} {has} in this sweep; write several.{nearest(key, many)}")
     counts = {key: len(texts[key]) for key in zipped}
     if len(set(counts.values())) > 1:
         said = ", ".join(f"{key} has {count}" for key, count in counts.items())

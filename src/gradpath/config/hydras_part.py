@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, grammar_parser
+from omegaconf import MISSING, DictConfig, OmegaConf, grammar_parser
 from omegaconf.errors import OmegaConfBaseException
 
 from gradpath.config.target_names import OWN, own_packages
@@ -47,6 +47,9 @@ def check_hydra(node: DictConfig) -> None:
         node: the whole configuration, of which Hydra's part is looked at unresolved.
     """
     for key, value in _plain(node.hydra).items():
+        if key in ("launcher", "sweeper") and not isinstance(value, Mapping):
+            said = f"hydra/{key}=null" if value == MISSING else f"hydra.{key}={value}"
+            raise ConfigError(f"{said}: must be an option, such as hydra/{key}=basic.")
         _check_targets(value, f"hydra.{key}", node)
         if key in LOGS:
             check_log(value, f"hydra.{key}")

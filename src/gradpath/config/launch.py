@@ -20,9 +20,11 @@ from omegaconf.errors import OmegaConfBaseException
 
 from gradpath.columns import wrapped
 from gradpath.config.composition import CONF, config_loader
+from gradpath.config.flags import read_flags
 from gradpath.config.grammar import parse
 from gradpath.config.grid import Place, grid
 from gradpath.config.grid_composition import GridComposition
+from gradpath.config.hydras_keys import refuse_unused
 from gradpath.config.hydras_output import fitted_help, hydras_errors
 from gradpath.config.job import Job, Sweep
 from gradpath.config.objective import check_objective
@@ -30,8 +32,9 @@ from gradpath.config.overrides import Composition, check_job, mapping, plain, re
 from gradpath.config.resume import resume_arguments
 from gradpath.config.schema import GROUPS
 from gradpath.config.search import Search, search
-from gradpath.config.typed import Typed, check_typed, refuse_twice, searches
-from gradpath.errors import ConfigError, RunFailed, first_line, nearest
+from gradpath.config.space import whole_numbers
+from gradpath.config.typed import Typed, check_typed, check_zipped, refuse_twice, searches
+from gradpath.errors import ConfigError, RunFailed, first_line
 from gradpath.streams import open_streams
 from gradpath.threads import wait_briefly
 
@@ -54,18 +57,17 @@ def launch(
     with one_line_errors():
         # Hydra, which reads it again for a sweep, takes no null for a group.
         sys.argv[1:] = [listed(text) for text in resume_arguments(sys.argv[1:], resumes) if text != "experiment=null"]
-        parser = get_args_parser()
-        parser.error = lambda message: wrong_option(message, parser._option_string_actions)  # type: ignore[method-assign]
-        arguments = parser.parse_intermixed_args()
+        arguments = read_flags(sys.argv[1:])
         shows_only = arguments.help or arguments.hydra_help or arguments.cfg or arguments.info or arguments.shell_completion
-        if arguments.config_name or arguments.config_path:
-            wrong_option("--config-name, --config-path: there is one configuration, conf/; add folders with --config-dir")
-        if arguments.experimental_rerun:
-            wrong_option("--experimental-rerun: write resume=FOLDER")
         try:
             with config_loader(arguments.config_dir, logs) as loader:
                 found = None if shows_only else read(parse(arguments.overrides, loader), loader, arguments.multirun)
             if isinstance(found, Job):
+                if arguments.multirun:
+                    said = (
+                        "-m with a single job is a run; several values of a key, as in seed=0,1, or sweep.name= make a sweep"
+                    )
+                    print(*wrapped(said, further="  "), sep="\n", flush=True)
                 task(found)
                 return
             if found and sweep:
@@ -92,8 +94,11 @@ def read(overrides: list[Override], loader: ConfigLoader, multirun: bool) -> Job
     typed = check_typed(without_null(without_plus(overrides)), loader, multirun)
     found: Job | Sweep | None = None
     if isinstance(typed, Composition):
-        found = None if needs_hydra(typed.node.hydra) else single_job(typed)
+        if not needs_hydra(typed.node.hydra):
+            refuse_unused(overrides, typed.node.hydra, sweep=False)
+            found = single_job(typed)
     elif is_ours(typed.hydra):
+        refuse_unused(overrides, typed.hydra, sweep=True)
         found = read_sweep(typed, loader)
     refuse_plus(overrides)
     return found
@@ -107,6 +112,7 @@ def read_sweep(typed: Typed, loader: ConfigLoader) -> Job | Sweep:
     """
     if searches(typed.hydra):
         return read_search(typed, loader)
+    check_zipped(typed, loader)
     jobs = grid(typed.overrides, typed.settings["zip"])
     if len(jobs) > typed.settings["limit"]:
         limit = typed.settings["limit"]
@@ -127,9 +133,11 @@ def read_search(typed: Typed, loader: ConfigLoader) -> Sweep:
         ConfigError: for the first mistake.
     """
     found = search(typed, loader)
-    composition = GridComposition(found.space.corners, loader)
     corners = found.space.corners.places_beside(typed.settings["limit"])
-    check_objective(found.objectives, data_of(composition, corners))
+    with whole_numbers(found.space):
+        composition = GridComposition(found.space.corners, loader)
+        data = data_of(composition, corners)
+    check_objective(found.objectives, data)
     return made(typed, composition, found)
 
 
@@ -300,16 +308,6 @@ def fail(message: str, code: int = 2) -> NoReturn:
     """Prints one line on stderr, in a terminal broken at words, and exits."""
     print(*wrapped(f"error: {message}", further="  ", stream=sys.stderr), sep="\n", file=sys.stderr)
     sys.exit(code)
-
-
-def wrong_option(message: str, known: Iterable[str] = ()) -> NoReturn:
-    """Replaces argparse's `error`, which would print the usage first.
-
-    Args:
-        known: the options that there are.
-    """
-    near = nearest(message.removeprefix("unrecognized arguments: ").split(maxsplit=1)[0], known)
-    fail(f"{message}{'.' + near if near else ';'} python train.py --help lists the options.")
 
 
 def listed(text: str) -> str:

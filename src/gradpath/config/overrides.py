@@ -17,11 +17,11 @@ from gradpath.config.checks import check, check_kind, check_model, check_types, 
 from gradpath.config.fitting import check_fit
 from gradpath.config.grammar import check_sweep, line, parse, values
 from gradpath.config.hints import Asked, near_key, not_computed
-from gradpath.config.hydras_keys import check_hydras_keys
+from gradpath.config.hydras_keys import check_hydras_group, check_hydras_keys
 from gradpath.config.hydras_part import check_hydra
 from gradpath.config.schema import GROUPS, Root
 from gradpath.config.target_names import check_environment, check_texts
-from gradpath.errors import ConfigError, first_line, nearest
+from gradpath.errors import ConfigError, first_line, nearest, nearest_part
 
 
 @dataclass(frozen=True)
@@ -163,6 +163,7 @@ def _check_name(override: Override, groups: list[str], choosing: list[Override],
         raise ConfigError(f"{typed}: write a folder.")
     if is_hydras(override):
         _check_hydras_option(override, loader)
+        check_hydras_group(override, loader)
         return
     groups = [name for name in groups if name != "hydra"]
     if override.is_delete():
@@ -176,7 +177,7 @@ def _check_name(override: Override, groups: list[str], choosing: list[Override],
         for value in values(override):
             if value not in options and not (key == "experiment" and value == "null" and not override.is_sweep_override()):
                 asked = _asked({}, choosing, loader)
-                near = nearest(value, [option for option in options if asked.accepts(f"{key}={option}")])
+                near = nearest_part(value, [option for option in options if asked.accepts(f"{key}={option}")])
                 raise ConfigError(f"{key}={value}: no such option.{near} There are {', '.join(options)}.")
     elif key.split(".")[0] not in [*groups, *Root.__annotations__]:
         hint = _hint(override, choosing, loader)
@@ -193,7 +194,7 @@ def _check_hydras_option(override: Override, loader: ConfigLoader) -> None:
         raise ConfigError(f"{line(override)}: no such group.{nearest(group, groups)} There are {', '.join(groups)}.")
     options = loader.get_group_options(group)
     for value in values(override):
-        if value not in (*options, "null"):
+        if value not in options:
             raise ConfigError(f"{group}={value}: no such option.{nearest(value, options)} There are {', '.join(options)}.")
 
 
@@ -276,8 +277,11 @@ def load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
         raise ConfigError(f"hydra.job.env_copy: there is no variable {error} in the environment.") from None
     except (HydraException, OmegaConfBaseException) as error:
         check_hydras_keys(loader, overrides)
+        said, typed = first_line(error), first_line(error).removeprefix("Error merging override ")
         cause = f" ({first_line(error.__cause__)})" if error.__cause__ else ""
-        raise ConfigError(first_line(error) + cause + ".") from None
+        if error.__cause__ and typed != said:
+            raise ConfigError(f"{typed}: {first_line(error.__cause__)}.") from None
+        raise ConfigError(said + cause + ".") from None
     except (AssertionError, AttributeError, TypeError, ValueError) as error:
         # Hydra does not expect every value of its own keys.
         hydras = " ".join(line(override) for override in overrides if is_hydras(override))

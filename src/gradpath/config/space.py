@@ -1,6 +1,7 @@
 """What a search chooses from: the keys that were typed with several values, or with an interval."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -91,6 +92,21 @@ def space(typed: Iterable[Override], loader: ConfigLoader) -> Space:
     tried = {one.key: f"{one.element}={','.join(_tried(one))}" for one in dimensions}
     corners = grid(parse((tried.get(key) or line(override) for key, override in last.items()), loader))
     return Space(tuple(dimensions), corners)
+
+
+@contextmanager
+def whole_numbers(found: Space) -> Iterator[None]:
+    """Says of an interval of a key that takes whole numbers only how it is written. Its ends alone were not typed."""
+    try:
+        yield
+    except ConfigError as error:
+        for one in found.dimensions:
+            ends = [] if one.texts or one.whole else [one.low, one.high]
+            if any(str(error).startswith(f"{one.key}={end}: must be a whole number") for end in ends):
+                inner = f"int(interval({one.low:g},{one.high:g}))"
+                written = f"{one.element}={f'tag(log,{inner})' if one.log else inner}"
+                raise ConfigError(f"{one.key}: must be a whole number; write {written}.") from None
+        raise
 
 
 def _tried(one: Dimension) -> Sequence[str]:

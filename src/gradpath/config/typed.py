@@ -12,7 +12,7 @@ from gradpath.config.grammar import check_sweep, line, parse, values
 from gradpath.config.hydras_part import check_hydra
 from gradpath.config.overrides import Composition, check_job, choosing_options, is_hydras, is_sweep, load, mapping, set_key
 from gradpath.config.target_names import check_environment
-from gradpath.errors import ConfigError, nearest
+from gradpath.errors import ConfigError, nearest_key
 
 SEARCH = "hydra_plugins.gradpath.sweeper.Optuna"
 
@@ -86,6 +86,22 @@ def searches(hydra: DictConfig) -> bool:
     return str(hydra.sweeper.get("_target_")) == SEARCH
 
 
+def check_zipped(typed: Typed, loader: ConfigLoader) -> None:
+    """Raises ConfigError for a key of `sweep.zip` that was given no value, and that the chosen options do not have."""
+    given = {override.key_or_group for override in typed.overrides}
+    for key in typed.settings["zip"]:
+        if key in given or key in loader.list_groups(""):
+            continue
+        fixed = [override for override in typed.with_hydras if not override.is_sweep_override()]
+        try:
+            check_job(loader, [*fixed, *parse([f"{key}=null"])])
+        except ConfigError as error:
+            # The value is not what was typed.
+            _, is_no_key, hint = str(error).partition(f"{key}=null: ")
+            if is_no_key and (" has no such key." in hint or "no such group or key." in hint):
+                raise ConfigError(f"sweep.zip: {key}: {hint}") from None
+
+
 def _settings(node: DictConfig, typed: list[Override]) -> dict[str, Any]:
     """How the sweep itself is made: the keys of `sweep`, checked."""
     for k, override in enumerate(typed):
@@ -103,14 +119,21 @@ def _settings(node: DictConfig, typed: list[Override]) -> dict[str, Any]:
 def _check_setting(override: Override, node: DictConfig) -> None:
     """Raises ConfigError if `sweep` has no such key."""
     known = [f"sweep.{name}" for name in node.sweep]
+    if override.key_or_group == "sweep":
+        raise ConfigError(f"{line(override)}: a group of keys; set one of {', '.join(known)}.")
     if override.key_or_group not in known:
-        near = nearest(override.key_or_group, known)
+        near = nearest_key(override.key_or_group, known)
         raise ConfigError(f"{line(override)}: sweep has no such key.{near} Its keys: {', '.join(known)}.")
 
 
 def _params(sweeper: Any, loader: ConfigLoader) -> list[Override]:
     """What an experiment varies in a sweep."""
-    params = parse((f"{key}={value}" for key, value in (sweeper.get("params") or {}).items()), loader)
+    given = sweeper.get("params") or {}
+    if not isinstance(given, DictConfig | dict):
+        raise ConfigError(
+            f"hydra.sweeper.params={given}: must be a group of keys, each with its values, such as {{seed:'0,1'}}."
+        )
+    params = parse((f"{key!s}={value}" for key, value in given.items()), loader)
     for param in params:
         check_sweep(param)
     return params

@@ -71,11 +71,11 @@ def _known() -> str:
 
 
 def _meant(text: str) -> str:
-    """The sweep, or the folder in the same place, that was meant."""
+    """The sweep, or the sweep or run in the same place, that was meant."""
     place = Path(text).expanduser()
     beside: list[str] = []
     with suppress(OSError):
-        beside = [path.name for path in place.parent.iterdir() if path.is_dir()]
+        beside = [path.name for path in place.parent.iterdir() if any((path / sign).exists() for sign in (SWEEP, RESULT))]
     return nearest(place.name, [*_names(), *beside]) or _known()
 
 

@@ -122,11 +122,19 @@ def chosen_metric(runs: Sequence[Run], asked: str | None) -> str:
         goals = dict.fromkeys(name for run in runs for name in run.goals)
         found = next((name for name in (*goals, *USUAL) if name in there), None)
         if found is None:
-            raise ConfigError(f"no run has a metric; there are {alternatives(there)}.")
+            raise ConfigError(_none_usual(there))
         return found
+    if not there:
+        raise ConfigError(f"--metric {asked}: {_none_usual(there)}")
     if asked not in there:
         raise ConfigError(f"--metric {asked}: must be {alternatives(there)}.{nearest(asked, there)}")
     return asked
+
+
+def _none_usual(there: Sequence[str]) -> str:
+    if not there:
+        return "no run has a result yet, so there is nothing to compare."
+    return f"no run has a loss or an accuracy; write --metric with {alternatives(there)}."
 
 
 def cells(runs: Sequence[Run], values: Sequence[Values], metric: str) -> list[Cell]:
