@@ -46,7 +46,7 @@ def test_every_experiment_composes(experiment: str) -> None:
     [
         ("optimizer.lr", 0, "optimizer.lr=0: must be greater than 0"),
         ("optimizer.lr", float("nan"), "optimizer.lr=nan: must be greater than 0"),
-        ("optimizer.lr", True, "optimizer.lr=True: must be a number"),
+        ("optimizer.lr", True, "optimizer.lr=true: must be a number"),
         ("optimizer.betas", [0.9], "optimizer.betas=[0.9]: must be a list of 2 numbers"),
         ("optimizer.betas", [0.9, 1.0], "each value must be less than 1"),
         ("model.hidden", [64, 0], "model.hidden=[64,0]: each value must be at least 1"),
