@@ -1,5 +1,6 @@
 """Whatever a user's loop does, the probe neither ends it nor changes it."""
 
+import threading
 import warnings
 from collections.abc import Iterable
 
@@ -251,3 +252,42 @@ def test_a_scripted_model_trains_as_without_the_probe(whole: bool) -> None:
     assert found["class"] is None
     assert "0.weight" in found["coverage"]["missing"] if whole else found["coverage"]["missing"] == ["0.0.weight"]
     assert (p.record.row(0)["weight_grad_norm"] > 0).all()
+
+
+def test_another_thread_trains_another_model() -> None:
+    """Its passes are not looked at: what they free in the meantime is nobody else's."""
+    torch.manual_seed(0)
+    ours, theirs = (nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 2)) for _ in range(2))
+    done: list[int] = []
+
+    def loop(model: nn.Module, steps: int) -> None:
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+        for _ in range(steps):
+            optimizer.zero_grad()
+            model(torch.randn(4, 8)).square().mean().backward()
+            optimizer.step()
+        done.append(steps)
+
+    with probe(ours) as p:
+        thread = threading.Thread(target=loop, args=(theirs, 300))
+        thread.start()
+        loop(ours, 40)
+        thread.join()
+    assert sorted(done) == [40, 300]
+    assert p.record.steps == [*range(40)]
+
+
+def test_a_model_may_be_trained_on_another_thread_than_it_is_called() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 16), nn.Tanh(), nn.Linear(16, 2))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with probe(model) as p:
+        for _ in range(3):
+            optimizer.zero_grad()
+            loss = model(torch.randn(4, 8)).square().mean()
+            thread = threading.Thread(target=loss.backward)
+            thread.start()
+            thread.join()
+            optimizer.step()
+    assert p.record.steps == [0, 1, 2]
+    assert np.isfinite(p.record.matrix("delta")).all()

@@ -296,3 +296,23 @@ def test_a_layer_that_lets_nothing_through(shut: int) -> None:
     assert "biases that start at 0" in found["findings"][0]["remedy"] or found["class"] is None
     nn.init.zeros_(model[shut].bias)
     assert verdict_on(model, lambda _: F.cross_entropy(model(x), y), 5)["findings"] == []
+
+
+def test_a_sum_over_batches_that_grow_is_no_rise() -> None:
+    model = perceptron()
+    torch.manual_seed(0)
+    x = torch.randn(200, 4)
+    y = x.sum(1, keepdim=True)
+    sizes = [4 + 4 * step for step in range(40)]
+    found = verdict_on(model, lambda i: F.mse_loss(model(x[: sizes[i]]), y[: sizes[i]], reduction="sum"), 40, lr=1e-3)
+    assert found["findings"] == []
+
+
+def test_a_loss_that_lets_nothing_through() -> None:
+    """Behind the output is a ReLU that is shut."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 16), nn.Tanh(), nn.Linear(16, 3), nn.ReLU())
+    nn.init.constant_(model[2].bias, -20.0)
+    x, y = torch.randn(16, 4), torch.arange(16) % 3
+    found = verdict_on(model, lambda _: F.cross_entropy(model(x), y), 10)
+    assert ("no_gradient", "loss") in causes(found)

@@ -124,3 +124,26 @@ def test_an_exception_keeps_what_was_measured(tmp_path: Path) -> None:
     assert record.load(tmp_path / "flow")["step"].tolist() == [0, 1, 2, 3, 4]
     with pytest.raises(ValueError, match="holds a record already"):
         fit(Plain(), [GradientFlow(tmp_path / "flow")], tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("named", [True, False])
+def test_a_second_fit_has_a_record_of_its_own(named: bool, tmp_path: Path) -> None:
+    flow = GradientFlow(tmp_path / "gradient_flow" if named else None)
+    trainer = pl.Trainer(
+        max_epochs=1, accelerator="cpu", callbacks=[flow], logger=False, enable_progress_bar=False,
+        enable_checkpointing=False, enable_model_summary=False, default_root_dir=tmp_path,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    loader = DataLoader(TensorDataset(torch.randn(24, 16), torch.randint(3, (24,))), batch_size=8)
+    module = Plain()
+    for epochs in (1, 3):
+        trainer.fit_loop.max_epochs = epochs
+        trainer.fit(module, loader)
+    counts = [len(record.load(tmp_path / name)["step"]) for name in ("gradient_flow", "gradient_flow_2")]
+    assert counts == [3, 6]
+    # What another callback has kept is not taken for its own.
+    other = GradientFlow(tmp_path / "gradient_flow")
+    trainer = pl.Trainer(max_epochs=1, accelerator="cpu", callbacks=[other], logger=False, default_root_dir=tmp_path)
+    with pytest.raises(ValueError, match="holds a record already"):
+        trainer.fit(module, loader)

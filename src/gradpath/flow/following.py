@@ -1,6 +1,6 @@
 """The ways of a backward pass that is about to run, found from the marks that layers left on autograd's nodes."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any
@@ -12,6 +12,8 @@ from gradpath.flow.kinds import Layer
 from gradpath.flow.places import Place, Seen
 from gradpath.flow.ways import Graph, Node, Station, graph_of, stations, ways
 
+# Of a layer with more calls than this, the ways to the first and the last are followed.
+MANY = 4
 # The loss's part in autograd's graph, and the activations that it holds already.
 TWICE = (
     # Not log-softmax: of itself it is itself.
@@ -69,7 +71,8 @@ def follow(
     assert seen
     plan.graph = graph_of(roots)
     marked = _marked(plan.graph.nodes, plan.calls, marks)
-    found = ways(plan.graph, {node: place.name for node, place in marked.items()}, _is_wide)
+    names = {node: place.name for node, place in marked.items()}
+    found = ways(plan.graph, names, _is_wide, lambda firsts: _outermost(firsts, marked, seen.firsts))
     joins, handles = _joins(marked, {station.node: station for way in found for station in way}, marks, hook)
     at = {**marked, **joins}
     seen.beside |= {station.name: station.branch for way in found for station in way}
@@ -77,6 +80,11 @@ def follow(
     plan.firsts = [way[0].node for way in found]
     plan.targets = _targets(seen, [[at[station.node] for station in way] for way in found], outer)
     return handles
+
+
+def leads_to(roots: Iterable[Node], parameters: Collection[int]) -> bool:
+    """Whether a pass from these roots comes to one of the parameters, given by their ids."""
+    return any(id(getattr(node, "variable", None)) in parameters for node in graph_of(roots).nodes)
 
 
 def _marked(nodes: Iterable[Any], calls: dict[Layer, int], marks: Marks) -> dict[Any, Place]:
@@ -90,6 +98,21 @@ def _marked(nodes: Iterable[Any], calls: dict[Layer, int], marks: Marks) -> dict
         name = place.layer.name or "model"
         place.name = name if calls[place.layer] == 1 else f"{name}#{calls[place.layer]}"
     return dict(pairs)
+
+
+def _outermost(firsts: Iterable[Any], marked: Mapping[Any, Place], places: dict[Layer | None, list[Place]]) -> list[Any]:
+    """Of many calls of a layer the first and the last: an embedding that is called at each of a thousand time steps.
+
+    Args:
+        places: all of them are added to it.
+    """
+    calls: dict[Layer | None, list[Any]] = {}
+    for first in firsts:
+        layer = marked[first].layer
+        calls.setdefault(layer, []).append(first)
+        places.setdefault(layer, []).append(marked[first])
+    ends = {layer: {several[0], several[-1]} if len(several) > MANY else {*several} for layer, several in calls.items()}
+    return [first for layer, several in calls.items() for first in several if first in ends[layer]]
 
 
 def _joins(

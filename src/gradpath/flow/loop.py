@@ -37,7 +37,8 @@ class Loop:
 
     entrance: the first of the layers that take data. rate: the learning rate of the latest optimiser; eps: its epsilon, if
     it is one like Adam; several: more than one optimiser has stepped. told: the coming step's loss, if the loop says it.
-    leftovers: gradients that were used again. doubled: an activation that the loss applies a second time.
+    leftovers: gradients that were used again. samples: how many a step had. doubled: an activation that the loss applies a
+    second time.
     """
 
     entrance: str | None = None
@@ -48,6 +49,7 @@ class Loop:
     doubled: str | None = None
     told: Scalar | None = None
     steps: list[int] = field(default_factory=list)
+    samples: dict[int, int] = field(default_factory=dict)
     waiting: list[tuple[Scalar, Scalar, float, Scalar]] = field(default_factory=list)
     rows: list[npt.NDArray[np.float64]] = field(default_factory=list)
 
@@ -57,7 +59,9 @@ class Loop:
         inputs: Scalar = nan
         outputs: Scalar = nan
         entries = 0
-        for seen in passes:
+        # A pass whose gradients were thrown away belongs to no step.
+        for seen in (seen for seen in passes if seen.places):
+            self.samples[step] = self.samples.get(step, 0) + seen.samples
             self.doubled = self.doubled or seen.doubled
             for value in seen.losses:
                 value = _told_apart(value)

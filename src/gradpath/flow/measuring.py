@@ -7,6 +7,7 @@ passes know nothing of it. No tensor is changed or made to require a gradient.
 """
 
 import itertools
+import threading
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
@@ -18,7 +19,7 @@ from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.backward import Pass, is_left_alone, leave, listen, say
-from gradpath.flow.following import Marks, Plan, follow
+from gradpath.flow.following import Marks, Plan, follow, leads_to
 from gradpath.flow.kinds import Layer, outputs_of
 from gradpath.flow.norms import Scalar, square_sum
 from gradpath.flow.places import Place, Seen
@@ -68,13 +69,8 @@ class Measuring:
     ) -> None:
         self.at = at or {}
         self.model, self.follow, self.batch_dim, self.hook_each = model, follow, batch_dim, hook_each
-        self.on_pass, self.on_begin, self.on_call, self.on_end, self.on_unknown = (
-            on_pass,
-            on_begin,
-            on_call,
-            on_end,
-            on_unknown,
-        )
+        self.on_pass, self.on_begin, self.on_call = on_pass, on_begin, on_call
+        self.on_end, self.on_unknown = on_end, on_unknown
         self.meet(layers, others or {})
         self.handles: list[RemovableHandle] = []
         self.marks, self.numbers = Marks(), itertools.count()
@@ -91,6 +87,8 @@ class Measuring:
         self.latest: Callable[[], Tensor | None] | None = None
         # Layers in the order in which they were first called.
         self.called: dict[Layer, None] = {}
+        # The threads on which layers are called. Others train other models.
+        self.threads: set[int] = set()
         # Layers from which a gradient was expected.
         self.placed: set[Layer] = set()
         self.off: set[Layer | None] = set()
@@ -132,6 +130,7 @@ class Measuring:
             return
         if isinstance(part, Layer):
             self.called.setdefault(part)
+            self.threads.add(threading.get_ident())
         if not torch.is_grad_enabled() or is_left_alone():
             return
         try:
@@ -166,7 +165,7 @@ class Measuring:
         dim = self.batch_dim if h.ndim > self.batch_dim else 0
         place = Place(layer, next(self.numbers), h.shape[dim] if h.ndim > 1 else 1)
         if self.follow:
-            self._look_at_data(place, (*args, *kwargs.values()))
+            place.look_at((*args, *kwargs.values()))
             # Nothing large is kept alive.
             self.latest = partial(_same, h.detach()) if h.numel() <= SMALL else ref(h)
         # A hook on the node sees the gradient that flows on at h: summed over all its uses, and as the user's hooks left it.
@@ -191,14 +190,6 @@ class Measuring:
             for part, tensor in enumerate(given):
                 self._hook_output(tensor, place, part)
 
-    def _look_at_data(self, place: Place, given: tuple[Any, ...]) -> None:
-        """Squares what comes into a layer from outside: numbers that need no gradient."""
-        for one in given:
-            if isinstance(one, Tensor) and not one.requires_grad and (one.is_floating_point() or one.is_complex()):
-                square = square_sum(one.detach())
-                place.inputs = square if place.inputs is None else place.inputs + square
-                place.taken += one.numel()
-
     def _on_model(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         samples = samples_in((args, kwargs), self.batch_dim)
         for place in self.recent:
@@ -209,6 +200,9 @@ class Measuring:
 
     def _on_backward(self, told: Pass) -> Callable[[], None]:
         outer = self.plans.get(told.outer) if told.outer else None
+        # What runs on another thread, for another model, must not even be looked at.
+        if not outer and threading.get_ident() not in self.threads and not leads_to(told.roots, self.parameters):
+            return lambda: None
         handles: list[RemovableHandle] = []
         if (told.create_graph and not told.accumulates) or not self._trains(told) or (outer and outer.seen is None):
             plan = Plan(None)

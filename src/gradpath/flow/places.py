@@ -1,6 +1,6 @@
 """Places in the graph of a forward pass at which the gradient is measured, and what a backward pass showed of them."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,6 +57,14 @@ class Place:
         """How many numbers the gradient has."""
         return sum(one.entries for one in self.arrived.values())
 
+    def look_at(self, given: Iterable[Any]) -> None:
+        """Squares what comes into the layer from outside: numbers that need no gradient."""
+        for one in given:
+            if isinstance(one, Tensor) and not one.requires_grad and (one.is_floating_point() or one.is_complex()):
+                square = square_sum(one.detach())
+                self.inputs = square if self.inputs is None else self.inputs + square
+                self.taken += one.numel()
+
     def take(self, part: int, gradients: list[Tensor], keeps: bool, expected: Scalar) -> None:
         """Adds the gradient that a pass brings to one tensor of the output.
 
@@ -79,15 +87,16 @@ class Seen:
     """What one backward pass showed, and the passes inside it.
 
     places: those that the gradient reached, in the order in which it came. ways: for each first layer the stations, first
-    layer first. chosen: they were not found, but named by the user. beside: for each station, by name, the layers on
-    branches between it and the one before. keeps: the graph may be run again. losses: the numbers from which the pass
-    begins. outputs: the sum of squares of what the layer returned that was called last, if it was looked at. doubled: an
-    activation that the loss applies again.
+    layer first. firsts: all calls of each first layer that lead to no other layer. chosen: they were not found, but named
+    by the user. beside: for each station, by name, the layers on branches between it and the one before. keeps: the graph
+    may be run again. losses: the numbers from which the pass begins. outputs: the sum of squares of what the layer returned
+    that was called last, if it was looked at. doubled: an activation that the loss applies again.
     """
 
     keeps: bool = False
     places: dict[Place, None] = field(default_factory=dict)
     ways: list[list[Place]] = field(default_factory=list)
+    firsts: dict[Layer | None, list[Place]] = field(default_factory=dict)
     chosen: bool = False
     beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
     losses: list[Scalar] = field(default_factory=list)

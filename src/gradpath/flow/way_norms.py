@@ -1,6 +1,6 @@
 """The size of the gradient along its ways, step by step, beside what the probe measures of the layers themselves."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -31,10 +31,7 @@ class Step:
     def add(self, seen: Seen) -> None:
         self.beside |= seen.beside
         self.chosen |= seen.chosen
-        for way in seen.ways:
-            reached = [place for place in way if place in seen.places and place.square is not None]
-            names = tuple(place.name for place in reached)
-            squares = [place.square for place in reached if place.square is not None]
+        for names, squares in _ways(seen):
             if names in self.ways:
                 squares = [one + other for one, other in zip(self.ways[names], squares, strict=True)]
             if names:
@@ -49,6 +46,29 @@ class Step:
     def has_gradient(self) -> bool:
         """Whether a gradient arrived at every first layer. Waits for a device."""
         return all(norms[0] != 0 for _, norms in self.norms())
+
+
+def _ways(seen: Seen) -> Iterator[tuple[tuple[str, ...], list[Scalar]]]:
+    """Each way's names and squares. A first layer that is called at many time steps has one way, and the gradient of all."""
+    ways = [[place for place in way if place in seen.places and place.square is not None] for way in seen.ways]
+    begins: dict[Layer | None, list[list[Place]]] = {}
+    for way in filter(None, ways):
+        begins.setdefault(way[0].layer, []).append(way)
+    for layer, several in begins.items():
+        firsts = [place for place in dict.fromkeys(seen.firsts.get(layer, [])) if place.square is not None]
+        if layer is None or len(firsts) < 2:
+            for way in several:
+                yield tuple(place.name for place in way), [place.square for place in way if place.square is not None]
+            continue
+        shared = [place for place in several[0][1:] if all(place in way for way in several)]
+        total = _sum(place.square for place in firsts if place.square is not None)
+        rest = [place.square for place in shared if place.square is not None]
+        yield (layer.name or "model", *(place.name for place in shared)), [total, *rest]
+
+
+def _sum(squares: Iterable[Scalar]) -> Scalar:
+    first, *others = squares
+    return sum(others, start=first)
 
 
 class WayNorms:

@@ -134,9 +134,18 @@ def way(
     return kept[::-1]
 
 
-def ways(graph: Graph, marked: Mapping[Any, str], joins: Callable[[Any], bool] = lambda node: True) -> list[list[Station]]:
-    """The way to each first layer, in the order of the forward pass. The time is linear in the graph for each of them."""
-    return [way(graph, first, marked, joins) for first in first_layers(graph, marked)]
+def ways(
+    graph: Graph,
+    marked: Mapping[Any, str],
+    joins: Callable[[Any], bool] = lambda node: True,
+    choose: Callable[[list[Any]], list[Any]] = lambda firsts: firsts,
+) -> list[list[Station]]:
+    """The way to each first layer, in the order of the forward pass. The time is linear in the graph for each of them.
+
+    Args:
+        choose: called with the first layers; returns those whose ways are wanted.
+    """
+    return [way(graph, first, marked, joins) for first in choose(first_layers(graph, marked))]
 
 
 def _following(node: Node) -> list[Any]:

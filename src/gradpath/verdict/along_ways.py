@@ -12,8 +12,12 @@ from gradpath.verdict.anatomy import Anatomy
 from gradpath.verdict.at_start import findings_at_start
 from gradpath.verdict.findings import MOST, Finding
 from gradpath.verdict.gradient_class import Reading, read
-from gradpath.verdict.remedies import NONE_KNOWN
+from gradpath.verdict.remedies import NONE_KNOWN, Remedy
 from gradpath.verdict.verdict import Verdict
+
+# A layer that is called so often is used over and over again, as in a recurrent network.
+FEW_CALLS = 3
+GATES = Remedy("", "an orthogonal weight (nn.init.orthogonal_), gates that keep the state, or fewer calls")
 
 
 class Scales(NamedTuple):
@@ -101,11 +105,27 @@ def _unexplained(way: WayRead) -> Finding:
     verb = "shrinks" if way.reading.kind == "vanishing" else "grows"
     ratio = way.reading.ratio
     size = f"{max(ratio, 1 / ratio):.3g}x" if ratio and isfinite(ratio) else "out of all measure"
+    assert way.reading.kind
+    layer, calls = _repeated(way)
+    if calls:
+        message = f"the gradient {verb} {size} on its way to the first layer, over {calls} calls of {layer}"
+        return Finding(way.reading.kind, "recurrence", layer, message, GATES)
     at = way.steepest
     most = f", most of it between {at[1]} and {at[0]}" if at else ""
     message = f"the gradient {verb} {size} on its way to the first layer{most}; why was not found"
-    assert way.reading.kind
     return Finding(way.reading.kind, "unknown", way.stations[0], message, NONE_KNOWN)
+
+
+def _repeated(way: WayRead) -> tuple[str, int]:
+    """The layer between whose calls most of the change lies, and how many there are; 0 if there is none."""
+    calls: dict[str, list[float]] = {}
+    for name, delta in zip(way.stations, way.deltas, strict=True):
+        calls.setdefault(name.removesuffix(" +").partition("#")[0], []).append(delta)
+    layer, deltas = max(calls.items(), key=lambda pair: len(pair[1]))
+    ends = (*way.deltas[:: len(way.deltas) - 1], deltas[0], deltas[-1])
+    if len(deltas) < FEW_CALLS or not all(0 < end < inf for end in ends):
+        return layer, 0
+    return layer, len(deltas) if abs(log(ends[2] / ends[3])) > abs(log(ends[0] / ends[1])) / 2 else 0
 
 
 def _severity(way: WayRead) -> tuple[bool, float]:

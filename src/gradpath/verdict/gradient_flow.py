@@ -1,5 +1,6 @@
 """The probe as a callback of PyTorch Lightning, for any LightningModule."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +18,25 @@ class GradientFlow(pl.Callback):
     which TensorBoard's Gradient Flow tab shows.
 
     Args:
-        folder: where the record is kept (None: `gradient_flow` in the trainer's log folder).
+        folder: where the record is kept (None: `gradient_flow` in the trainer's log folder). A second `fit` has a folder
+            of its own beside it: `gradient_flow_2`.
         options: those of `probe`, such as `every=10`, `batch_dim=1`, `ignore=["saturation"]`.
 
     Raises:
-        ValueError: when `fit` begins: as for `probe`, or the folder holds a record already.
+        ValueError: when `fit` begins: as for `probe`, or `folder` holds the record of another callback.
     """
 
     def __init__(self, folder: str | Path | None = None, **options: Any) -> None:
         self.folder, self.options = folder, options
         self.probe: JudgingProbe | None = None
         self.verdict: dict[str, Any] | None = None
+        self.kept: set[Path] = set()
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Opens the probe, once the trainer has placed the model and prepared its precision."""
         place = Path(self.folder or Path(trainer.log_dir or trainer.default_root_dir) / "gradient_flow")
+        if self.folder is None or place in self.kept:
+            place = _free(place)
         if (place / FILE).exists():
             raise ValueError(f"GradientFlow: folder={place}: holds a record already; choose another")
         options = {
@@ -64,3 +69,10 @@ class GradientFlow(pl.Callback):
         if trainer.is_global_zero:
             measuring.save(self.place)
             set_verdict(self.place, self.verdict)
+        self.kept.add(self.place)
+
+
+def _free(place: Path) -> Path:
+    """The folder, or one beside it with a number, that holds no record."""
+    numbered = (place.with_name(f"{place.name}_{number}") for number in itertools.count(2))
+    return place if not (place / FILE).exists() else next(one for one in numbered if not (one / FILE).exists())

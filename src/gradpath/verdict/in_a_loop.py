@@ -1,7 +1,7 @@
 """What went wrong in a training loop of one's own, read from what the probe saw of it; a cause is found, not guessed."""
 
 from collections.abc import Mapping, Sequence
-from math import isfinite, isinf, isnan
+from math import inf, isfinite, isinf, isnan
 
 import numpy as np
 
@@ -67,7 +67,7 @@ def course_of(
     content = {name: record.matrix(name)[:, columns] for name in record.quantities}
     content |= {"layer": np.array(layers), "step": np.array(record.steps)}
     # Several optimisers have losses of their own, which rise and fall against each other.
-    losses = [] if loop.several else _smooth([one.loss for one in loop.glimpses() if isfinite(one.loss)])
+    losses = [] if loop.several else _smooth(_comparable(loop))
     dead = content.get("dead")
     seen = () if dead is None else list(dead.T[:-1])
     before, after = ([_end(column, index) for column in seen] for index in (0, -1))
@@ -85,6 +85,19 @@ def course_of(
         readings=(start.kind, end.kind if end else None),
         noise=_noise(losses),
     )
+
+
+def _comparable(loop: Loop) -> list[float]:
+    """The losses of the steps, whether they are means over samples or sums: of batches of several sizes nobody knows.
+
+    Then it is that of both series which rises less.
+    """
+    seen = [one for one in loop.glimpses() if isfinite(one.loss)]
+    losses, sizes = [one.loss for one in seen], [loop.samples.get(one.step, 1) for one in seen]
+    if not seen or max(sizes) <= 1.2 * min(sizes):
+        return losses
+    each = [loss / size for loss, size in zip(losses, sizes, strict=True)]
+    return min(losses, each, key=lambda series: series[-1] / series[0] if series[0] > 0 else inf)
 
 
 def _smooth(losses: Sequence[float]) -> list[float]:

@@ -22,7 +22,7 @@ def findings_on_wiring(record: Record, loop: Loop, trained: Collection[str], cut
         trained: layers that are to be trained. cut: those of them that were called, and that no gradient came
             back to, if they are many.
     """
-    found = (_twice(loop), _kept(loop), _cut_off(cut), _unmoved(record, trained))
+    found = (_twice(loop), _kept(loop), _cut_off(cut), _nothing_left(record), _unmoved(record, trained))
     return [finding for finding in found if finding]
 
 
@@ -51,6 +51,17 @@ def _cut_off(cut: Sequence[str]) -> Finding | None:
     message = f"no gradient came back to {_listed(cut)}, though {'they were' if len(cut) > 1 else 'it was'} called"
     remedy = Remedy("", "no detach(), no_grad(), .data, numpy or argmax between these layers and the loss")
     return Finding("no_gradient", "graph", cut[0], message, remedy)
+
+
+def _nothing_left(record: Record) -> Finding | None:
+    """A loss that lets nothing through: behind the output is a ReLU that is shut, or something constant."""
+    delta = record.matrix("delta")
+    seen = delta[~np.isnan(delta)]
+    if len(record.steps) < ENOUGH or not len(seen) or seen.any():
+        return None
+    message = f"the gradient is exactly 0 at every layer, in all of {len(record.steps)} measured steps"
+    remedy = Remedy("", "no ReLU or rounding behind the output layer, and a loss that depends on it")
+    return Finding("no_gradient", "loss", None, message, remedy)
 
 
 def _unmoved(record: Record, trained: Collection[str]) -> Finding | None:
