@@ -78,7 +78,7 @@ def deep_networks() -> Iterator[Row]:
     yield (
         "a recurrent network that forgets",
         lambda faulty: train(Cells(0.3 if faulty else 1.0), classes(), steps=15),
-        "vanishing", scale,
+        "vanishing", f"{scale}, recurrence",
     )  # fmt: skip
 
     class Residual(nn.Module):
