@@ -22,6 +22,8 @@ from synthetic import HEALTHY, VANISHING, content, write
 
 GOOD = content(count=4, steps=6, every=7)
 ODD = content(count=3, steps=4) | {"my own": np.arange(12.0).reshape(4, 3), "not a matrix": np.arange(4.0)}
+# As many time steps as layers: over depth this would be nonsense.
+ODD["in_time/rnn"] = np.ones((4, 3))
 ODD["delta"] = np.array([[0, 1e-300, 1e300], [np.nan, np.inf, -np.inf], [5e-324, -0.0, 0.1], [1 / 3, 1e-45, 2]])
 ODD["theory_delta"] = np.array([1e-7, 0.5, np.nan])
 BIG = content(count=100, steps=10_000, every=1)
@@ -85,9 +87,16 @@ def test_zero_nan_and_infinity_stay_apart(server: str) -> None:
 def test_unknown_quantities_are_offered_by_name(server: str) -> None:
     offered = record(server, "odd")["quantities"]
     assert "my own" in offered
-    assert not {"not a matrix", "layer", "step", "theory_delta", "theory_delta_band", "seeds_delta_band", "verdict"} & set(
-        offered
-    )
+    assert not {
+        "not a matrix",
+        "layer",
+        "step",
+        "theory_delta",
+        "theory_delta_band",
+        "seeds_delta_band",
+        "verdict",
+        "in_time/rnn",
+    } & set(offered)
     assert record(server, "odd", "my own")["values"] == ODD["my own"].tolist()
     assert record(server, "odd", "dead")["values"] is None
 

@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gradpath.dashboard.archive import Archive, RecordError, explained, shortened
+from gradpath.flow.record import IN_TIME
 
 STEPS = 500
 """The largest number of steps in an answer. A heat map has fewer columns to show them."""
@@ -124,7 +125,7 @@ def sample(count: int, limit: int) -> npt.NDArray[np.int64]:
 
 def _quantities(archive: Archive) -> list[str]:
     named = [name for name in archive.names if name not in ("layer", "step", "verdict") and len(name) <= NAME]
-    return [name for name in named if not name.startswith(("theory_", "seeds_"))]
+    return [name for name in named if not name.startswith(("theory_", "seeds_", IN_TIME))]
 
 
 def _fits(archive: Archive, name: str, shape: tuple[int, ...]) -> bool:
