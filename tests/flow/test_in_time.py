@@ -248,3 +248,20 @@ def test_an_error_ends_the_measuring_in_time_alone() -> None:
     assert len(caught) == 1
     assert p.record.in_time == {}
     assert not np.isnan(p.record.row(0)["delta"]).any()
+
+
+def test_it_is_measured_ever_more_rarely() -> None:
+    """Because it costs as much as the layer itself."""
+    torch.manual_seed(0)
+    model = Network("GRU", "last", batch_first=True)
+    x, y = torch.randn(4, TIME, 2), torch.randint(3, (4,))
+    model(x)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.01)
+    with probe(model) as p:
+        for _ in range(10):
+            optimizer.zero_grad()
+            F.cross_entropy(model(x), y).backward()
+            optimizer.step()
+    measured = ~np.isnan(p.record.in_time["rnn"]).any(1)
+    assert np.flatnonzero(measured).tolist() == [0, 1, 2, 4, 8]
+    assert not np.isnan(p.record.matrix("delta")).any()

@@ -49,6 +49,7 @@ class InTime:
     rows: dict[str, list[Row]] = field(default_factory=dict)
     waiting: dict[str, dict[Place, tuple[int, Squares]]] = field(default_factory=dict)
     off: set[Layer] = field(default_factory=set)
+    steps: int = 0
 
     def look_at(self, seen: Seen, samples: int) -> None:
         """A pass is over, and the weights are still those with which it ran."""
@@ -60,7 +61,12 @@ class InTime:
             if layer.kind == "cell":
                 cells.setdefault(layer, []).append(place)
             elif place.call is not None:
-                self._unroll(layer, place, samples, seen.keeps)
+                # As long as a pass through the layer itself: at the steps 0, 1, 2, 4, 8, ... of those that it is asked for.
+                if self.steps & (self.steps - 1) == 0:
+                    self._unroll(layer, place, samples)
+                if not seen.keeps:
+                    place.call = None
+                    place.arrived = {part: replace(one, held=None) for part, one in place.arrived.items()}
         for layer, places in cells.items():
             states = sorted(places, key=lambda place: place.number)
             squares = [one.arrived[0].square if 0 in one.arrived else 0.0 for one in states]
@@ -74,6 +80,7 @@ class InTime:
             if own:
                 self.rows.setdefault(name, []).append(Row(step, factor, own))
         self.waiting = {}
+        self.steps += 1
 
     def matrices(self, steps: Sequence[int]) -> dict[str, Matrix]:
         """|delta| by layer, (steps, time), NaN where it was not measured. Waits for a device."""
@@ -87,15 +94,13 @@ class InTime:
             found[name] = table
         return found
 
-    def _unroll(self, layer: Layer, place: Place, samples: int, keeps: bool) -> None:
+    def _unroll(self, layer: Layer, place: Place, samples: int) -> None:
         try:
             for ending, squares in _squares(layer, place).items():
                 self.waiting.setdefault(f"{place.name}{ending}", {})[place] = samples, squares
         except Exception as error:
             self.off.add(layer)
             say(f"gradpath: {layer.name} is not measured in time any more: {type(error).__name__}: {error}")
-        if not keeps:
-            place.call, place.arrived = None, {part: replace(one, held=None) for part, one in place.arrived.items()}
 
 
 def _delta(row: Row) -> Matrix:
