@@ -82,8 +82,8 @@ def batch_norm_with_a_large_eps(patch: Patch) -> None:
 def delta_of_the_mean(patch: Patch) -> None:
     right = measuring.Measuring._on_gradient
 
-    def averaged(self: measuring.Measuring, place: Place, gradients: tuple[Tensor | None, ...]) -> None:
-        right(self, place, tuple(None if grad is None else grad.mean(0).expand_as(grad) for grad in gradients))
+    def averaged(self: measuring.Measuring, place: Place, part: int, gradients: tuple[Tensor | None, ...]) -> None:
+        right(self, place, part, tuple(None if grad is None else grad.mean(0).expand_as(grad) for grad in gradients))
 
     patch.setattr(measuring.Measuring, "_on_gradient", averaged)
 
