@@ -93,6 +93,11 @@ def test_a_test_of_ones_own() -> None:
     given = {"model": Own(), "inputs": torch.randn(8, 20), "targets": torch.arange(8) % 3, "F": F}
     exec(code, given)
     given["test_gradients_arrive"]()
+    # The same lines refuse a network whose gradient vanishes.
+    deep = [part for _ in range(12) for part in (nn.Linear(20, 20), nn.Sigmoid())]
+    given["model"] = nn.Sequential(*deep, nn.Linear(20, 3))
+    with pytest.raises(AssertionError, match="vanishing"):
+        given["test_gradients_arrive"]()
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -230,22 +230,39 @@ def test_weights_that_blow_the_gradient_up() -> None:
     assert found["in_time"]["rnn"]["growth"] > 1e4
 
 
-def test_an_error_ends_the_measuring_in_time_alone() -> None:
-    """What is unexpected in a layer, here an argument of a subclass, costs no step of the training."""
+def test_an_error_ends_the_measuring_in_time_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where torch fails, as for want of memory, it costs no step of the training."""
 
-    class Own(nn.GRU):
-        def forward(self, first: Tensor, *, scale: float = 1.0) -> Any:
-            return super().forward(first * scale)
+    def fails(*arguments: Any) -> Tensor:
+        raise RuntimeError("out of memory")
 
+    monkeypatch.setattr(torch._VF, "gru_cell", fails)
     torch.manual_seed(0)
     model = Network("GRU", "last", batch_first=True)
     x, y = torch.randn(4, TIME, 2), torch.randint(3, (4,))
-    model.rnn = Own(2, WIDTH, batch_first=True)
-    model.forward = lambda x: model.head(model.rnn(first=x, scale=0.5)[1][0])  # type: ignore[method-assign]
     model(x)
-    with pytest.warns(RuntimeWarning, match="rnn is not measured in time any more") as caught:
+    with pytest.warns(RuntimeWarning, match="rnn is not measured in time any more: RuntimeError: out of mem") as caught:
         p = one_step(model, x, y)
     assert len(caught) == 1
+    assert p.record.in_time == {}
+    assert not np.isnan(p.record.row(0)["delta"]).any()
+
+
+def test_what_a_subclass_returns_is_not_guessed() -> None:
+    """Its first output is the last states here, of which there are as many as time steps."""
+
+    class Reversed(nn.GRU):
+        def forward(self, x: Tensor) -> Any:
+            states, last = super().forward(x)
+            return last, states
+
+    torch.manual_seed(0)
+    model = Network("GRU", "last", batch_first=True)
+    x, y = torch.randn(4, 1, 2), torch.randint(3, (4,))
+    model.rnn = Reversed(2, WIDTH, batch_first=True)
+    model.forward = lambda x: model.head(model.rnn(x)[0][0])  # type: ignore[method-assign]
+    model(x)
+    p = one_step(model, x, y)
     assert p.record.in_time == {}
     assert not np.isnan(p.record.row(0)["delta"]).any()
 

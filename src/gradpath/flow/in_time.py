@@ -23,6 +23,7 @@ from gradpath.flow.norms import Scalar
 from gradpath.flow.places import Place, Seen
 from gradpath.flow.record import Matrix
 
+FORWARDS = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
 # A vector of sums of squares, one for each time step.
 Squares = Tensor | Sequence[Scalar]
 
@@ -117,8 +118,11 @@ def _delta(row: Row) -> Matrix:
 def _squares(layer: Layer, place: Place) -> dict[str, Tensor]:
     """For each layer of a stack and each direction the sums of squares of the gradient at its states, (time,)."""
     module: Any = layer.module
+    if type(module).forward not in FORWARDS:
+        # What a subclass returns, and of what, is not known.
+        return {}
     if module.num_layers > 1 and module.dropout and module.training:
-        # Which states were dropped is not known.
+        # Which states were dropped is not known either.
         return {}
     arrived = [one.held[0] if (one := place.arrived.get(part)) and one.held else None for part in range(3)]
     inputs, state = _inputs(place)
