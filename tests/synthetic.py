@@ -10,6 +10,7 @@ VANISHING = {
     "class": "vanishing",
     "ratio": 1.4e-7,
     "rate_per_layer": 0.24,
+    "undecided": None,
     "deviation": {"sentence": "measured 0.21 per layer (0.2 to 0.22 over 5 seeds), theory 0.23 to 0.25: outside"},
     "findings": [
         {
@@ -27,12 +28,13 @@ VANISHING = {
             "remedy": "activation=tanh init=critical",
         },
     ],
-    "end": {"class": "vanishing", "ratio": 3.9e-6, "rate_per_layer": 0.32},
+    "end": {"class": "vanishing", "ratio": 3.9e-6, "rate_per_layer": 0.32, "undecided": None},
 }
 HEALTHY = {
     "class": "healthy",
     "ratio": 0.83,
     "rate_per_layer": 0.98,
+    "undecided": None,
     "findings": [],
     "end": {"class": "healthy", "ratio": 0.64},
 }

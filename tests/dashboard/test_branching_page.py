@@ -51,6 +51,7 @@ def logs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write(folder / "plain", nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 8), nn.ReLU(), nn.Linear(8, 2)), 4)
     blocks = nn.ModuleDict({"blocks_of_the_stream": nn.Sequential(*[Block() for _ in range(BLOCKS)])})
     write(folder / "residual", Residual(blocks), 4)
+    write(folder / "shallow", nn.Sequential(nn.Linear(4, 8), nn.ReLU(), nn.Linear(8, 2)), 4)
     return folder
 
 
@@ -98,3 +99,12 @@ def test_what_only_layers_have_is_shown_of_layers(tab: Tab) -> None:
     assert points(tab, "residual") == 2 + 2 * BLOCKS
     assert "NaN" not in tab.curve("residual")
     tab.frame.get_by_label("Quantity").select_option("delta")
+
+
+def test_why_there_is_no_class(tab: Tab) -> None:
+    tab.choose("plain")
+    assert "undecided" not in tab.frame.locator("section.panel header").inner_text()
+    tab.choose("shallow")
+    header = tab.frame.locator("section.panel[data-run=shallow] header").inner_text()
+    assert "undecided" in header
+    assert "a class compares two places below the output layer" in header

@@ -51,7 +51,7 @@ def special(arrays: dict[str, Any]) -> dict[str, Any]:
 
 def hostile() -> dict[str, Any]:
     finding = dict.fromkeys(("kind", "cause", "layer", "message", "remedy"), INJECTION)
-    return {"class": INJECTION, "ratio": "inf", "rate_per_layer": None, "findings": [finding]}
+    return {"class": INJECTION, "ratio": "inf", "rate_per_layer": None, "undecided": INJECTION, "findings": [finding]}
 
 
 def test_the_two_newest_runs_are_shown_first(tab: Tab) -> None:

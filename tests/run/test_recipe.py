@@ -42,7 +42,16 @@ def test_the_folder_is_complete(run_here) -> None:
     assert saved["seed"] == 3
     assert saved["choices"]["activation"] == "relu"
     assert saved["parameters"] == 784 * 32 + 32 + 32 * 16 + 16 + 16 * 10 + 10
-    assert set(saved["verdict"]) == {"class", "ratio", "rate_per_layer", "interval", "findings", "deviation", "end"}
+    assert set(saved["verdict"]) == {
+        "class",
+        "ratio",
+        "rate_per_layer",
+        "interval",
+        "undecided",
+        "findings",
+        "deviation",
+        "end",
+    }
     assert (saved["verdict"]["class"], saved["verdict"]["findings"]) == ("healthy", [])
     assert saved["verdict"]["end"]["class"] == "healthy"
     assert [row["layer"] for row in saved["profile_end"]] == ["hidden_01", "hidden_02", "output"]

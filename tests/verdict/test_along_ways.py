@@ -146,6 +146,7 @@ def test_below_nine_tenths_of_the_weights_there_is_no_class() -> None:
     share = (36 + 36 + 18) / (36 + 36 + 18 + 36)
     assert found["coverage"] == {"share": pytest.approx(share), "missing": ["own"]}
     assert (found["class"], found["ratio"], found["end"]["class"], found["findings"]) == (None, None, None, [])
+    assert found["undecided"] == found["end"]["undecided"] == "only 71% of the weights were measured; not own"
     # A frozen weight takes no part in training.
     model.own.requires_grad_(False)
     assert judged(model, lambda: loss_of(model(x)))["coverage"] == {"share": 1.0, "missing": []}
@@ -188,10 +189,23 @@ def test_nothing_measured_is_said(loop: Callable[[nn.Module], None], why: str, t
     assert [str(warning.message)[: len(why) + 10] for warning in said] == [f"gradpath: {why}"]
     found = p.verdict()
     assert found["unmeasured"].startswith(why)
+    assert found["undecided"] == found["unmeasured"]
     assert (found["class"], found["findings"], found["end"]) == (None, [], None)
     # The same sentence stands in the file that the tab reads.
     kept = json.loads(str(np.load(tmp_path / "run/flow.npz")["verdict"]))
     assert kept["unmeasured"] == found["unmeasured"]
+
+
+def test_why_there_is_no_class() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(8, 6)
+    shallow = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3))
+    assert "two places below the output layer" in judged(shallow, lambda: loss_of(shallow(x)))["undecided"]
+    silent = nn.Sequential(nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 6), nn.ReLU(), nn.Linear(6, 3))
+    nn.init.zeros_(silent[4].weight)
+    assert judged(silent, lambda: loss_of(silent(x)))["undecided"].startswith("no gradient arrives")
+    broken = torch.full((8, 6), torch.nan)
+    assert judged(silent, lambda: loss_of(silent(broken)))["undecided"] == "the first measured step was not finite"
 
 
 def test_weights_that_a_later_step_reaches_are_covered() -> None:

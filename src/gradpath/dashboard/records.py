@@ -189,6 +189,7 @@ def _judgement(content: dict[str, Any]) -> dict[str, Any]:
         "class": _text(content.get("class"), NAME),
         "ratio": _number(content.get("ratio")),
         "rate_per_layer": _number(content.get("rate_per_layer")),
+        "undecided": _text(content.get("undecided"), TEXT),
     }
 
 

@@ -231,7 +231,7 @@ def show_verdict(
 
 def _sentence(reading: Reading) -> str:
     if reading.kind is None:
-        return "not classified, which takes two hidden layers and a gradient that arrives at the last one"
+        return f"not classified: {reading.undecided}"
     if reading.ratio is None:
         return f"{reading.kind}, not finite"
     pace = f", {reading.rate_per_layer:.3g} x per layer" if reading.rate_per_layer else ""

@@ -11,7 +11,7 @@ from gradpath.flow.way_norms import Step
 from gradpath.verdict.anatomy import Anatomy
 from gradpath.verdict.at_start import findings_at_start
 from gradpath.verdict.findings import MOST, Finding
-from gradpath.verdict.gradient_class import Reading, read
+from gradpath.verdict.gradient_class import TOO_FEW, Reading, read, undecided
 from gradpath.verdict.remedies import NONE_KNOWN, Remedy
 from gradpath.verdict.verdict import Verdict
 
@@ -72,7 +72,7 @@ def verdict_along(
     worst = worst_way(step)
     single = [finding for finding in layers.findings if finding.kind in ("symmetry", "dead_units")]
     if worst is None:
-        return replace(layers, start=Reading(None), findings=single), None
+        return replace(layers, start=undecided(TOO_FEW), findings=single), None
     reading = worst.reading
     if reading.kind == "healthy":
         return replace(layers, start=reading, findings=single), worst

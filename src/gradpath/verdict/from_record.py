@@ -16,7 +16,7 @@ from gradpath.verdict.along_ways import Scales, is_plain, verdict_along, worst_w
 from gradpath.verdict.anatomy import anatomy
 from gradpath.verdict.divergence import Divergence, first_not_finite
 from gradpath.verdict.findings import MOST
-from gradpath.verdict.gradient_class import Reading, read
+from gradpath.verdict.gradient_class import TOO_FEW, read, undecided
 from gradpath.verdict.in_a_loop import course_of, why_not_finite
 from gradpath.verdict.in_training import findings_in_training
 from gradpath.verdict.through_time import findings_in_time, read_in_time
@@ -25,6 +25,8 @@ from gradpath.verdict.wiring import findings_on_wiring
 
 # The least share of the trainable weights that must have been seen for a class.
 LEAST = 0.9
+# So many names stand in a sentence.
+NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -77,17 +79,18 @@ def diagnose(
         scales = {name: Scales(of.width or 0, of.sigma_w2, of.sigma_b2) for name, of in layers.items() if of.sigma_w2 >= 0}
         found, worst = verdict_along(ways.first, scales, found, anatomy(model))
         last = worst_way(ways.last)
-        end, way = last.reading if last else Reading(None), worst.stations if worst else []
+        end, way = last.reading if last else undecided(TOO_FEW), worst.stations if worst else []
     covered = ways.coverage if ways else None
     if record.steps and covered and covered.share is not None and covered.share < LEAST:
         others = [finding for finding in found.findings if finding.kind not in ("vanishing", "exploding")]
-        found, end = replace(found, start=Reading(None), findings=others), Reading(None)
+        end = undecided(only_seen(covered.share, covered.missing))
+        found = replace(found, start=end, findings=others)
     first, findings = first_not_finite(record) or _infinite_loss(loop, used), list(found.findings)
     if first and loop:
         broken = why_not_finite(record, loop, first)
         if broken.cause in ("data", "targets or loss") and first.step == record.steps[0]:
             # Nothing was seen of the network itself.
-            found, findings = replace(found, start=Reading(None)), []
+            found, findings = replace(found, start=undecided("the first measured step was not finite")), []
         findings = [*findings[:1], broken, *findings[1:]][:MOST] if broken.cause == "unknown" else [broken, *findings][:MOST]
     elif loop and record.steps and used:
         sizes = {name: layers[name].entries for name in used}
@@ -100,15 +103,24 @@ def diagnose(
         findings = [*findings_on_wiring(record, loop, trained, cut), *findings][:MOST]
     in_time = read_in_time(record)
     findings = [*findings, *findings_in_time(in_time, model)][:MOST]
+    nothing = why_nothing(model, record, ways)
+    if nothing:
+        found = replace(found, start=undecided(nothing))
     whole = replace(found, findings=findings, end=end)
     return {
         **whole.as_dict("pytorch"),
         "way": way if len(way) > 1 else None,
         "coverage": covered and {"share": covered.share, "missing": [*covered.missing]},
         "in_time": in_time,
-        "unmeasured": why_nothing(model, record, ways),
+        "unmeasured": nothing,
         "diverged": str(first) if first else None,
     }
+
+
+def only_seen(share: float, missing: Sequence[str]) -> str:
+    """That too little of the weights was seen, and what was not."""
+    more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+    return f"only {share:.0%} of the weights were measured; not {', '.join(missing[:NAMED])}{more}"
 
 
 def why_nothing(model: nn.Module, record: Record, ways: WayNorms | None) -> str | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 # Limits of |delta| first / last hidden layer: below VANISHING it vanishes, above EXPLODING it explodes.
 VANISHING, EXPLODING = 1e-2, 1e2
+TOO_FEW = "a class compares two places below the output layer, and the gradient was measured at fewer"
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,14 @@ class Reading:
     ratio: |delta| first / last hidden layer.
     rate_per_layer: the factor of |delta| per layer towards the input, from a straight line through log10 |delta|.
     interval: the 95 % confidence interval of the rate.
+    undecided: why there is no kind; None if there is one.
     """
 
     kind: str | None
     ratio: float | None = None
     rate_per_layer: float | None = None
     interval: tuple[float, float] | None = None
+    undecided: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The form in `result.json`."""
@@ -33,15 +36,20 @@ class Reading:
         return {"class": values.pop("kind"), **values}
 
 
+def undecided(why: str) -> Reading:
+    """A reading without a class."""
+    return Reading(None, undecided=why)
+
+
 def read(deltas: Sequence[float]) -> Reading:
     """The reading of |delta| per hidden layer, first layer first."""
     delta = np.array(deltas, dtype=np.float64)
     if len(delta) < 2:
-        return Reading(None)
+        return undecided(TOO_FEW)
     if not np.isfinite(delta).all():
         return Reading("exploding")
     if delta[-1] == 0:
-        return Reading(None)
+        return undecided("no gradient arrives even at the last place below the output layer")
     if delta[0] == 0:
         return Reading("vanishing", 0.0)
     ratio = float(delta[0] / delta[-1])

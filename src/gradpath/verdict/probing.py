@@ -13,7 +13,7 @@ from gradpath.flow.backward import say
 from gradpath.flow.probe import Probe
 from gradpath.flow.record import FILE, set_verdict
 from gradpath.flow.wrappers import is_distributed
-from gradpath.verdict.from_record import LEAST, Layer, diagnose, why_nothing
+from gradpath.verdict.from_record import LEAST, Layer, diagnose, only_seen, why_nothing
 
 # Findings that say what the class is.
 CLASSES = {"vanishing", "exploding"}
@@ -49,7 +49,7 @@ class JudgingProbe(Probe):
             layers[meter.name] = Layer(layer.sizes.units, *self.rows.scales[meter.name], entries, layer.trains, lost)
         found = diagnose(self.model, self.record, layers, self.ways, self.loop)
         if self.broken and found["unmeasured"]:
-            found["unmeasured"] = f"no step was measured: {self.broken}"
+            found["unmeasured"] = found["undecided"] = f"no step was measured: {self.broken}"
         return found | {"findings": [finding for finding in found["findings"] if finding["kind"] not in self.ignore]}
 
     def loss(self, value: float | Tensor) -> None:
@@ -73,9 +73,7 @@ class JudgingProbe(Probe):
             raise UnhealthyError(found["unmeasured"])
         covered = found["coverage"]
         if covered and covered["share"] is not None and covered["share"] < LEAST and not {*kinds}.isdisjoint(CLASSES):
-            raise UnhealthyError(
-                f"only {covered['share']:.0%} of the weights were measured; not {', '.join(covered['missing'])}"
-            )
+            raise UnhealthyError(only_seen(covered["share"], covered["missing"]))
 
     def unmeasured(self) -> str | None:
         """Why no step was measured; None if one was."""

@@ -3,7 +3,10 @@
 
 import { RUN_COLOURS } from "./colours.js";
 
-/** @typedef {{class: string | null, ratio: number, rate_per_layer: number}} Judgement ratios are NaN where there is none */
+/**
+ * Ratios are NaN where there is none; `undecided` says why there is no class.
+ * @typedef {{class: string | null, ratio: number, rate_per_layer: number, undecided: string | null}} Judgement
+ */
 /** @typedef {Record<"kind" | "cause" | "layer" | "message" | "remedy", string | null>} Finding */
 /** @typedef {Judgement & {end: Judgement | null, findings: Finding[], deviation: string | null}} Verdict */
 

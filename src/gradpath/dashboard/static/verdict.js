@@ -42,7 +42,8 @@ export function drawVerdict(verdict, refused) {
    * @param {string} when
    */
   const lines = verdict.end ? [...parts(verdict, "start"), ...parts(verdict.end, "end")] : parts(verdict, "gradient");
-  return html("div", { class: "verdict", title }, ...lines);
+  const figures = html("div", { class: "verdict", title }, ...lines);
+  return verdict.undecided ? html("div", {}, figures, html("p", { class: "soft" }, verdict.undecided)) : figures;
 }
 
 /**
