@@ -26,7 +26,7 @@ class Network(nn.Module):
 
 def loss_of(outputs: Tensor) -> Tensor:
     """Cross entropy of outputs of shape (samples, classes), to targets that take turns."""
-    return F.cross_entropy(outputs, torch.arange(len(outputs)) % outputs.shape[1])
+    return F.cross_entropy(outputs, torch.arange(len(outputs), device=outputs.device) % outputs.shape[1])
 
 
 def norms_at(network: Network, loss: Tensor) -> list[list[tuple[str, float]]]:
