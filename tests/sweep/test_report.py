@@ -233,6 +233,13 @@ def test_a_job_that_could_not_begin_says_how_to_make_it(tmp_path: Path) -> None:
         (tmp_path / job.name / "result.json").write_text(json.dumps(failed))
         found = run_content(tmp_path / job.name)
         assert found["commands"][0] == f"python train.py --config-dir=my/own {' '.join(job.overrides)}"
+    targets = {
+        "activation": {"_target_": "mylab.act.Own"},
+        "loss": {"_target_": "torch.nn.MSELoss"},
+        "data": {"_target_": 7},
+    }
+    (tmp_path / job.name / "config.yaml").write_text(json.dumps(targets))
+    assert run_content(tmp_path / job.name)["commands"][0].startswith("GRADPATH_PACKAGES=mylab ")
 
 
 @pytest.mark.parametrize(

@@ -126,14 +126,18 @@ def _without_words(path: Path) -> str:
 
 
 def named_packages(config: Any) -> set[str]:
-    """The user's own packages that a configuration's `_target_`s name."""
+    """The user's own packages that a configuration's `_target_`s name, of those that are trusted here."""
+    return target_packages(config) & {*own_packages()}
+
+
+def target_packages(config: Any) -> set[str]:
+    """The packages that a configuration's `_target_`s name."""
     if isinstance(config, list):
-        return {name for item in config for name in named_packages(item)}
+        return {name for item in config for name in target_packages(item)}
     if not isinstance(config, Mapping):
         return set()
-    below = {name for value in config.values() for name in named_packages(value)}
-    package = str(config.get("_target_", "")).split(".")[0]
-    return below | ({package} & {*own_packages()})
+    below = {name for value in config.values() for name in target_packages(value)}
+    return below | {str(config["_target_"]).split(".")[0]} if config.get("_target_") else below
 
 
 def without_words(source: str) -> str:

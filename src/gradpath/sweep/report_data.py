@@ -8,9 +8,10 @@ from typing import Any
 
 from gradpath.config.saved_yaml import read_yaml
 from gradpath.errors import ConfigError
-from gradpath.files import OVERRIDES
+from gradpath.files import CONFIG, OVERRIDES
 from gradpath.saved_json import number
-from gradpath.sweep.again import alone
+from gradpath.sweep.again import alone, made_again
+from gradpath.sweep.code import target_packages
 from gradpath.sweep.curves import LOSSES, Curve, epochs, kept_epochs, kept_layers, thinned
 from gradpath.sweep.outcome import Outcome, objective, read_outcome
 from gradpath.sweep.plan import Planned, read_plan
@@ -24,6 +25,8 @@ DIGITS = 4
 # Characters of a text, and findings of a run.
 LONGEST, FINDINGS = 1_000, 20
 ENVIRONMENT = ("gradpath", "torch", "lightning", "python", "device", "gpu", "threads", "git_commit", "git_clean")
+# Whose parts every configuration may name.
+OURS = ("gradpath", "hydra_plugins", "torch")
 JUDGED = ("class", "ratio", "rate_per_layer")
 Content = dict[str, Any]
 
@@ -116,10 +119,20 @@ def run_content(folder: Path) -> Content:
     # A job of a sweep was made by the sweep's command; alone it is made by its overrides.
     if not command or {"-m", "--multirun"} & {*command.split()}:
         command = alone(command, job.overrides)
+    command = made_again(command, _own_packages(folder))
     draft = Draft(folder.parent, 1)
     draft.add(job, outcome, row(job, outcome))
     head = {"kind": "run", "name": folder.name, "commands": [command], "common": [], "notes": [], "search": None}
     return head | draft.content([], [{}])
+
+
+def _own_packages(folder: Path) -> list[str]:
+    """The packages of the user's own that a run's configuration names."""
+    try:
+        named = target_packages(read_yaml(folder / CONFIG))
+    except ConfigError:
+        return []
+    return sorted(name for name in named if name.isidentifier() and name not in OURS)
 
 
 def _numbers(result: Mapping[str, Any]) -> dict[str, Any]:
