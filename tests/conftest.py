@@ -56,16 +56,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the longest tests first, so that no worker is left alone with them at the end.
 
-    Each of the two workers begins with one half of the list, so every second one of them stands in the middle. What is not
-    run has been taken off the list before.
+    Each worker begins with an equal part of the list, so they are dealt out to the beginnings of these parts. What is not run
+    has been taken off the list before.
     """
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     longest = sorted(
         (item for item in items if any(name in item.nodeid for name in LONGEST)),
         key=lambda item: [name in item.nodeid for name in LONGEST].index(True),
     )
     others = [item for item in items if item not in longest]
-    middle = len(items) // 2 - len(longest[::2])
-    items[:] = [*longest[::2], *others[:middle], *longest[1::2], *others[middle:]]
+    ordered: list[pytest.Item] = []
+    for worker in range(workers):
+        first = longest[worker::workers]
+        taken = max(0, len(items) * (worker + 1) // workers - len(ordered) - len(first))
+        ordered += [*first, *others[:taken]]
+        others = others[taken:]
+    items[:] = ordered
 
 
 @pytest.fixture
