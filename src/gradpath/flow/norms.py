@@ -74,6 +74,18 @@ def square_sums(tensors: Sequence[Tensor | None]) -> list[Scalar]:
     return [float("nan") if tensor is None else next(squares) for tensor in tensors]
 
 
+def square_sums_of_rows(values: Tensor) -> Tensor:
+    """`square_sum` of each row of a tensor whose first dimension counts them, (rows,) in float64."""
+    flat = values.reshape(len(values), -1)
+    if flat.is_cpu and flat.dtype in (torch.float32, torch.float64):
+        found = torch.bmm(flat[:, None], flat[:, :, None]).flatten().double()
+        # NaN is not trusted either.
+        if bool(((found > TRUSTED[0]) & (found < TRUSTED[1])).all()):
+            return found
+    norm: Tensor = torch.linalg.vector_norm(flat, dim=1, dtype=_wide(flat))
+    return norm.square().nan_to_num(nan=inf, posinf=inf)
+
+
 def gather(scalars: Sequence[Scalar]) -> npt.NDArray[np.float64]:
     """The scalars as an array, shape (len(scalars),); tensors among them are fetched in one transfer."""
     tensors = [scalar for scalar in scalars if isinstance(scalar, Tensor)]

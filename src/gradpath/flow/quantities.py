@@ -96,7 +96,7 @@ class Ledger:
         for row, (_, numbers) in zip(table, group, strict=True):
             row[: len(numbers)] = numbers
         read = dict(zip(self.names, table.reshape(len(group), -1, len(columns)).swapaxes(0, 1), strict=True))
-        rows = _reckon(
+        rows = reckon(
             read,
             scale=np.array([step.scale for step in steps])[:, None],
             centres=np.array([step.centres for step in steps]),
@@ -107,7 +107,7 @@ class Ledger:
             record.add(step.number, row)
 
 
-def _reckon(read: dict[str, Matrix], scale: Matrix, centres: Matrix) -> dict[str, Matrix]:
+def reckon(read: dict[str, Matrix], scale: Matrix, centres: Matrix) -> dict[str, Matrix]:
     """Every quantity of S steps, (S, L) each.
 
     Args:

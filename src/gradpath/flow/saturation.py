@@ -1,5 +1,6 @@
 """What the probe needs to know about an activation: where it saturates, and whether it can be negative."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,14 +31,17 @@ class Shape:
         """Whether the units' sums, which are taken to find dead units, add up to the sum of all outputs about the centre."""
         return self.nonnegative and not self.centre
 
-    def saturated(self, outputs: Tensor) -> Tensor | None:
-        """The number of entries within 3 % of half the range of a bound, a 0-d tensor; None for an unbounded activation."""
+    def saturated(self, outputs: Tensor, dim: Sequence[int] | None = None) -> Tensor | None:
+        """The number of entries within 3 % of half the range of a bound, over these dimensions or all, a 0-d tensor.
+
+        None for an unbounded activation.
+        """
         if self.low is None or self.high is None:
             return None
         middle, half = (self.low + self.high) / 2, (self.high - self.low) / 2
         distance = (outputs - middle).abs_() if middle else outputs.abs()
         # Ones and zeros in the outputs' own type: summing booleans is four times slower on a CPU.
-        return distance.gt_(half * (1 - SATURATED)).sum(dtype=torch.float32)
+        return distance.gt_(half * (1 - SATURATED)).sum(dim, dtype=torch.float32)
 
 
 def is_activation(module: nn.Module) -> bool:

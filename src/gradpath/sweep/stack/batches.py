@@ -1,0 +1,58 @@
+"""Which samples every run of a stack sees, and when: the order that it would have alone."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from gradpath.data.batch import Batch
+from gradpath.data.memory import MemoryDataModule
+
+
+class Batches:
+    """The batches of training of all runs. The data are held once.
+
+    Args:
+        data: the data set; its own seed does not count.
+        seeds: of each run's order.
+        device: where the runs train.
+    """
+
+    def __init__(self, data: MemoryDataModule, seeds: Sequence[int], device: torch.device) -> None:
+        self.data, self.seeds, self.device = data, seeds, device
+        self.inputs = data.train.inputs.to(device)
+        self.targets = data.train.targets.to(device)
+        count, size = len(self.inputs), data.batch_size
+        # As the data module's loader: BatchNorm cannot normalise a batch of one sample.
+        whole = -(-count // size)
+        self.count = whole - 1 if count % size == 1 and count > size else whole
+
+    def of_epoch(self, epoch: int) -> Iterator[Batch]:
+        """The batches of an epoch: inputs (runs, batch, ...), targets (runs, batch, ...).
+
+        Runs of one order share their inputs' memory.
+        """
+        seeds = [*dict.fromkeys(self.seeds)] if self.data.shuffle else self.seeds[:1]
+        orders = torch.stack([self.order(seed, epoch) for seed in seeds]).to(self.device)
+        alone = len(seeds) == 1
+        if not alone and len(seeds) < len(self.seeds):
+            place = {seed: index for index, seed in enumerate(seeds)}
+            orders = orders[[place[seed] for seed in self.seeds]]
+        for first in range(0, self.count * self.data.batch_size, self.data.batch_size):
+            chosen = orders[:, first : first + self.data.batch_size]
+            batch = self._taken(chosen)
+            yield Batch(*(one.expand(len(self.seeds), *one.shape[1:]) for one in batch)) if alone else batch
+
+    def order(self, seed: int, epoch: int) -> Tensor:
+        """The order of the samples in an epoch, as torch's `DistributedSampler` makes it for one process."""
+        count = len(self.inputs)
+        if not self.data.shuffle:
+            return torch.arange(count)
+        return torch.randperm(count, generator=torch.Generator().manual_seed(seed + epoch))
+
+    def _taken(self, chosen: Tensor) -> Batch:
+        runs, size = chosen.shape
+        rows = chosen.flatten()
+        inputs, targets = self.inputs.index_select(0, rows), self.targets.index_select(0, rows)
+        inputs, targets = self.data.on_after_batch_transfer(Batch(inputs, targets), 0)
+        return Batch(inputs.view(runs, size, -1), targets.view(runs, size, *targets.shape[1:]))

@@ -1,0 +1,50 @@
+"""The loss and the score of each run of a stack."""
+
+import copy
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from gradpath.model.objective import Objective, Task
+
+# Losses of torch that are the mean of a number per sample, or per entry.
+MEANS = (nn.BCEWithLogitsLoss, nn.BCELoss, nn.CrossEntropyLoss, nn.HuberLoss, nn.L1Loss, nn.MSELoss, nn.SmoothL1Loss)
+# (outputs (runs, batch, out), targets (runs, batch, ...)) -> (runs,)
+OfRuns = Callable[[Tensor, Tensor], Tensor]
+
+
+def losses_of(objective: Objective) -> OfRuns:
+    """The mean loss of every run's batch.
+
+    A loss of torch that is a mean is computed for all runs at once, any other for one run after the other.
+    """
+    criterion = objective.criterion
+    plain = type(criterion) in MEANS and criterion.reduction == "mean" and not [*criterion.buffers()]
+    if not plain:
+        return lambda outputs, targets: torch.stack([objective.loss(*pair) for pair in zip(outputs, targets, strict=True)])
+    each = copy.copy(criterion)
+    each.reduction = "none"
+
+    def losses(outputs: Tensor, targets: Tensor) -> Tensor:
+        given = objective.matched(outputs.flatten(0, 1), targets.flatten(0, 1))
+        found: Tensor = each(*given)
+        return found.view(len(outputs), -1).mean(1)
+
+    return losses
+
+
+def scores_of(objective: Objective) -> OfRuns:
+    """The metric beside the loss, of every run's batch."""
+
+    @torch.no_grad()
+    def scores(outputs: Tensor, targets: Tensor) -> Tensor:
+        prediction = objective.prediction(outputs.flatten(0, 1))
+        given = targets.flatten(0, 1)
+        if objective.task == Task.REGRESSION:
+            each = (prediction - given.reshape_as(prediction)).abs()
+        else:
+            each = (prediction == given).float()
+        return each.view(len(outputs), -1).mean(1)
+
+    return scores
