@@ -32,16 +32,21 @@ class Batches:
 
         Runs of one order share their inputs' memory.
         """
-        seeds = [*dict.fromkeys(self.seeds)] if self.data.shuffle else self.seeds[:1]
-        orders = torch.stack([self.order(seed, epoch) for seed in seeds]).to(self.device)
-        alone = len(seeds) == 1
-        if not alone and len(seeds) < len(self.seeds):
-            place = {seed: index for index, seed in enumerate(seeds)}
-            orders = orders[[place[seed] for seed in self.seeds]]
+        orders = self.orders(epoch)
+        alone = len(orders) == 1
         for first in range(0, self.count * self.data.batch_size, self.data.batch_size):
             chosen = orders[:, first : first + self.data.batch_size]
-            batch = self._taken(chosen)
+            batch = self.taken(chosen)
             yield Batch(*(one.expand(len(self.seeds), *one.shape[1:]) for one in batch)) if alone else batch
+
+    def orders(self, epoch: int) -> Tensor:
+        """The orders of all runs in an epoch, (runs, samples); (1, samples) if all have the same."""
+        seeds = [*dict.fromkeys(self.seeds)] if self.data.shuffle else self.seeds[:1]
+        found = torch.stack([self.order(seed, epoch) for seed in seeds]).to(self.device)
+        if 1 < len(seeds) < len(self.seeds):
+            place = {seed: index for index, seed in enumerate(seeds)}
+            found = found[[place[seed] for seed in self.seeds]]
+        return found
 
     def order(self, seed: int, epoch: int) -> Tensor:
         """The order of the samples in an epoch, as torch's `DistributedSampler` makes it for one process."""
@@ -50,7 +55,8 @@ class Batches:
             return torch.arange(count)
         return torch.randperm(count, generator=torch.Generator().manual_seed(seed + epoch))
 
-    def _taken(self, chosen: Tensor) -> Batch:
+    def taken(self, chosen: Tensor) -> Batch:
+        """The samples with these numbers, (runs, batch)."""
         runs, size = chosen.shape
         rows = chosen.flatten()
         inputs, targets = self.inputs.index_select(0, rows), self.targets.index_select(0, rows)

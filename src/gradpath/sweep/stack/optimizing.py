@@ -76,8 +76,8 @@ class Optimizing:
                 self.parts.append(Part(begin, stop, optimizer, schedules[begin](optimizer, steps), views, layouts))
 
     @torch.no_grad()
-    def step(self, after_clipping: Callable[[], None] | None = None) -> None:
-        """Clips each run's gradient, and lets every optimiser and its schedule make a step."""
+    def step(self, after_clipping: Callable[[], None] | None = None, schedules: bool = True) -> None:
+        """Clips each run's gradient, and lets every optimiser and, unless told not to, its schedule make a step."""
         if self.clip is not None:
             self._clip(self.clip)
             if after_clipping:
@@ -89,7 +89,8 @@ class Optimizing:
                     # In the order in memory that it has in a run of its own.
                     view.grad = grad.contiguous() if layout else grad
             part.optimizer.step()
-            part.schedule.step()
+            if schedules:
+                part.schedule.step()
 
     def zero_grad(self) -> None:
         for parameter in self.parameters:
