@@ -88,8 +88,10 @@ class GraphedSteps:
         elif not group.get("fused"):
             raise StackError(f"cannot be captured: {type(optimizer).__name__} reads its learning rate on the host")
         for state in optimizer.state.values():
-            if isinstance(state.get("step"), Tensor):
-                state["step"] = state["step"].to(self.place.device, torch.float32)
+            # The step's number, and products of it, stand on the host otherwise.
+            for key, value in state.items():
+                if isinstance(value, Tensor) and not value.ndim:
+                    state[key] = value.to(self.place.device, torch.float32)
         table = rates(schedule, self.training.total)
         rate = torch.tensor(float(group["lr"]), device=self.place.device)
         group["lr"] = rate
