@@ -56,8 +56,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Puts the longest tests first, so that no worker is left alone with them at the end.
 
-    Each worker begins with an equal part of the list, so they are dealt out to the beginnings of these parts. What is not run
-    has been taken off the list before.
+    Each worker begins with an equal part of the list, so they are dealt out to the beginnings of these parts. What is not
+    run has been taken off the list before.
     """
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     longest = sorted(

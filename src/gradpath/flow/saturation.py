@@ -1,6 +1,5 @@
 """What the probe needs to know about an activation: where it saturates, and whether it can be negative."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -31,7 +30,7 @@ class Shape:
         """Whether the units' sums, which are taken to find dead units, add up to the sum of all outputs about the centre."""
         return self.nonnegative and not self.centre
 
-    def saturated(self, outputs: Tensor, dim: Sequence[int] | None = None) -> Tensor | None:
+    def saturated(self, outputs: Tensor, dim: tuple[int, ...] | None = None) -> Tensor | None:
         """The number of entries within 3 % of half the range of a bound, over these dimensions or all, a 0-d tensor.
 
         None for an unbounded activation.

@@ -6,7 +6,7 @@ from test_twins import SMALL, parts
 from torch import Tensor
 
 from gradpath.sweep.stack.graph import WARM_UP, GraphedSteps
-from gradpath.sweep.stack.training import StackTraining
+from gradpath.sweep.stack.stepping import StackTraining
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 EPOCHS = 5
@@ -30,7 +30,7 @@ def test_a_stack_on_a_gpu_is_one_on_the_cpu(optimizer: str, norm: str) -> None:
         stack = trained[device] = training(device, f"optimizer={optimizer}", f"norm={norm}")
         seen[device] = []
         for epoch in range(EPOCHS):
-            stack.epoch(epoch, lambda losses, *_, to=seen[device]: to.append(losses.cpu()))
+            seen[device] += [losses.cpu() for losses, *_ in stack.epoch(epoch)]
     # Muon orthogonalises in bfloat16, which a GPU rounds otherwise.
     tolerance = 0.2 if optimizer == "muon" else 1e-7
     torch.testing.assert_close(torch.stack(seen["cuda"]), torch.stack(seen["cpu"]), rtol=tolerance, atol=tolerance)
@@ -47,11 +47,10 @@ def test_steps_from_a_graph_are_steps(optimizer: str, schedule: str) -> None:
     line = (f"optimizer={optimizer}", f"schedule={schedule}")
     eager, other = (training("cuda", *line, double=False) for _ in range(2))
     eager.every = other.every = 10**6
-    expected: list[Tensor] = []
-    eager.epoch(0, lambda losses, *_: expected.append(losses))
+    expected = [losses for losses, *_ in eager.epoch(0)]
     given = iter(other.batches.of_epoch(0))
     for _ in range(WARM_UP):
-        other._step(next(given))
+        other.make_step(next(given))
     graph = GraphedSteps(other, 3)
     graph.begin_epoch(other.batches.orders(0))
     graph.place.fill_(WARM_UP * graph.size)

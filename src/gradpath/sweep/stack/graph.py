@@ -8,8 +8,8 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from gradpath.data.batch import Batch
-from gradpath.sweep.stack.network import StackError
-from gradpath.sweep.stack.training import StackTraining
+from gradpath.sweep.stack.stacked import StackError
+from gradpath.sweep.stack.stepping import StackTraining
 
 # Steps that run one by one first: they make the optimisers' states, and what libraries set up at a first call.
 WARM_UP = 3
@@ -68,7 +68,7 @@ class GraphedSteps:
         outputs = training.stack(batch.inputs.to(training.dtype))
         losses = training.losses(outputs, batch.targets)
         training.optimizing.zero_grad()
-        losses.sum().backward()
+        losses.sum().backward()  # type: ignore[no-untyped-call]
         for rate, table in self.rates:
             rate.copy_(table.index_select(0, self.now[None])[0])
         training.optimizing.step(schedules=False)
@@ -100,4 +100,4 @@ class GraphedSteps:
 
 def rates(schedule: LambdaLR, steps: int) -> Sequence[float]:
     """The learning rate of every step."""
-    return [schedule.base_lrs[0] * schedule.lr_lambdas[0](step) for step in range(steps)]
+    return [float(schedule.base_lrs[0]) * schedule.lr_lambdas[0](step) for step in range(steps)]

@@ -1,6 +1,5 @@
 """What the probe measures, of all runs of a stack at once."""
 
-from collections.abc import Mapping, Sequence
 from functools import partial
 
 import numpy as np
@@ -12,7 +11,7 @@ from gradpath.flow.norms import square_sums_of_rows
 from gradpath.flow.quantities import Ledger, reckon
 from gradpath.flow.record import Matrix
 from gradpath.flow.saturation import Shape, shape_of
-from gradpath.sweep.stack.network import Stack
+from gradpath.sweep.stack.stacked import Stack
 
 NAN = float("nan")
 
@@ -52,7 +51,7 @@ class Measuring:
             self.samples = x.shape[1]
             self._put("samples", index, self._all(x.shape[1]))
             self._put("entries", index, self._all(x.shape[1] * x.shape[2]))
-            x.register_hook(partial(self._on_gradient, index, x.shape[1]))
+            x.register_hook(partial(self._on_gradient, index, x.shape[1]))  # type: ignore[no-untyped-call]
         elif part == "activation" and self.with_activations and self.slow:
             self._on_activation(self.layers[block], self.shapes[block], x.detach())
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn, optim
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from gradpath.sweep.stack.network import Layout, Stack
+from gradpath.sweep.stack.stacked import Layout, Stack
 
 MakeOptimizer = Callable[[Iterable[nn.Parameter]], Optimizer]
 MakeSchedule = Callable[[Optimizer, int], LRScheduler]
@@ -31,8 +31,8 @@ def setting(make: MakeOptimizer) -> Hashable:
 class Part:
     """An optimiser over some runs of a stack, from `first` up to `end`, with its schedule.
 
-    views: of each parameter of the stack, in its order, the part that the optimiser has. layouts: the shape in which one run's
-    network has each of them, for an optimiser that must see it as such; None: all of its runs at once.
+    views: of each parameter of the stack, in its order, the part that the optimiser has. layouts: the shape in which one
+    run's network has each of them, for an optimiser that must see it as such; None: all of its runs at once.
     """
 
     first: int
@@ -104,7 +104,8 @@ class Optimizing:
         """The norm of every run's gradient, (runs,)."""
         grads = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
         each = [torch.linalg.vector_norm(grad, dim=[*range(1, grad.ndim)]) for grad in grads]
-        return torch.linalg.vector_norm(torch.stack(each), dim=0)
+        norms: Tensor = torch.linalg.vector_norm(torch.stack(each), dim=0)
+        return norms
 
     def _clip(self, most: float) -> None:
         # As `clip_grad_norm_`, for each run by itself: one run that is not finite leaves the others as they are.

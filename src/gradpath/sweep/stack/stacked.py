@@ -68,7 +68,10 @@ class StackedBatchNorm(nn.Module):
             self.num_batches_tracked.add_(1)
         out = F.batch_norm(
             x.transpose(0, 1).reshape(batch, runs * width),
-            *(_flat(one) for one in (self.running_mean, self.running_var, self.weight, self.bias)),
+            _flat(self.running_mean),
+            _flat(self.running_var),
+            _flat(self.weight),
+            _flat(self.bias),
             training=self.training or not counted,
             momentum=self.momentum,
             eps=self.eps,
@@ -139,7 +142,7 @@ class Stack(nn.Module):
 
     def state_of(self, run: int) -> dict[str, Tensor]:
         """The state_dict of a run's network, as views."""
-        found = {}
+        found: dict[str, Tensor] = {}
         for name, part in self.parts.items():
             own = [*part.named_parameters(recurse=False), *part.named_buffers(recurse=False)]
             found |= {f"{name}.{key}": _layout(part, key)(value.detach()[run]) for key, value in own}
@@ -176,11 +179,11 @@ def check_equal(networks: Sequence[MLP]) -> None:
         raise StackError("there is no network")
     first = [*_described(networks[0])]
     for network in networks[1:]:
-        for one, other in zip(first, _described(network), strict=False):
+        if len(network.blocks) != len(networks[0].blocks):
+            raise StackError("the networks differ in depth")
+        for one, other in zip(first, _described(network), strict=True):
             if one != other:
                 raise StackError(f"{one[0]} differs: {one[1]} and {other[1]}")
-        if len(first) != len([*_described(network)]):
-            raise StackError("they differ in depth")
     for name, part in networks[0].named_modules():
         why = obstacle(part) if name and not [*part.children()] else None
         if why:
@@ -231,7 +234,8 @@ def _flat(values: Tensor | None) -> Tensor | None:
 
 
 def _layout(part: nn.Module, name: str) -> Layout:
-    return getattr(part, "layouts", {}).get(name, _as_it_is)
+    layouts: Layouts = getattr(part, "layouts", {})
+    return layouts.get(name, _as_it_is)
 
 
 def _as_it_is(values: Tensor) -> Tensor:

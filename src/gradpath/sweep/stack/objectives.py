@@ -24,7 +24,7 @@ def losses_of(objective: Objective) -> OfRuns:
     if not plain:
         return lambda outputs, targets: torch.stack([objective.loss(*pair) for pair in zip(outputs, targets, strict=True)])
     each = copy.copy(criterion)
-    each.reduction = "none"
+    each.reduction = "none"  # type: ignore[assignment]
 
     def losses(outputs: Tensor, targets: Tensor) -> Tensor:
         given = objective.matched(outputs.flatten(0, 1), targets.flatten(0, 1))

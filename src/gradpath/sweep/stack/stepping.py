@@ -1,7 +1,6 @@
-"""Trains many equal networks as one, as each would train alone."""
+"""Trains many equal networks as one, step by step, as each would train alone."""
 
-from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Hashable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -11,19 +10,10 @@ from gradpath.data.memory import MemoryDataModule
 from gradpath.model.network import MLP
 from gradpath.model.objective import Objective
 from gradpath.sweep.stack.batches import Batches
-from gradpath.sweep.stack.losses import losses_of, scores_of
 from gradpath.sweep.stack.measuring import Measuring
-from gradpath.sweep.stack.network import Stack
+from gradpath.sweep.stack.objectives import losses_of, scores_of
 from gradpath.sweep.stack.optimizing import MakeOptimizer, MakeSchedule, Optimizing
-
-
-@dataclass
-class Window:
-    """Losses and outputs since they were last logged, and their sums over the epoch."""
-
-    losses: list[Tensor] = field(default_factory=list)
-    outputs: list[Tensor] = field(default_factory=list)
-    targets: list[Tensor] = field(default_factory=list)
+from gradpath.sweep.stack.stacked import Stack
 
 
 class StackTraining:
@@ -66,15 +56,19 @@ class StackTraining:
         self.measuring = Measuring(self.stack, activations, clip is not None) if every else None
         self.every, self.slow_every, self.measured = every or 0, slow_every, 0
         self.step, self.dtype = 0, next(self.stack.parameters()).dtype
+        # The first step at which each run was not finite, -1 for none, and the weights from before it.
+        self.first_bad = torch.full((len(networks),), -1, device=self.device)
+        self.kept: dict[int, dict[str, Tensor]] = {}
 
-    def epoch(self, number: int, after_step: Callable[[Tensor, Tensor, Tensor], None]) -> None:
-        """Trains an epoch. `after_step` is called with the losses (runs,), the outputs and the targets of each step."""
+    def epoch(self, number: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Trains an epoch. After each step come the losses (runs,), the outputs and the targets."""
         self.stack.train()
         for batch in self.batches.of_epoch(number):
-            losses, outputs = self._step(batch)
-            after_step(losses, outputs, batch.targets)
+            losses, outputs = self.make_step(batch)
+            yield losses, outputs, batch.targets
 
-    def _step(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def make_step(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Makes one step of every run. Returns the losses (runs,) and the outputs (runs, batch, out)."""
         last = self.step == self.total - 1
         probe = self.measuring if self.measuring and (self.step % self.every == 0 or last) else None
         if probe:
@@ -83,11 +77,30 @@ class StackTraining:
         outputs = self.stack(batch.inputs.to(self.dtype), probe.watch if probe else None)
         losses = self.losses(outputs, batch.targets)
         self.optimizing.zero_grad()
-        losses.sum().backward()
+        losses.sum().backward()  # type: ignore[no-untyped-call]
         if probe:
             probe.after_backward()
+        self._look(losses.detach())
         self.optimizing.step(probe.after_clipping if probe else None)
         if probe:
             probe.end(self.step)
         self.step += 1
         return losses.detach(), outputs.detach()
+
+    def state_of(self, run: int) -> dict[str, Tensor]:
+        """The state_dict of a run's network; of one that diverged, from before the step at which it did."""
+        return self.kept.get(run) or self.stack.state_of(run)
+
+    def _look(self, losses: Tensor) -> None:
+        """Notes runs that are not finite any more. They cost nothing but their share: no run's numbers reach another's.
+
+        On the CPU their weights are kept as they were before the step; elsewhere looking would make the host wait.
+        """
+        bias = self.stack.linears[0].bias.grad
+        # The gradient that is computed last is not finite once any is not.
+        value = losses if bias is None else losses + bias.flatten(1).sum(1)
+        fine = torch.isfinite(value) | (self.first_bad >= 0)
+        if self.device.type == "cpu" and not bool(fine.all()):
+            for run in (~fine).nonzero().flatten().tolist():
+                self.kept[run] = {name: tensor.clone() for name, tensor in self.stack.state_of(run).items()}
+        self.first_bad = torch.where(fine, self.first_bad, self.step)
