@@ -171,7 +171,7 @@ def test_a_reentrant_checkpoint_belongs_to_the_outer_pass(way: str) -> None:
     assert not outer.nested
     assert one.nested
     assert two.nested
-    assert (one.outer, two.outer, two.outermost, outer.outermost) == (outer, one, outer, outer)
+    assert (outer.outer, one.outer, two.outer) == (None, outer, one)
     assert not later.nested
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from gradpath.flow.ways import Station, first_layers, graph_of, stations, topological, way, ways
+from gradpath.flow.ways import Station, first_layers, graph_of, stations, way, ways
 from gradpath.studies.ways_by_hand import loss_of, norms_at
 from gradpath.studies.zoo_networks import SIX, made
 
@@ -138,7 +138,7 @@ def test_a_chain_deeper_than_the_stack() -> None:
     first = y.grad_fn
     for _ in range(5 * sys.getrecursionlimit()):
         y = y * 1
-    assert topological(nodes[:1]) == nodes
+    assert graph_of(nodes[:1]).nodes == nodes
     assert len(stations(graph_of(nodes[:1]), nodes[-1])) == len(nodes)
     assert len(stations(graph_of([y.grad_fn]), first)) == 5 * sys.getrecursionlimit() + 1
 

@@ -55,11 +55,6 @@ class Pass:
     nested: bool
     outer: "Pass | None"
 
-    @property
-    def outermost(self) -> "Pass":
-        """The pass that this one belongs to; itself, unless it is nested."""
-        return self.outer.outermost if self.outer else self
-
 
 # Is called on the thread that begins the pass. What it returns is called when the pass is over, even if that has failed.
 Listener: TypeAlias = Callable[[Pass], Callable[[], None] | None]

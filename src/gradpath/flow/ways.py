@@ -76,11 +76,6 @@ def graph_of(roots: Iterable[Node]) -> Graph:
     return Graph(order, edges, sorted(position[root] for root in roots))
 
 
-def topological(roots: Iterable[Node]) -> list[Any]:
-    """All nodes that `roots` lead to, the roots among them, each before those that it leads to."""
-    return graph_of(roots).nodes
-
-
 def first_layers(graph: Graph, marked: Collection[Any]) -> list[Any]:
     """The marked nodes that lead to no other marked node, in the order of the forward pass: the ends of the ways.
 
