@@ -131,7 +131,7 @@ FAULTS = [
     ),
     Fault(
         "a hook of torch's is left behind",
-        "flow/measuring.py",
+        "flow/private_torch.py",
         ".pop(handle.id, None)",
         ".get(handle.id, None)",
         "flow/test_measuring.py",

@@ -30,6 +30,8 @@ import torch
 from torch import Tensor
 from torch.autograd.graph import GradientEdge, Node
 
+from gradpath.flow.private_torch import compile_never, compile_with, is_batched, is_in_a_pass, is_no_training
+
 ENGINE = "_engine_run_backward"
 
 
@@ -66,10 +68,6 @@ _lock = threading.Lock()
 _listeners: list[Listener] = []
 _restorers: list[Callable[[], None]] = []
 _said: set[str] = set()
-# What Dynamo, where a compiled function calls `backward()`, would compile our functions with. `torch.compiler.disable` loads
-# Dynamo, which takes a second.
-_frames: Any = getattr(getattr(torch._C, "_dynamo", None), "eval_frame", None)
-_compile_with: Callable[[Any], Any] = getattr(_frames, "set_eval_frame", lambda _: None)
 # The passes that run now, on all threads and on this one.
 _running: list[Pass] = []
 _here = threading.local()
@@ -124,20 +122,20 @@ def _wrap(modules: Sequence[Any], name: str, read: Reader) -> Callable[[], None]
     def wrapper(*args: Any, **kwargs: Any) -> Any:
         if not active:
             return original(*args, **kwargs)
-        prior = _compile_with(None)
+        prior = compile_with(None)
         try:
             told = _begin(read, args, kwargs)
         finally:
-            _compile_with(prior)
+            compile_with(prior)
         try:
             return original(*args, **kwargs)
         finally:
             if told is not None:
-                _compile_with(None)
+                compile_with(None)
                 try:
                     _end(*told)
                 finally:
-                    _compile_with(prior)
+                    compile_with(prior)
 
     def restore() -> None:
         nonlocal active
@@ -147,11 +145,7 @@ def _wrap(modules: Sequence[Any], name: str, read: Reader) -> Callable[[], None]
             if getattr(module, name) is wrapper:
                 setattr(module, name, original)
 
-    if hasattr(_frames, "set_code_exec_strategy"):
-        # Dynamo leaves the wrapper itself alone too.
-        skip, default = _frames._FrameAction.SKIP, _frames._FrameAction.DEFAULT
-        code = getattr(wrapper, "__code__")  # noqa: B009
-        _frames.set_code_exec_strategy(code, _frames._FrameExecStrategy(skip, default))
+    compile_never(wrapper)
     for module in modules:
         setattr(module, name, wrapper)
     return restore
@@ -205,7 +199,7 @@ def _pass_of(read: Reader, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pas
         values = tuple(t.detach() for t in outputs if isinstance(t, Tensor) and t.numel() == 1)
         stack = _stack()
         outer = stack[-1] if stack else None
-        nested = outer is not None or torch._C._current_graph_task_id() != -1
+        nested = outer is not None or is_in_a_pass()
         if nested and outer is None and len(_running) == 1:
             # A device's thread runs the nodes of a pass that began on another one.
             outer = _running[0]
@@ -226,7 +220,7 @@ def _read_engine(
     accumulate_grad: bool,
 ) -> dict[str, Any] | None:
     """What a call of `_engine_run_backward` says of its pass."""
-    if any(isinstance(g, Tensor) and _is_batched(g) for g in gradients):
+    if any(isinstance(g, Tensor) and is_batched(g) for g in gradients):
         return None
     return {
         "outputs": outputs,
@@ -263,18 +257,7 @@ def _several(given: Any) -> tuple[Any, ...]:
 
 def is_left_alone() -> bool:
     """Whether what runs now is no training: a transform of functions, a trace, a capture."""
-    modes = torch._C._TorchDispatchModeKey
-    return (
-        getattr(_here, "unobserved", False)
-        or torch._C._are_functorch_transforms_active()
-        or torch.compiler.is_compiling()
-        or torch._C._get_tracing_state() is not None
-        or any(torch._C._get_dispatch_mode(mode) is not None for mode in (modes.FAKE, modes.PROXY, modes.FUNCTIONAL))
-        or (
-            torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
-            and torch.cuda.is_current_stream_capturing()
-        )
-    )
+    return getattr(_here, "unobserved", False) or is_no_training()
 
 
 @contextmanager
@@ -285,11 +268,6 @@ def unobserved() -> Iterator[None]:
         yield
     finally:
         _here.unobserved = False
-
-
-def _is_batched(tensor: Tensor) -> bool:
-    functorch = torch._C._functorch
-    return functorch.is_batchedtensor(tensor) or functorch.is_legacy_batchedtensor(tensor)
 
 
 def _stack() -> list[Pass]:

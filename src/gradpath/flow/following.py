@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any
 
-import torch
+from torch import Tensor
 from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.kinds import Layer
 from gradpath.flow.places import Place, Seen
+from gradpath.flow.private_torch import node_that_runs, shapes_of_outputs
 from gradpath.flow.ways import Graph, Node, Station, graph_of, stations, ways
 
 # Of a layer with more calls than this, the ways to the first and the last are followed.
@@ -77,9 +78,38 @@ def follow(
     at = {**marked, **joins}
     seen.beside |= {station.name: station.branch for way in found for station in way}
     seen.doubled = seen.doubled or _doubled(plan.graph)
+    if not outer:
+        seen.inner |= _inner(plan.graph, marked, [way[-1] for way in found])
     plan.firsts = [way[0].node for way in found]
     plan.targets = _targets(seen, [[at[station.node] for station in way] for way in found], outer)
     return handles
+
+
+def source_of(output: Tensor) -> tuple[Any, int]:
+    """The node that made the numbers of a layer's output, and which of the node's outputs they are.
+
+    Where the output is another view of a whole tensor (`nn.Linear` on three dimensions), it is the node of that tensor: one
+    that changes the view in place (`nn.ReLU(inplace=True)`, `y += x`) takes the view's own node out of the graph.
+    """
+    base = getattr(output, "_base", None)
+    if base is not None and base.grad_fn is not None and base.numel() == output.numel():
+        node: Any = output.grad_fn
+        # Between them must lie nothing but views: a function of the user's own may do anything to a gradient.
+        while node is not base.grad_fn and type(node).__name__.startswith(VIEWS) and len(node.next_functions) == 1:
+            node = node.next_functions[0][0]
+        if node is base.grad_fn:
+            return node, base.output_nr
+    return output.grad_fn, output.output_nr
+
+
+def _inner(graph: Graph, marked: Mapping[Any, Place], lasts: Iterable[Station]) -> set[str]:
+    """The last stations of ways that are no output layer: other layers lie between them and the roots, as heads do."""
+    above = bytearray(len(graph.nodes))
+    for index, node in enumerate(graph.nodes):
+        for following in graph.following[index]:
+            above[following] |= above[index] or node in marked
+    wanted = {station.node: station.name for station in lasts}
+    return {wanted[node] for index, node in enumerate(graph.nodes) if node in wanted and above[index]}
 
 
 def leads_to(roots: Iterable[Node], parameters: Collection[int]) -> bool:
@@ -140,7 +170,7 @@ def _targets(seen: Seen, found: list[list[Place]], outer: Plan | None) -> list[l
     """Adds the ways of a pass: a nested one's to those of the outer pass that go through the node that began it."""
     through: list[list[Place]] = []
     if outer and outer.graph:
-        node: Any = torch._C._current_autograd_node()
+        node: Any = node_that_runs()
         for first, targets in zip(outer.firsts, outer.targets, strict=True):
             if node in stations(outer.graph, first):
                 through += [target for target in targets if not any(target is one for one in through)]
@@ -171,5 +201,5 @@ def _doubled(graph: Graph) -> str | None:
 
 def _is_wide(node: Any) -> bool:
     """Whether a node has more than one number to hand on. A sum of losses has one."""
-    shapes = [tuple(one.shape) for one in getattr(node, "_input_metadata", [])]
+    shapes = shapes_of_outputs(node)
     return not shapes or any(prod(shape) > 1 for shape in shapes)

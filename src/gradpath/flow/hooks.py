@@ -13,6 +13,7 @@ from gradpath.errors import nearest
 from gradpath.flow.activation_sums import Activations, sums
 from gradpath.flow.backward import Pass, say
 from gradpath.flow.computed import computed_before, parametrizations
+from gradpath.flow.elementwise import is_made_of
 from gradpath.flow.kinds import Layer, bare, layers, unshaped
 from gradpath.flow.leftovers import Leftovers
 from gradpath.flow.measuring import Measuring
@@ -77,7 +78,7 @@ class Watch:
         if not self.meters:
             raise ValueError("probe: the model has no layer with weights to watch")
         self.shapes = {module: shape_of(module) for module in model.modules() if is_activation(module)}
-        self.activations, self.last = False, None
+        self.activations, self.last, self.node = False, None, None
         # The passes since the step began, how many of them there were when an optimiser last took gradients, and the layers
         # whose gradients have been taken.
         self.passes: list[Seen] = []
@@ -94,6 +95,8 @@ class Watch:
         self._meet()
 
     last: Use | None
+    # The node of the output of the layer that was called last.
+    node: Any
 
     def attach(self) -> None:
         """Starts to watch gradients; does nothing if it already watches them."""
@@ -101,7 +104,7 @@ class Watch:
 
     def watch_activations(self, watching: bool) -> None:
         """Starts or stops to watch activations too."""
-        self.activations, self.last = watching, None
+        self.activations, self.last, self.node = watching, None, None
 
     def detach(self) -> None:
         """Leaves the model as it was."""
@@ -112,7 +115,7 @@ class Watch:
 
     def clear(self) -> None:
         """Forgets what was seen."""
-        self.passes, self.taken, self.done, self.last = [], 0, set(), None
+        self.passes, self.taken, self.done, self.last, self.node = [], 0, set(), None, None
         for meter in self.meters:
             meter.clear()
             meter.stamped = False
@@ -197,17 +200,25 @@ class Watch:
         if not self.activations:
             return
         assert place.layer
-        inputs = next((one for one in (*args, *kwargs.values()) if isinstance(one, Tensor)), None)
+        # A sparse matrix (who is whose neighbour) is no activation, and has no address.
+        dense = (one for one in (*args, *kwargs.values()) if isinstance(one, Tensor) and one.layout == torch.strided)
+        inputs = next(dense, None)
         address, last = inputs.data_ptr() if inputs is not None else 0, self.last
-        # If no activation module was called since the last layer, this layer's input is the last layer's activation, unless
-        # it was the last layer's input too, has another shape or has no gradient.
-        unseen = last is not None and last.activations is None and address != last.address
-        if last is not None and unseen and inputs is not None and inputs.requires_grad and inputs.shape == last.shape:
+        # If no activation module was called since the last layer, this layer's input is the last layer's activation, if it
+        # was made of that layer's output entry by entry, and was not the last layer's input too.
+        if last is not None and inputs is not None and self._is_activation(last, address, inputs):
             last.activations = sums(inputs.detach(), Shape(), last.unit_dim, self.keep)
         if place.layer.sizes.units is None:
-            self.last = None
+            self.last = self.node = None
             return
+        # Not kept with the call: the node's metadata keep that, and a node that keeps itself is never freed.
+        self.node = h.grad_fn
         self.last = place.seen = Use(address, h.shape, place.layer.sizes.unit_dim)
+
+    def _is_activation(self, last: Use, address: int, inputs: Tensor) -> bool:
+        """Whether a layer's input is the activation behind the layer that was called last, a function's result."""
+        unseen = last.activations is None and address != last.address
+        return unseen and inputs.shape == last.shape and is_made_of(inputs.grad_fn, self.node)
 
     def _on_activation(self, shape: Shape, module: nn.Module, outputs: Any) -> None:
         last = self.last
@@ -223,7 +234,7 @@ class Watch:
 
     def _on_end(self) -> None:
         # No activation of a later call belongs to the last layer of this one.
-        self.last = None
+        self.last = self.node = None
 
     def _on_begin(self, told: Pass) -> None:
         """Forgets gradients that were thrown away since an earlier pass of the step."""

@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.parameter import is_lazy
 from torch.nn.utils.parametrize import ParametrizationList, is_parametrized
 from torch.nn.utils.rnn import PackedSequence
 
-NO_LAYERS = (_NormBase, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.ParameterList, nn.ParameterDict, ParametrizationList)
+from gradpath.flow.private_torch import BATCH_NORMS, CONVOLUTIONS
+
+NO_LAYERS = (BATCH_NORMS, nn.LayerNorm, nn.RMSNorm, nn.GroupNorm, nn.ParameterList, nn.ParameterDict, ParametrizationList)
 
 
 class Sizes(NamedTuple):
@@ -87,7 +87,7 @@ def _convolution(module: Any) -> Sizes:
     taps, strides = prod(module.kernel_size), prod(module.stride)
     fan_in, fan_out = (channels // module.groups * taps for channels in (module.in_channels, module.out_channels))
     # A stride thins out the outputs of a convolution, and the inputs of a transposed one.
-    if isinstance(module, _ConvTransposeNd):
+    if module.transposed:
         return Sizes(module.out_channels, -1 - len(module.kernel_size), fan_in / strides, fan_out)
     return Sizes(module.out_channels, -1 - len(module.kernel_size), fan_in, fan_out / strides)
 
@@ -119,7 +119,7 @@ def _cell(module: Any) -> Sizes:
 KINDS: dict[str, tuple[type[nn.Module] | tuple[type[nn.Module], ...], Callable[[Any], Sizes]]] = {
     "linear": (nn.Linear, _linear),
     "bilinear": (nn.Bilinear, _bilinear),
-    "convolution": (_ConvNd, _convolution),
+    "convolution": (CONVOLUTIONS, _convolution),
     "embedding": ((nn.Embedding, nn.EmbeddingBag), _embedding),
     "attention": (nn.MultiheadAttention, _attention),
     "recurrent": (nn.RNNBase, _recurrent),

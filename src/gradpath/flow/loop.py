@@ -53,8 +53,8 @@ class Loop:
     waiting: list[tuple[Scalar, Scalar, float, Scalar]] = field(default_factory=list)
     rows: list[npt.NDArray[np.float64]] = field(default_factory=list)
 
-    def add(self, step: int, passes: Collection[Seen]) -> None:
-        """The passes were those of a step."""
+    def add(self, step: int, passes: Collection[Seen], scale: float = 1.0) -> None:
+        """The passes were those of a step. `scale` undoes what a gradient scaler multiplied their losses by."""
         loss: Scalar = nan
         inputs: Scalar = nan
         outputs: Scalar = nan
@@ -64,7 +64,7 @@ class Loop:
             self.samples[step] = self.samples.get(step, 0) + seen.samples
             self.doubled = self.doubled or seen.doubled
             for value in seen.losses:
-                value = _told_apart(value)
+                value = _told_apart(value) * scale
                 loss = value if loss is nan else loss + value
             if seen.outputs is not None:
                 outputs = seen.outputs if outputs is nan else outputs + seen.outputs

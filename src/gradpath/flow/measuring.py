@@ -19,10 +19,11 @@ from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.backward import Pass, is_left_alone, leave, listen, say
-from gradpath.flow.following import Marks, Plan, follow, leads_to
+from gradpath.flow.following import Marks, Plan, follow, leads_to, source_of
 from gradpath.flow.kinds import Layer, outputs_of
 from gradpath.flow.norms import Scalar, square_sum
 from gradpath.flow.places import Place, Seen
+from gradpath.flow.private_torch import remove_forward_hook
 from gradpath.flow.samples import samples_in
 
 # Outputs of at most this many numbers are kept until the pass begins; a larger one is looked at if somebody else keeps it.
@@ -116,9 +117,7 @@ class Measuring:
         """Ends the measuring, but not that of a pass that runs."""
         if self.handles:
             for handle in self.handles:
-                handle.remove()
-                # Torch leaves this mark, by which every call of a module is slower and compiled ones warn.
-                getattr(torch.nn.modules.module, "_global_forward_hooks_with_kwargs", {}).pop(handle.id, None)
+                remove_forward_hook(handle)
             self.handles, self.recent = [], []
             leave(self._on_backward)
 
@@ -165,7 +164,7 @@ class Measuring:
         dim = self.batch_dim if h.ndim > self.batch_dim else 0
         place = Place(layer, next(self.numbers), h.shape[dim] if h.ndim > 1 else 1)
         if self.follow:
-            place.look_at((*args, *kwargs.values()))
+            place.look_at((*args, *(value for name, value in kwargs.items() if "mask" not in name)))
             # Nothing large is kept alive.
             self.latest = partial(_same, h.detach()) if h.numel() <= SMALL else ref(h)
         # A hook on the node sees the gradient that flows on at h: summed over all its uses, and as the user's hooks left it.
@@ -177,7 +176,7 @@ class Measuring:
             self.placed.add(layer)
             place.call = (args, kwargs) if layer.kind == "recurrent" else None
             for tensor in given:
-                self.marks.put(tensor.grad_fn, place)
+                self.marks.put(_node(tensor, place)[0], place)
         if self.on_call:
             self.on_call(place, args, kwargs, h)
 
@@ -249,8 +248,7 @@ class Measuring:
 
     def _hook_output(self, tensor: Tensor, place: Place, part: int) -> None:
         """Measures the gradient at one tensor; its node may have made others too."""
-        node: Any = tensor.grad_fn
-        number = tensor.output_nr
+        node, number = _node(tensor, place)
         node.register_prehook(lambda gradients: self._on_gradient(place, part, gradients[number : number + 1]))
 
     def hook_computed(self, weight: Tensor, told: Callable[[Tensor], None]) -> None:
@@ -307,6 +305,14 @@ class Measuring:
 
 def _nothing(module: nn.Module, outputs: Any) -> None:
     """For modules of which only the place is measured."""
+
+
+def _node(output: Tensor, place: Place) -> tuple[Any, int]:
+    """The node at which the gradient of a layer's output is measured, and which of the node's outputs it is."""
+    if place.layer and place.layer.kind == "recurrent":
+        # What is kept of it is used at the output itself, in its own shape.
+        return output.grad_fn, output.output_nr
+    return source_of(output)
 
 
 def _same(tensor: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from gradpath.flow.activation_sums import Activations
 from gradpath.flow.kinds import Layer
 from gradpath.flow.norms import Scalar
 from gradpath.flow.places import Place
+from gradpath.flow.private_torch import version_of
 from gradpath.flow.saturation import Shape
 
 
@@ -61,4 +62,4 @@ def stamp_of(parameter: nn.Parameter | None) -> tuple[int, int] | None:
     """Tells the gradient that a parameter has now from any later one."""
     if parameter is None or parameter.grad is None:
         return None
-    return id(parameter.grad), parameter.grad._version
+    return id(parameter.grad), version_of(parameter.grad)

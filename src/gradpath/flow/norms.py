@@ -8,6 +8,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gradpath.flow.private_torch import norms
+
 # A norm of 0 is drawn as this value, which is below every gradient that float32 can hold.
 LOG10_FLOOR = 1e-45
 # A float32 sum of squares between these limits has lost nothing that matters to underflow or overflow.
@@ -68,9 +70,7 @@ def square_sums(tensors: Sequence[Tensor | None]) -> list[Scalar]:
     chosen = [tensor.detach() for tensor in tensors if tensor is not None]
     if not chosen or chosen[0].is_cpu or any(one.is_complex() or one.layout != torch.strided for one in chosen):
         return [float("nan") if tensor is None else square_sum(tensor) for tensor in tensors]
-    squares = iter(
-        torch.stack(torch._foreach_norm(chosen, 2, _wide(chosen[0]))).square().nan_to_num(nan=inf, posinf=inf).unbind()
-    )
+    squares = iter(torch.stack(norms(chosen, _wide(chosen[0]))).square().nan_to_num(nan=inf, posinf=inf).unbind())
     return [float("nan") if tensor is None else next(squares) for tensor in tensors]
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any
 
 from torch import Tensor
@@ -62,6 +63,8 @@ class Place:
         for one in given:
             if isinstance(one, Tensor) and not one.requires_grad and (one.is_floating_point() or one.is_complex()):
                 square = square_sum(one.detach())
+                if one.is_cpu and square == inf and _is_mask(one):
+                    continue
                 self.inputs = square if self.inputs is None else self.inputs + square
                 self.taken += one.numel()
 
@@ -82,15 +85,21 @@ class Place:
         self.arrived[part] = Arrived(square, sum(gradient.numel() for gradient in gradients), held)
 
 
+def _is_mask(values: Tensor) -> bool:
+    """Whether it is a mask to be added to attention's scores: -inf and zeros."""
+    return not values.is_complex() and bool(((values == 0) | (values == -inf)).all())
+
+
 @dataclass(eq=False, slots=True)
 class Seen:
     """What one backward pass showed, and the passes inside it.
 
     places: those that the gradient reached, in the order in which it came. ways: for each first layer the stations, first
     layer first. firsts: all calls of each first layer that lead to no other layer. chosen: they were not found, but named
-    by the user. beside: for each station, by name, the layers on branches between it and the one before. keeps: the graph
-    may be run again. losses: the numbers from which the pass begins. outputs: the sum of squares of what the layer returned
-    that was called last, if it was looked at. doubled: an activation that the loss applies again.
+    by the user. beside: for each station, by name, the layers on branches between it and the one before. inner: the last
+    stations of ways behind which there are other layers yet. keeps: the graph may be run again. losses: the numbers from
+    which the pass begins. outputs: the sum of squares of what the layer returned that was called last, if it was looked at.
+    doubled: an activation that the loss applies again.
     """
 
     keeps: bool = False
@@ -99,6 +108,7 @@ class Seen:
     firsts: dict[Layer | None, list[Place]] = field(default_factory=dict)
     chosen: bool = False
     beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    inner: set[str] = field(default_factory=set)
     losses: list[Scalar] = field(default_factory=list)
     outputs: Scalar | None = None
     doubled: str | None = None

@@ -302,7 +302,7 @@ class Probe:
         batches = self.passes or self.batches or 1
         joins = self.ways.add(passes, followed, self.number, batches * self.rows.scale) if self.ways else []
         if followed:
-            self.loop.add(self.number, passes)
+            self.loop.add(self.number, passes, self.rows.scale)
         self.rows.append(self.number, joins, batches, self.slow)
         try:
             if self.on_row:

@@ -112,10 +112,11 @@ class Rows:
         if any(name not in self.columns for name in wanted):
             called = [names[layer] for layer in self.watch.measuring.called if layer in names]
             order = list(dict.fromkeys([*called, *names.values()]))
-            for join in joins:
-                # After the layer that ends the branch.
-                before = re.split("#| \\+", join)[0]
-                order.insert(order.index(before) + 1 if before in order else len(order), join)
+            ends = {join: re.split("#| \\+", join)[0] for join in joins}
+            for join in reversed([join for join in joins if ends[join] in order]):
+                # After the layer that ends the branch; each goes before those of later calls.
+                order.insert(order.index(ends[join]) + 1, join)
+            order += [join for join in joins if join not in order]
             new = [name for name in order if name not in self.columns]
             if self.kept is None:
                 self.kept = Record([], self.ledger.quantities)

@@ -13,6 +13,8 @@ from gradpath.flow.places import Place, Seen
 
 # A layer that begins at zero has moved after so many measured steps.
 EARLY = 10
+# The class is read from a later step if the first one saw less than this share of what that one sees.
+MUCH = 0.9
 
 
 @dataclass
@@ -21,15 +23,19 @@ class Step:
 
     ways: for each first layer the names of the stations, first layer first, with the squares of the gradient at each, summed
     over the passes. beside: the layers on branches between a station and the one before it.
-    chosen: the user has named the stations, and the output layer is none of them.
+    chosen: the user has named the stations, and the output layer is none of them. inner: last stations that are none.
+    entries: how many weights the layers have that a gradient reached.
     """
 
     ways: dict[tuple[str, ...], list[Scalar]] = field(default_factory=dict)
     beside: dict[str, tuple[str, ...]] = field(default_factory=dict)
     chosen: bool = False
+    inner: set[str] = field(default_factory=set)
+    entries: int = 0
 
     def add(self, seen: Seen) -> None:
         self.beside |= seen.beside
+        self.inner |= seen.inner
         self.chosen |= seen.chosen
         for names, squares in _ways(seen):
             if names in self.ways:
@@ -46,6 +52,10 @@ class Step:
     def has_gradient(self) -> bool:
         """Whether a gradient arrived at every first layer. Waits for a device."""
         return all(norms[0] != 0 for _, norms in self.norms())
+
+
+def _entries(layers: Collection[Layer]) -> int:
+    return sum(parameter.numel() for layer in layers for several in layer.weights.values() for parameter in several)
 
 
 def _ways(seen: Seen) -> Iterator[tuple[tuple[str, ...], list[Scalar]]]:
@@ -102,12 +112,15 @@ class WayNorms:
         """
         self.in_time.end(number, factor, passes)
         self.layers |= {place.layer.name: place.layer for seen in passes for place in seen.places if place.layer}
-        step = Step()
+        step = Step(entries=_entries({place.layer for seen in passes for place in seen.places if place.layer}))
         for seen in passes if followed else ():
             step.add(seen)
         if not step.ways:
             return []
         self.last = step
+        if self.first and step.entries * MUCH > self.first.entries:
+            # Much is trained now that was not: the first step says nothing of it.
+            self.found, self.steps = False, 0
         if not self.found and self.steps < EARLY:
             # Behind a layer of zeros there is no gradient, and then a small one, until that layer has moved.
             self.first, self.steps = step, self.steps + 1

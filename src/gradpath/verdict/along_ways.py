@@ -11,7 +11,7 @@ from gradpath.flow.way_norms import Step
 from gradpath.verdict.anatomy import Anatomy
 from gradpath.verdict.at_start import findings_at_start
 from gradpath.verdict.findings import MOST, Finding
-from gradpath.verdict.gradient_class import TOO_FEW, Reading, read, undecided
+from gradpath.verdict.gradient_class import NO_PLACES, Reading, read, undecided
 from gradpath.verdict.remedies import NONE_KNOWN, Remedy
 from gradpath.verdict.verdict import Verdict
 
@@ -53,8 +53,11 @@ class WayRead:
 
 def worst_way(step: Step) -> WayRead | None:
     """The way along which the gradient changes most; None if no way has two stations below the output layer."""
-    inner = slice(None) if step.chosen else slice(-1)
-    found = [_read(way[inner], norms[inner], step.beside) for way, norms in step.norms()]
+    found = []
+    for way, norms in step.norms():
+        # What lies behind two heads is no output layer.
+        below = slice(None) if step.chosen or (way and way[-1] in step.inner) else slice(-1)
+        found.append(_read(way[below], norms[below], step.beside))
     return max((way for way in found if way.reading.kind), key=_severity, default=None)
 
 
@@ -72,7 +75,7 @@ def verdict_along(
     worst = worst_way(step)
     single = [finding for finding in layers.findings if finding.kind in ("symmetry", "dead_units")]
     if worst is None:
-        return replace(layers, start=undecided(TOO_FEW), findings=single), None
+        return replace(layers, start=undecided(NO_PLACES), findings=single), None
     reading = worst.reading
     if reading.kind == "healthy":
         return replace(layers, start=reading, findings=single), worst

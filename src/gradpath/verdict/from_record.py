@@ -16,7 +16,7 @@ from gradpath.verdict.along_ways import Scales, is_plain, verdict_along, worst_w
 from gradpath.verdict.anatomy import anatomy
 from gradpath.verdict.divergence import Divergence, first_not_finite
 from gradpath.verdict.findings import MOST
-from gradpath.verdict.gradient_class import TOO_FEW, read, undecided
+from gradpath.verdict.gradient_class import NO_PLACES, read, undecided
 from gradpath.verdict.in_a_loop import course_of, why_not_finite
 from gradpath.verdict.in_training import findings_in_training
 from gradpath.verdict.through_time import findings_in_time, read_in_time
@@ -79,7 +79,7 @@ def diagnose(
         scales = {name: Scales(of.width or 0, of.sigma_w2, of.sigma_b2) for name, of in layers.items() if of.sigma_w2 >= 0}
         found, worst = verdict_along(ways.first, scales, found, anatomy(model))
         last = worst_way(ways.last)
-        end, way = last.reading if last else undecided(TOO_FEW), worst.stations if worst else []
+        end, way = last.reading if last else undecided(NO_PLACES), worst.stations if worst else []
     covered = ways.coverage if ways else None
     if record.steps and covered and covered.share is not None and covered.share < LEAST:
         others = [finding for finding in found.findings if finding.kind not in ("vanishing", "exploding")]
@@ -99,7 +99,8 @@ def diagnose(
     if loop and record.steps:
         trained = [name for name, layer in layers.items() if layer.trains]
         # Below this share there is no class, and what was cut off may be why.
-        cut = [name for name in trained if layers[name].unreached] if covered and (covered.share or 1) < LEAST else []
+        lost = [name for name in trained if layers[name].unreached and not _has_weight_gradient(record, name)]
+        cut = lost if covered and (covered.share or 1) < LEAST else []
         findings = [*findings_on_wiring(record, loop, trained, cut), *findings][:MOST]
     in_time = read_in_time(record)
     findings = [*findings, *findings_in_time(in_time, model)][:MOST]
@@ -164,6 +165,11 @@ def _value(record: Record, row: int, layer: str, quantity: str) -> float:
     """One number of the record; NaN if the quantity was not asked for."""
     index = record.layers.index(layer)
     return float(record.rows[row][record.quantities.index(quantity)][index]) if quantity in record.quantities else nan
+
+
+def _has_weight_gradient(record: Record, layer: str) -> bool:
+    """Whether a gradient ever came to the layer's weights: then it is not cut off, whatever was seen at its output."""
+    return bool((record.matrix("weight_grad_norm")[:, record.layers.index(layer)] > 0).any())
 
 
 def _first(record: Record, row: int, name: str, layer: Layer) -> LayerFlow:

@@ -10,6 +10,10 @@ import numpy as np
 # Limits of |delta| first / last hidden layer: below VANISHING it vanishes, above EXPLODING it explodes.
 VANISHING, EXPLODING = 1e-2, 1e2
 TOO_FEW = "a class compares two places below the output layer, and the gradient was measured at fewer"
+NO_PLACES = (
+    "a class compares two places through which all of the gradient passes, and there are not two: several calls of the "
+    "model, or its parts, share none; at= names places to compare"
+)
 
 
 @dataclass(frozen=True)

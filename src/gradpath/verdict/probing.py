@@ -13,7 +13,8 @@ from gradpath.flow.backward import say
 from gradpath.flow.probe import Probe
 from gradpath.flow.record import FILE, set_verdict
 from gradpath.flow.wrappers import is_distributed
-from gradpath.verdict.from_record import LEAST, Layer, diagnose, only_seen, why_nothing
+from gradpath.verdict.from_record import Layer, diagnose, why_nothing
+from gradpath.verdict.gradient_class import TOO_FEW
 
 # Findings that say what the class is.
 CLASSES = {"vanishing", "exploding"}
@@ -60,7 +61,8 @@ class JudgingProbe(Probe):
         """Raises if the training so far shows one of these findings, or any, if none is named.
 
         Raises:
-            UnhealthyError: it does; or nothing was measured, or too little of the weights for the class asked for.
+            UnhealthyError: it does; or nothing was measured; or vanishing or exploding is among them and there is no class,
+                unless the network has too few layers for either.
             ValueError: there is no such finding.
         """
         _check_kinds("check", kinds)
@@ -71,9 +73,10 @@ class JudgingProbe(Probe):
             raise UnhealthyError(f"{shown[0]['kind']}: {shown[0]['message']}{remedy}")
         if found["unmeasured"]:
             raise UnhealthyError(found["unmeasured"])
-        covered = found["coverage"]
-        if covered and covered["share"] is not None and covered["share"] < LEAST and not {*kinds}.isdisjoint(CLASSES):
-            raise UnhealthyError(only_seen(covered["share"], covered["missing"]))
+        asked = {*(kinds or KINDS)} - self.ignore
+        # Where there are not two places, there is nothing that could vanish.
+        if found["undecided"] not in (None, TOO_FEW) and not asked.isdisjoint(CLASSES):
+            raise UnhealthyError(found["undecided"])
 
     def unmeasured(self) -> str | None:
         """Why no step was measured; None if one was."""
