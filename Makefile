@@ -24,7 +24,7 @@ test: $(READY) ## the tests, in about six minutes on two cores (ARGS="-k xor" fo
 	$(BIN)/python -m pytest $(ARGS)
 
 test-all: $(READY) ## these and the slow ones, every command typed in a fresh process
-	$(BIN)/python -m pytest --fresh -n 3 -m "not planted and not exhaustive and not part" $(ARGS)
+	$(BIN)/python -m pytest --fresh -m "not planted and not exhaustive and not part" $(ARGS)
 
 exhaustive: $(READY) ## the trials of which test-all has a part: every kill, 2,000 wrong lines, long trainings
 	$(BIN)/python -m pytest -m exhaustive $(ARGS)
