@@ -72,6 +72,33 @@ def test_whatever_runs_the_jobs(more: list[str], own: Own, sweep: Command, tmp_p
     assert not (tmp_path / "sweep").exists()
 
 
+BESIDE = {
+    "activation": "ownlab.fragile.Nothing", "init": "ownlab.fragile.Nothing",
+    "loss": "torch.nn.Foo", "optimizer": "ownlab.nowhere.Adam", "schedule": "ownlab.fragile.Nothing",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("group", BESIDE)
+def test_an_option_file_beside_ours_is_a_users_all_the_same(
+    group: str, own: Own, sweep: Command, command: Command, project: Path, tmp_path: Path
+) -> None:
+    """The README says to put it into conf/. What it names is tried, though it has no key of its own."""
+    own("def Fragile(x):\n    return x.tanh()\n")
+    option = project / f"conf/{group}/beside.yaml"
+    option.write_text(f"_target_: {BESIDE[group]}\n")
+    try:
+        for done in (
+            sweep(f"{group}=beside", "seed=0,1", **TRUSTED),
+            command("train.py", f"{group}=beside", f"hydra.run.dir={tmp_path / 'run'}", **TRUSTED),
+        ):
+            assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1), done.stdout + done.stderr
+            assert BESIDE[group].rpartition(".")[2] in done.stderr or "nowhere" in done.stderr
+    finally:
+        option.unlink()
+    assert not (tmp_path / "sweep").exists()
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_name_that_torch_has_not(sweep: Command, tmp_path: Path) -> None:
     option = tmp_path / "options/optimizer/own.yaml"
     option.parent.mkdir(parents=True)

@@ -6,13 +6,13 @@ Nothing here imports torch, so a mistake is reported at once.
 import re
 import types
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
 from gradpath.config.objective import check_objective
 from gradpath.config.renamed_targets import current
 from gradpath.config.schema import GROUPS, Limits, NormLayer, Root, Sweep, Sweeper
+from gradpath.config.shipped import TARGETS
 from gradpath.config.target_names import check_names
 from gradpath.errors import ConfigError, alternatives, nearest
 
@@ -159,27 +159,20 @@ def _check_group(group: str, schema: type, node: Mapping[str, Any]) -> None:
     except ConfigError:
         inner = node.get("layer") if group == "norm" else node
         target = inner.get("_target_") if isinstance(inner, Mapping) else None
-        if target is None or current(str(target)) in _targets(group):
+        if target is None or current(str(target)) in TARGETS.get(group, ()):
             raise
         kept = {key: value for key, value in node.items() if key in SHARED.get(group, ())}
         _check_fields(schema, kept, f"{group}.")
 
 
 def is_ours(group: str, node: Mapping[str, Any]) -> bool:
-    """Whether a group's `_target_` stands in an option file that we ship, and the schema knows all its keys."""
+    """Whether a group's `_target_` is one of an option file that we ship, and the schema knows all its keys."""
     inner, known = (node.get("layer"), NormLayer) if group == "norm" else (node, GROUPS[group])
     if not isinstance(inner, Mapping):
         return True
     target = inner.get("_target_")
-    shipped = target is None or current(str(target)) in _targets(group)
+    shipped = target is None or current(str(target)) in TARGETS.get(group, ())
     return shipped and set(inner) <= {"_target_", *known.__annotations__}
-
-
-@cache
-def _targets(group: str) -> frozenset[str]:
-    """The targets in the option files that we ship."""
-    texts = [path.read_text() for path in (PROJECT / "conf" / group).glob("*.yaml")]
-    return frozenset(name for text in texts for name in re.findall(r"^\s*_target_:\s*(\S+)\s*$", text, re.MULTILINE))
 
 
 def _check_fields(schema: type, values: Mapping[str, Any], prefix: str) -> None:
