@@ -69,3 +69,11 @@ def test_what_torch_itself_cannot_do_without(name: str, gone: bool, monkeypatch:
             patch.setattr(torch._C, name, refuse)
         found = is_left_alone()
     assert found is False
+
+
+def test_a_dynamo_that_names_its_actions_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(private_torch._frames, "_FrameAction")
+    with probe(nn.Linear(2, 2)) as p:
+        p.model(torch.ones(3, 2)).sum().backward()
+        p.step()
+    assert p.record.steps == [0]

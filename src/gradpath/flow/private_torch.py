@@ -6,6 +6,7 @@ measured. None raises, because they run inside the user's own calls.
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -93,7 +94,7 @@ def frames_compiled() -> int:
 
 def compile_never(function: Callable[..., Any]) -> None:
     """Dynamo is to leave a function alone, but not what it calls."""
-    if hasattr(_frames, "set_code_exec_strategy"):
+    with suppress(Exception):
         skip, default = _frames._FrameAction.SKIP, _frames._FrameAction.DEFAULT
         code = getattr(function, "__code__")  # noqa: B009
         _frames.set_code_exec_strategy(code, _frames._FrameExecStrategy(skip, default))

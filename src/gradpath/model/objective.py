@@ -53,11 +53,15 @@ class Objective:
 
     def score(self, outputs: Tensor, targets: Tensor) -> Tensor:
         """The metric of one batch, a scalar on the device: cheap enough for a training step."""
-        with torch.no_grad():
-            prediction = self.prediction(outputs)
-            if self.task == Task.REGRESSION:
-                return (prediction - targets.reshape_as(prediction)).abs().mean()
-            return (prediction == targets).float().mean()
+        return self.scores(outputs, targets).mean()
+
+    @torch.no_grad()
+    def scores(self, outputs: Tensor, targets: Tensor) -> Tensor:
+        """The metric of each sample (batch,), or of each of its regressed values (batch, outputs)."""
+        prediction = self.prediction(outputs)
+        if self.task == Task.REGRESSION:
+            return (prediction - targets.reshape_as(prediction)).abs()
+        return (prediction == targets).float()
 
     @property
     def _boundary(self) -> float:

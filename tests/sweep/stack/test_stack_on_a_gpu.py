@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_twins import SMALL, parts
+from test_twins import parts
 from torch import Tensor
 
 from gradpath.sweep.stack.graph import WARM_UP, GraphedSteps
@@ -58,4 +58,3 @@ def test_steps_from_a_graph_are_steps(optimizer: str, schedule: str) -> None:
         losses, _ = graph.replay()
         first = WARM_UP + 3 * replay
         torch.testing.assert_close(losses, torch.stack(expected[first : first + 3]), rtol=1e-4, atol=1e-5)
-    assert SMALL

@@ -1,6 +1,7 @@
 """`gradpath.sweep.stack.train`, as anybody would call it."""
 
 import copy
+from collections.abc import Iterable
 from functools import partial
 
 import pytest
@@ -73,3 +74,50 @@ def test_what_cannot_be_stacked_is_told() -> None:
         train([], data(), adam, epochs=1)
     with pytest.raises(ValueError, match="2 optimizers for 3 networks"):
         train(networks(3), data(), [adam, adam], epochs=1)
+    frozen = networks(2)
+    frozen[1].linears[0].weight.requires_grad_(False)
+    with pytest.raises(StackError, match=r"blocks\.0\.linear: frozen weights"):
+        train(frozen, data(), adam, epochs=1)
+    bare = networks(1)
+    bare[0].linears[0].bias = None
+    with pytest.raises(StackError, match=r"blocks\.0\.linear: no bias"):
+        train(bare, data(), adam, epochs=1)
+
+
+def decaying(parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """Weight decay for matrices alone, as many do."""
+    given = [*parameters]
+    groups = [
+        {"params": [one for one in given if one.ndim > 1], "weight_decay": 0.5},
+        {"params": [one for one in given if one.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=0.01)
+
+
+def test_an_optimizer_that_looks_at_shapes_sees_those_of_a_network() -> None:
+    stacked, alone = networks(3), networks(3)
+    train(stacked, data(), decaying, epochs=3)
+    for index, network in enumerate(alone):
+        train([network], data(), decaying, epochs=3, seeds=[index])
+        torch.testing.assert_close(network.state_dict(), stacked[index].state_dict())
+    plain, samples = networks(1)[0], data()
+    optimizer, loader = decaying(plain.parameters()), samples.train_dataloader()
+    for epoch in range(3):
+        loader.sampler.set_epoch(epoch)
+        for x, y in loader:
+            loss = nn.functional.binary_cross_entropy_with_logits(plain(x)[:, 0], y.float())
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+    torch.testing.assert_close(plain.state_dict(), stacked[0].state_dict(), rtol=1e-4, atol=1e-5)
+
+
+def test_a_run_that_is_not_finite_does_not_clip_the_others() -> None:
+    many, others = networks(3), networks(3)
+    with torch.no_grad():
+        many[1].linears[0].weight[0, 0] = torch.nan
+    sgd = partial(torch.optim.SGD, lr=0.5)
+    train(many, data(), sgd, epochs=2, clip=0.01)
+    train(others, data(), sgd, epochs=2, clip=0.01)
+    for index in (0, 2):
+        torch.testing.assert_close(many[index].state_dict(), others[index].state_dict())

@@ -22,10 +22,7 @@ class Batches:
         self.data, self.seeds, self.device = data, seeds, device
         self.inputs = data.train.inputs.to(device)
         self.targets = data.train.targets.to(device)
-        count, size = len(self.inputs), data.batch_size
-        # As the data module's loader: BatchNorm cannot normalise a batch of one sample.
-        whole = -(-count // size)
-        self.count = whole - 1 if count % size == 1 and count > size else whole
+        self.count = len(data.train_dataloader())
 
     def of_epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of an epoch: inputs (runs, batch, ...), targets (runs, batch, ...).

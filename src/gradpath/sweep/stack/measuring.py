@@ -31,7 +31,8 @@ class Measuring:
         self.layers = {name.removesuffix(".linear"): index for index, name in enumerate(stack.linear_names)}
         self.shapes = {name.removesuffix(".activation"): shape_of(part) for name, part in stack.activations}
         asked = ["activations"] * activations + ["clipped"] * clipping
-        self.names, self.quantities = Ledger(asked).names, Ledger(asked).quantities
+        ledger = Ledger(asked)
+        self.names, self.quantities = ledger.names, ledger.quantities
         self.steps: list[int] = []
         self.rows: list[Tensor] = []
         # For each layer: samples since each unit of each run was last positive, and samples seen.

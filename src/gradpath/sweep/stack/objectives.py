@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from gradpath.model.objective import Objective, Task
+from gradpath.model.objective import Objective
 
 # Losses of torch that are the mean of a number per sample, or per entry.
 MEANS = (nn.BCEWithLogitsLoss, nn.BCELoss, nn.CrossEntropyLoss, nn.HuberLoss, nn.L1Loss, nn.MSELoss, nn.SmoothL1Loss)
@@ -37,14 +37,8 @@ def losses_of(objective: Objective) -> OfRuns:
 def scores_of(objective: Objective) -> OfRuns:
     """The metric beside the loss, of every run's batch."""
 
-    @torch.no_grad()
     def scores(outputs: Tensor, targets: Tensor) -> Tensor:
-        prediction = objective.prediction(outputs.flatten(0, 1))
-        given = targets.flatten(0, 1)
-        if objective.task == Task.REGRESSION:
-            each = (prediction - given.reshape_as(prediction)).abs()
-        else:
-            each = (prediction == given).float()
+        each = objective.scores(outputs.flatten(0, 1), targets.flatten(0, 1))
         return each.view(len(outputs), -1).mean(1)
 
     return scores

@@ -22,7 +22,7 @@ ELEMENTWISE = (
 
 def setting(make: MakeOptimizer) -> Hashable:
     """What tells optimisers apart: their class and their settings."""
-    tried = make([nn.Parameter(torch.zeros(2, 2)) for _ in range(2)])
+    tried = _tried(make)
     groups = [{key: value for key, value in group.items() if key != "params"} for group in tried.param_groups]
     return type(tried), repr(groups)
 
@@ -66,8 +66,9 @@ class Optimizing:
         self.parameters = [*stack.parameters()]
         self.parts: list[Part] = []
         for first, end in blocks_of(settings):
-            one = makes[first]([nn.Parameter(torch.zeros(2, 2)) for _ in range(2)])
-            together = type(one) in ELEMENTWISE
+            one = _tried(makes[first])
+            # One that parts matrices from vectors (weight decay for the first alone) must see each run's as they are.
+            together = type(one) in ELEMENTWISE and len(one.param_groups) == 1
             for begin, stop in [(first, end)] if together else [(run, run + 1) for run in range(first, end)]:
                 layouts: list[Layout | None] = [None] * len(self.parameters) if together else [*stack.layouts]
                 pairs = zip(self.parameters, layouts, strict=True)
@@ -96,10 +97,6 @@ class Optimizing:
         for parameter in self.parameters:
             parameter.grad = None
 
-    def rates(self) -> list[float]:
-        """The learning rate of every run now."""
-        return [part.optimizer.param_groups[0]["lr"] for part in self.parts for _ in range(part.first, part.end)]
-
     def norms(self) -> Tensor:
         """The norm of every run's gradient, (runs,)."""
         grads = [parameter.grad for parameter in self.parameters if parameter.grad is not None]
@@ -113,6 +110,11 @@ class Optimizing:
         for parameter in self.parameters:
             if parameter.grad is not None:
                 parameter.grad.mul_(factor.view(-1, *(1 for _ in parameter.shape[1:])))
+
+
+def _tried(make: MakeOptimizer) -> Optimizer:
+    """An optimiser of two layers, to be looked at."""
+    return make([nn.Parameter(torch.zeros(shape)) for shape in ((2, 2), (2,)) * 2])
 
 
 def _part(values: Tensor, first: int, end: int, layout: Layout | None) -> Tensor:

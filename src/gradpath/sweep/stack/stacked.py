@@ -153,12 +153,6 @@ class Stack(nn.Module):
         """For each parameter, in order: from its values of one run to the shape in which a network has them."""
         return [_layout(part, key) for part in self.parts.values() for key, _ in part.named_parameters(recurse=False)]
 
-    @torch.no_grad()
-    def put(self, run: int, state: dict[str, Tensor]) -> None:
-        """Gives a run the weights of a state_dict."""
-        for name, value in self.state_of(run).items():
-            value.copy_(state[name])
-
     @property
     def linears(self) -> list[StackedLinear]:
         return [part for part in self.parts.values() if isinstance(part, StackedLinear)]
@@ -184,15 +178,20 @@ def check_equal(networks: Sequence[MLP]) -> None:
         for one, other in zip(first, _described(network), strict=True):
             if one != other:
                 raise StackError(f"{one[0]} differs: {one[1]} and {other[1]}")
-    for name, part in networks[0].named_modules():
-        why = obstacle(part) if name and not [*part.children()] else None
-        if why:
-            raise StackError(f"{name}: {why}")
+    for network in networks:
+        for name, part in network.named_modules():
+            why = obstacle(part) if name and not [*part.children()] else None
+            if why:
+                raise StackError(f"{name}: {why}")
 
 
 def obstacle(part: nn.Module) -> str | None:
     """Why a part of a network cannot be stacked; None if it can."""
-    if type(part) in (nn.Linear, nn.LayerNorm):
+    if any(not parameter.requires_grad for parameter in part.parameters()):
+        return "frozen weights"
+    if type(part) is nn.Linear:
+        return "no bias" if part.bias is None else None
+    if type(part) is nn.LayerNorm:
         return None
     if type(part) is nn.BatchNorm1d:
         return "BatchNorm with a cumulative average" if part.momentum is None else None

@@ -47,8 +47,9 @@ def train(
 ) -> list[Trained]:
     """Trains equal networks as one stack: the arithmetic of many runs in the calls of one.
 
-    Each network ends as it would have ended alone, with its own weights, order of samples, optimiser and schedule; one that
-    diverges is left as it was before that step, and the others go on.
+    Each network ends as it would have ended alone, with its own weights, order of samples, optimiser and schedule. One that
+    diverges is left as it was before that step (on a GPU, where looking would make the host wait, as it is at the end), and
+    the others go on.
 
     Args:
         networks: they may differ in their weights only. They are trained in place.
