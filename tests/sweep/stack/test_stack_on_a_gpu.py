@@ -58,3 +58,18 @@ def test_steps_from_a_graph_are_steps(optimizer: str, schedule: str) -> None:
         losses, _ = graph.replay()
         first = WARM_UP + 3 * replay
         torch.testing.assert_close(losses, torch.stack(expected[first : first + 3]), rtol=1e-4, atol=1e-5)
+
+
+def test_a_run_that_diverges_in_a_graph_is_noted_with_its_step() -> None:
+    stack = training("cuda", "optimizer=adam", double=False)
+    stack.every = 10**6
+    given = iter(stack.batches.of_epoch(0))
+    for _ in range(WARM_UP):
+        stack.make_step(next(given))
+    graph = GraphedSteps(stack, 3)
+    graph.begin_epoch(stack.batches.orders(0))
+    graph.replay()
+    with torch.no_grad():
+        stack.stack.linears[1].weight[2] = torch.nan
+    graph.replay()
+    assert stack.first_bad.tolist() == [-1, -1, WARM_UP + 3, -1]

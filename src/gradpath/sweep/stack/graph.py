@@ -65,16 +65,14 @@ class GraphedSteps:
         training = self.training
         rows = self.orders.index_select(1, self.place + torch.arange(self.size, device=self.place.device))
         batch: Batch = training.batches.taken(rows)
-        outputs = training.stack(batch.inputs.to(training.dtype))
-        losses = training.losses(outputs, batch.targets)
-        training.optimizing.zero_grad()
-        losses.sum().backward()  # type: ignore[no-untyped-call]
+        losses, outputs = training.pass_through(batch)
+        training.look(losses, self.now)
         for rate, table in self.rates:
             rate.copy_(table.index_select(0, self.now[None])[0])
         training.optimizing.step(schedules=False)
         with torch.no_grad():
             self.losses[index].copy_(losses)
-            self.scores[index].copy_(training.scores(outputs.detach(), batch.targets))
+            self.scores[index].copy_(training.scores(outputs, batch.targets))
             self.place.add_(self.size)
             self.now.add_(1)
 

@@ -12,6 +12,8 @@ from gradpath.model.network import MLP
 
 Layout = Callable[[Tensor], Tensor]
 Layouts = Mapping[str, Layout]
+# Is called with the name and the output of each part.
+Watch = Callable[[str, Tensor], None]
 
 
 def _row(values: Tensor) -> Tensor:
@@ -132,7 +134,7 @@ class Stack(nn.Module):
         self.parts[name] = part
         self.add_module(name.replace(".", "_"), part)
 
-    def forward(self, x: Tensor, watch: Callable[[str, Tensor], None] | None = None) -> Tensor:
+    def forward(self, x: Tensor, watch: Watch | None = None) -> Tensor:
         """The outputs of all runs. `watch` is called with the name and the output of each part."""
         for name, part in self.parts.items():
             x = part(x)

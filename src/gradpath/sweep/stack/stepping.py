@@ -13,7 +13,7 @@ from gradpath.sweep.stack.batches import Batches
 from gradpath.sweep.stack.measuring import Measuring
 from gradpath.sweep.stack.objectives import losses_of, scores_of
 from gradpath.sweep.stack.optimizing import MakeOptimizer, MakeSchedule, Optimizing
-from gradpath.sweep.stack.stacked import Stack
+from gradpath.sweep.stack.stacked import Stack, Watch
 
 
 class StackTraining:
@@ -74,24 +74,29 @@ class StackTraining:
         if probe:
             probe.begin(slow=self.measured % self.slow_every == 0)
             self.measured += 1
-        outputs = self.stack(batch.inputs.to(self.dtype), probe.watch if probe else None)
-        losses = self.losses(outputs, batch.targets)
-        self.optimizing.zero_grad()
-        losses.sum().backward()  # type: ignore[no-untyped-call]
+        losses, outputs = self.pass_through(batch, probe.watch if probe else None)
         if probe:
             probe.after_backward()
-        self._look(losses.detach())
+        self.look(losses, self.step)
         self.optimizing.step(probe.after_clipping if probe else None)
         if probe:
             probe.end(self.step)
         self.step += 1
+        return losses, outputs
+
+    def pass_through(self, batch: Batch, watch: Watch | None = None) -> tuple[Tensor, Tensor]:
+        """Passes a batch forward and back. Returns the losses (runs,) and the outputs (runs, batch, out)."""
+        outputs = self.stack(batch.inputs.to(self.dtype), watch)
+        losses = self.losses(outputs, batch.targets)
+        self.optimizing.zero_grad()
+        losses.sum().backward()  # type: ignore[no-untyped-call]
         return losses.detach(), outputs.detach()
 
     def state_of(self, run: int) -> dict[str, Tensor]:
         """The state_dict of a run's network; of one that diverged, from before the step at which it did."""
         return self.kept.get(run) or self.stack.state_of(run)
 
-    def _look(self, losses: Tensor) -> None:
+    def look(self, losses: Tensor, step: int | Tensor) -> None:
         """Notes runs that are not finite any more. They cost nothing but their share: no run's numbers reach another's.
 
         On the CPU their weights are kept as they were before the step; elsewhere looking would make the host wait.
@@ -103,4 +108,5 @@ class StackTraining:
         if self.device.type == "cpu" and not bool(fine.all()):
             for run in (~fine).nonzero().flatten().tolist():
                 self.kept[run] = {name: tensor.clone() for name, tensor in self.stack.state_of(run).items()}
-        self.first_bad = torch.where(fine, self.first_bad, self.step)
+        # In place, so that a captured step notes it too.
+        self.first_bad.copy_(torch.where(fine, self.first_bad, step))
