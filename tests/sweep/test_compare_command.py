@@ -18,6 +18,7 @@ import pytest
 from commands import ended, environment, fresh_process
 from conftest import tree
 from finished_sweeps import COMMAND, Given, result, write_run, write_sweep
+from gradpath.locks import hold
 from screen import on_terminal
 
 pytestmark = pytest.mark.forked
@@ -163,8 +164,8 @@ WRONG = [
     ("made --metric class", "--metric class: must be"),
     (
         "made --sort sedonds",
-        "--sort sedonds: must be activation, test/accuracy, std, n, diverged, pruned, failed, missing or seconds."
-        " Did you mean seconds?\n",
+        "--sort sedonds: must be activation, test/accuracy, std, n, diverged, pruned, failed, ended from outside, "
+        "missing or seconds. Did you mean seconds?\n",
     ),
     ("half --by activtion", "--by activtion: must be keys in which the runs differ: activation, seed. Did you mean"),
     ("half --metric test/acuracy", "--metric test/acuracy: must be"),
@@ -262,7 +263,9 @@ def test_damaged_files(before_torch, project: Path, tmp_path: Path) -> None:
     assert before_torch(SCRIPT, str(tmp_path)).stderr.endswith("sweep.yaml: damaged (ParserError).\n")
     write_sweep(tmp_path, {"seed": ["0", "1"]}, lambda given: result(0.5) if given["seed"] == "0" else "{")
     done = before_torch(SCRIPT, str(tmp_path))
-    going_on = f"of 2 jobs 1 missing; go on with {COMMAND} hydra.sweep.dir={tmp_path}, or add"
+    going_on = (
+        f"of 2 jobs 1 missing (the result.json of 1 is damaged); go on with {COMMAND} hydra.sweep.dir={tmp_path}, or add"
+    )
     assert (done.returncode, going_on in done.stderr) == (2, True)
     (tmp_path / "0-job/overrides.yaml").write_text("a: [")
     done = before_torch(SCRIPT, str(tmp_path / "0-job"))
@@ -346,3 +349,43 @@ def test_nothing_heavy_is_imported(project: Path, sweeps: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert done.stdout.endswith("set()\n")
+
+
+def test_a_sweep_at_work_is_not_to_be_begun_again(before_torch, project: Path, sweeps: Path) -> None:
+    with hold(sweeps / "half", "sweep.name"):
+        done = before_torch(SCRIPT, "half")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert re.fullmatch(
+        r"error: logs/sweeps/half: of 18 jobs 2 missing and 1 failed; .*process \d+.* is at work in it: wait for its end, "
+        r"or add --partial to compare what there is\.\n",
+        done.stderr,
+    ), done.stderr
+
+
+def test_a_job_that_was_ended_from_outside(before_torch, sweeps: Path) -> None:
+    """It is counted by the word that the sweep's own end uses, and goes on without being called a failure."""
+
+    def killed(given: Given) -> dict:
+        more = {"status": "failed", "interrupted": True, "error": "the process was ended by SIGKILL"}
+        return result(None, **more) if given["seed"] == "1" else result(0.5)
+
+    write_sweep(sweeps / "killed", {"seed": ["0", "1", "2"]}, killed)
+    said = before_torch(SCRIPT, "killed").stderr
+    assert said.startswith("error: logs/sweeps/killed: of 3 jobs 1 ended from outside; go on with ")
+    assert "sweep.retry" not in said
+    partial = before_torch(SCRIPT, "killed", "--partial", "--format", "csv")
+    assert partial.stdout.splitlines()[0].count("ended from outside") == 1
+    assert "Not averaged: 1-job (ended from outside)." in partial.stderr
+
+
+def test_means_over_different_runs_are_told(before_torch, sweeps: Path) -> None:
+    def some(given: Given) -> dict | None:
+        return None if (given["activation"], given["init"]) == ("tanh", "he_normal") else result(0.5)
+
+    write_sweep(
+        sweeps / "uneven", {"activation": ["relu", "tanh"], "init": ["he_normal", "orthogonal"], "seed": ["0", "1"]}, some
+    )
+    told = "The means are not over the same init: activation=tanh lacks init=he_normal."
+    assert told in before_torch(SCRIPT, "uneven", "--partial", "--by", "activation", "--format", "markdown").stdout
+    assert "not over the same" not in before_torch(SCRIPT, "uneven", "--partial", "--format", "markdown").stdout
+    assert "not over the same" not in before_torch(SCRIPT, "half", "--partial", "--format", "markdown").stdout

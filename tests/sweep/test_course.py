@@ -83,7 +83,8 @@ def test_a_job_whose_folder_cannot_be_made_fails_fast(sweep: Command, tmp_path: 
     assert results(folder) == {}
     assert done.returncode == 1
     assert done.stderr.endswith(
-        "1 of 3 jobs failed; sweep.retry=failed runs them again. 2 of 3 jobs are missing; the same command runs them\n"
+        "1 of 3 jobs failed; sweep.retry=failed runs them again, and only them, even if the code has changed. "
+        "2 of 3 jobs are missing; the same command runs them\n"
     )
 
 

@@ -1,7 +1,7 @@
 """What becomes of a plan with another command."""
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
@@ -33,9 +33,11 @@ def asked(axes: Mapping[str, Sequence[str]], defaults: str = "", code: str = "co
     return found
 
 
-def grown(old: Plan | None, typed: Sequence[Planned], command: str, last: int = -1) -> tuple[Plan, list[str]]:
+def grown(
+    old: Plan | None, typed: Sequence[Planned], command: str, last: int = -1, lasting: Collection[int] = ()
+) -> tuple[Plan, list[str]]:
     """The plan, and the names of the jobs that were typed."""
-    plan, numbers = extended(old, typed, command, 2, last)
+    plan, numbers = extended(old, typed, command, 2, last, lasting)
     names = {job.number: job.name for job in plan.jobs}
     return plan, [names[numbers[job.number]] for job in typed]
 
@@ -67,6 +69,17 @@ def test_a_key_that_one_command_does_not_name_differs() -> None:
     second, names = grown(first, asked({"optimizer.lr": ["0.1"], "seed": ["0", "1"]}), "two")
     assert names == ["2-lr0.1-s0", "3-lr0.1-s1"]
     assert [job.varied.get("optimizer.lr") for job in second.jobs] == [None, None, "0.1", "0.1"]
+
+
+def test_jobs_that_last_keep_their_places_with_other_code() -> None:
+    first, _ = grown(None, asked({"seed": ["0", "1", "2"]}), "one")
+    second, names = grown(first, asked({"seed": ["0", "1", "2", "3"]}, code="new"), "two", lasting={0, 2, 7})
+    assert names == ["0-s0", "3-s1", "2-s2", "4-s3"]
+    assert [job.name for job in second.former] == ["1-s1"]
+    # Another configuration is another job, whatever lasts.
+    third, names = grown(second, asked({"seed": ["0"]}, "lr 0.2"), "three", lasting={0})
+    assert names == ["5-s0"]
+    assert [job.name for job in third.former] == ["1-s1", "0-s0"]
 
 
 def test_a_default_that_is_changed_and_changed_back() -> None:

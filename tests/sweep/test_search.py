@@ -111,8 +111,9 @@ def test_the_proposals_are_those_of_a_plain_loop(sweep: Command, tmp_path: Path)
     places = ("hydra.launcher.jobs=1", "hydra.sweeper.n_trials=13", "hydra.sweeper.seed=3")
     assert sweep(*SHORT, OPTUNA, *typed, *places).returncode == 0
     found, jobs = results(folder), jobs_of(folder)
-    study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=3))
+    study = optuna.create_study()
     for number in range(13):
+        study.sampler = optuna.samplers.TPESampler(seed=3 + 1_000_003 * number)
         trial = study.ask()
         asked = {
             "optimizer.lr": trial.suggest_float("optimizer.lr", 1e-3, 1e-1, log=True),
@@ -122,6 +123,17 @@ def test_the_proposals_are_those_of_a_plain_loop(sweep: Command, tmp_path: Path)
         }
         assert jobs[number]["varied"] == {key: str(value) for key, value in asked.items()}
         study.tell(trial, found[jobs[number]["name"]]["metrics"]["val/loss"])
+
+
+@pytest.mark.parametrize("sampler", ["tpe", "random", pytest.param("nsga2", marks=pytest.mark.slow)])
+def test_a_search_that_was_stopped_proposes_what_it_would_have(sampler: str, sweep: Command, tmp_path: Path) -> None:
+    typed = (*SHORT, OPTUNA, RATE, "activation=relu,tanh", "hydra.launcher.jobs=1", f"hydra.sweeper.sampler={sampler}")
+    for trials in (4, 11, 14):
+        assert sweep(*typed, f"hydra.sweeper.n_trials={trials}").returncode == 0
+    assert sweep(*typed, "hydra.sweeper.n_trials=14", folder=tmp_path / "whole").returncode == 0
+    proposed = [[trial.params for trial in trials_of(tmp_path / name)] for name in ("sweep", "whole")]
+    assert proposed[0] == proposed[1]
+    assert len({repr(values) for values in proposed[0]}) == 14
 
 
 @pytest.mark.parametrize("victim", ["sweep", "worker"])

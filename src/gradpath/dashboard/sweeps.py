@@ -15,6 +15,7 @@ from gradpath.dashboard.answers import WAIT, BusyError
 from gradpath.dashboard.archive import RecordError, shortened
 from gradpath.dashboard.records import NAME
 from gradpath.dashboard.runs import version
+from gradpath.ended import ended
 from gradpath.errors import ConfigError
 from gradpath.files import FAILURES, RESULT, open_regular, read_regular
 from gradpath.saved_json import parsed
@@ -28,7 +29,6 @@ RESULT_BYTES, RESULTS = 2**20, 2**24
 """The largest result that is read, and the bytes of all for one answer. Only those of jobs without a record are."""
 KEPT, ENDED = 4, 10_000
 """So many plans, and ends of jobs, are kept."""
-STATUSES = ("ok", "diverged", "pruned", "failed")
 LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -54,7 +54,7 @@ class Sweeps:
         name: of its folder.
         run: its name in the list of runs, or null if it has no record.
         varied: key -> value, as typed, of what differs between the jobs.
-        status: how it ended, if it has no record: ok, diverged, pruned, failed, or null where that is not known.
+        status: how it ended, if it has no record: a word of `gradpath.ended`, or null where that is not known.
 
         Args:
             runs: the names of all runs, by their folders.
@@ -94,8 +94,7 @@ class Sweeps:
             return None, 0
         if key not in self._ended:
             content, size = _json(path)
-            status = content.get("status")
-            self._ended[key] = status if status in STATUSES else None, size
+            self._ended[key] = ended(content), size
         self._ended.move_to_end(key)
         if len(self._ended) > ENDED:
             self._ended.popitem(last=False)

@@ -14,6 +14,8 @@ SWEEPS = PROJECT / "logs/sweeps"
 GOING_ON = ("sweep.resume=", "sweep.retry=", "sweep.join=", "sweep.dry_run=")
 PLACE = ("sweep.name=", "hydra.sweep.dir=")
 OPTIONS = "--config-dir"
+# What runs failed jobs again, and no job that is done.
+RETRY = "sweep.retry=failed"
 
 
 def made_with(typed: str) -> str:

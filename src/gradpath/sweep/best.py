@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from gradpath.columns import wrapped
+from gradpath.ended import OUTSIDE
 from gradpath.errors import ConfigError
 from gradpath.files import REPORT, relative
 from gradpath.sweep.again import SWEEPS
@@ -40,5 +41,5 @@ def _best(runs: Sequence[Run]) -> str | None:
 
 def _to_compare(folder: Path, runs: Sequence[Run]) -> str:
     place = folder.name if folder.resolve().parent == SWEEPS.resolve() else relative(folder)
-    partial = any(run.row["status"] in ("missing", "failed") for run in runs)
+    partial = any(run.row["status"] in ("missing", "failed", OUTSIDE) for run in runs)
     return shlex.join(["python", "scripts/compare.py", place, *["--partial"] * partial])

@@ -2,19 +2,23 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from gradpath.ended import OUTSIDE
 from gradpath.errors import ConfigError, counted, nearest
 from gradpath.files import RESULT, SWEEP, relative
-from gradpath.sweep.again import SWEEPS, packages_of, places, to_continue
+from gradpath.locks import holder, is_held
+from gradpath.sweep.again import RETRY, SWEEPS, packages_of, places, to_continue
 from gradpath.sweep.given import Run
 from gradpath.sweep.loading import single_run, sweep_runs
 from gradpath.sweep.plan import Plan, read_plan
 
 # So many names stand in an error message.
 NAMED = 8
+# How jobs have ended without which a sweep is not complete.
+UNDONE = ("missing", "failed", OUTSIDE)
 
 
 def collect(typed: Sequence[str]) -> tuple[list[Run], str | None]:
@@ -82,16 +86,26 @@ def _meant(text: str) -> str:
 def _lacking(runs: Sequence[Run], folder: Path, plan: Plan | None) -> str | None:
     """A sentence if a job has no result, or failed. A diverged one has a result."""
     counts = Counter(str(run.row["status"]) for run in runs)
-    incomplete = [f"{counts[status]} {status}" for status in ("missing", "failed") if counts[status]]
-    if not incomplete:
+    if not any(counts[status] for status in UNDONE):
         return None
     if plan is None:
-        what = "the run failed" if counts["failed"] else "its result.json is damaged"
-        how = f"python train.py resume={relative(folder)}"
+        what = "its result.json is damaged" if counts["missing"] else "the run failed"
+        how = f"go on with python train.py resume={relative(folder)}"
     else:
-        what = f"of {counted(len(runs), 'job')} {' and '.join(incomplete)}"
-        how = " and ".join(_to_go_on(runs, folder, plan))
-    return f"{relative(folder)}: {what}; go on with {how}, or add --partial to compare what there is."
+        what = f"of {counted(len(runs), 'job')} {' and '.join(_undone(runs, counts))}"
+        how = f"go on with {' and '.join(_to_go_on(runs, folder, plan))}"
+        if is_held(folder):
+            how = f"{holder(folder)} is at work in it: wait for its end"
+    return f"{relative(folder)}: {what}; {how}, or add --partial to compare what there is."
+
+
+def _undone(runs: Sequence[Run], counts: Mapping[str, int]) -> Iterator[str]:
+    """`2 missing (the result.json of 1 is damaged)`, `1 failed`."""
+    damaged = sum(run.row["status"] == "missing" and run.row["error"] is not None for run in runs)
+    for status in UNDONE:
+        if counts[status]:
+            which = f" (the {RESULT} of {damaged} is damaged)" if status == "missing" and damaged else ""
+            yield f"{counts[status]} {status}{which}"
 
 
 def _to_go_on(runs: Sequence[Run], folder: Path, plan: Plan) -> Iterator[str]:
@@ -100,6 +114,8 @@ def _to_go_on(runs: Sequence[Run], folder: Path, plan: Plan) -> Iterator[str]:
     for place, command in enumerate(plan.commands):
         jobs = [job for job in plan.jobs if job.command == place]
         own = {states[job.name] for job in jobs}
-        if own & {"missing", "failed"}:
-            more = ["sweep.retry=failed"] * ("failed" in own)
+        if own & {*UNDONE}:
+            # Where it is a mixture of versions of the code already, what is done was to count on.
+            mixed = len({job.code for job in jobs}) > len({(*job.packages,) for job in jobs})
+            more = [RETRY] * ("failed" in own or mixed)
             yield to_continue(command, folder, *more, packages=packages_of(plan, place))

@@ -16,6 +16,8 @@ from gradpath.sweep.summary import said
 
 # So many trials of a search are shown.
 BEST = 10
+# So many groups are named that average over less than others, and so many values of each that it lacks.
+NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class Comparison:
         out = [f"{cell.name} ({cell.why})" for cell in self.cells if cell.value is None]
         if out:
             found.append(f"Not averaged: {', '.join(out)}.")
+        found += uneven(self.groups, self.over)
         if self.arms:
             found += too_few(self.arms)
             matched = [key for key in self.over if key != SEED]
@@ -144,6 +147,28 @@ def check_names(runs: Sequence[Run], metric: str | None, by: str | None, sort: s
     _keys(runs, by)
     if any(run.row["status"] == "ok" for run in runs):
         compared(runs, metric, by, sort, against)
+
+
+def uneven(found: Sequence[Group], over: Sequence[str]) -> list[str]:
+    """A sentence if some groups average over values that others lack: they differ in more than what they are named after.
+
+    Args:
+        over: the keys over which they average. A seed is as good as another.
+    """
+    keys = [key for key in over if key != SEED]
+    averaged = [[cell for cell in group.cells if cell.value is not None] for group in found]
+    places = [dict.fromkeys(tuple(cell.given[key] for key in keys) for cell in cells) for cells in averaged]
+    everywhere = dict.fromkeys(place for own in places for place in own)
+    lacking = []
+    for group, own in zip(found, places, strict=True):
+        missed = [label(dict(zip(keys, place, strict=True))) for place in everywhere if place not in own]
+        if own and missed:
+            more = f" and {len(missed) - NAMED} more" * (len(missed) > NAMED)
+            lacking.append(f"{group.label} lacks {'; '.join(missed[:NAMED])}{more}")
+    if not lacking:
+        return []
+    more = f", and {counted(len(lacking) - NAMED, 'other group')} lack some" * (len(lacking) > NAMED)
+    return [f"The means are not over the same {' and '.join(keys)}: {', '.join(lacking[:NAMED])}{more}."]
 
 
 def _keys(runs: Sequence[Run], by: str | None) -> tuple[Given, list[str]]:

@@ -9,6 +9,7 @@ from typing import Any, TypeGuard
 
 import numpy as np
 
+from gradpath.ended import LOST
 from gradpath.errors import ConfigError, alternatives, nearest
 from gradpath.sweep.given import SEED, Run, Values, in_order
 from gradpath.sweep.rows import UNSET
@@ -18,7 +19,6 @@ USUAL = ("test/accuracy", "test/loss", "val/accuracy", "val/loss", "train/accura
 # These columns of a row are numbers and no results.
 NO_METRICS = ("number", SEED)
 STD, N, SECONDS = "std", "n", "seconds"
-LOST = ("diverged", "pruned", "failed", "missing")
 
 
 @dataclass(frozen=True)

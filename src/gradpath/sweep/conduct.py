@@ -12,9 +12,9 @@ from gradpath.config.job import Job, Sweep
 from gradpath.errors import ConfigError, RunFailed, counted
 from gradpath.files import relative, remove_leftovers
 from gradpath.locks import CLAIM, hold, is_held
-from gradpath.sweep.again import made_with, names_place, to_continue
+from gradpath.sweep.again import RETRY, made_with, names_place, to_continue
 from gradpath.sweep.best import pointers
-from gradpath.sweep.course import Course, done
+from gradpath.sweep.course import Course, done, lasting
 from gradpath.sweep.dry import show_jobs
 from gradpath.sweep.engine import Call
 from gradpath.sweep.growth import extended, last_number, older, planned
@@ -94,7 +94,9 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
             raise ConfigError(f"{relative(folder)}: holds a search (hydra/sweeper=optuna); choose another name.")
         on_gpus = sweep.composition.first.config["trainer"]["accelerator"] != "cpu"
         threads = old.threads if old else threads_per_job(sweep.launcher, len(typed), on_gpus)
-        plan, numbers = extended(old, typed, made_with(command_line()), threads, last_number(folder))
+        retry = sweep.settings["retry"]
+        on = lasting(folder, old, retry)
+        plan, numbers = extended(old, typed, made_with(command_line()), threads, last_number(folder), on)
         if sweep.settings["join"]:
             check_joined(old, plan, folder)
         else:
@@ -104,7 +106,7 @@ def conduct(sweep: Sweep) -> tuple[Path, Plan, list[Planned], Course]:
         jobs = [job for job in plan.jobs if job.number in on_line]
         if not sweep.settings["join"]:
             # Helpers find nothing to run again: each failure is, once.
-            forget_failures(folder, jobs, sweep.settings["retry"])
+            forget_failures(folder, jobs, retry)
         missing, before = [], Counter[str]()
         # One result at a time: those of a thousand jobs take a hundred megabytes.
         for job in jobs:
@@ -205,7 +207,8 @@ def show_begin(folder: Path, plan: Plan, old: Plan | None, total: int, missing: 
         print(f"kept beside, as the code or an option's file has changed: {', '.join(former[:NAMED])}{more}", flush=True)
     aged = older(plan.jobs)
     if aged:
-        print(f"{aged} of the {counted(others, 'other')} {'was' if aged == 1 else 'were'} made by other code", flush=True)
+        made = "was" if aged == 1 else "were"
+        print(f"{aged} of all {counted(len(plan.jobs), 'job')} {made} made by other code", flush=True)
 
 
 def state_of(folder: Path, job: Planned, course: Course) -> str:
@@ -254,16 +257,20 @@ def conclude(folder: Path, plan: Plan, jobs: Sequence[Planned], course: Course, 
             print(
                 f"{counted(counts['at work'], 'job')} at work in another process, which goes on with the others", flush=True
             )
-        more = ["sweep.join=true"] * (course.joins and is_held(folder))
+        more = ["sweep.join=true"] * (course.joins and is_held(folder)) + [RETRY] * (older(jobs) > 0)
         print(f"stopped; to continue: {to_continue(command_line(), folder, *more)}", file=sys.stderr, flush=True)
         raise SystemExit(128 + course.asked[0])
     again = "the same command" if names_place(command_line()) else f"sweep.name={folder.name}"
     lacks = {
-        "failed; sweep.retry=failed runs them again": counts["failed"],
+        f"failed; {RETRY} runs them again, and only them, even if the code has changed": counts["failed"],
         f"were ended from outside; {again} goes on with them": interrupted,
         f"are missing; {again} runs them": counts["missing"],
     }
-    said_of = [CHANGED_CODE] * course.changed
+    said_of: list[str] = []
+    if course.changed:
+        # What is done is done with older code now.
+        lacks = dict(zip(("failed", "were ended from outside", "are missing"), lacks.values(), strict=True))
+        said_of.append(f"{CHANGED_CODE}; {again} runs all jobs with the new code, and with {RETRY} only those not done")
     said_of += [f"{number} of {len(jobs)} jobs {what}" for what, number in lacks.items() if number]
     if "the summary" in unwritten:
         said_of.append(f"the summary could not be written; {again} writes it")

@@ -22,7 +22,7 @@ from gradpath.sweep.outcome import (
     record_outcome,
     stamp,
 )
-from gradpath.sweep.plan import Planned
+from gradpath.sweep.plan import Plan, Planned
 from gradpath.sweep.progress import Progress
 from gradpath.sweep.source import Source
 from gradpath.sweep.summary import Summary
@@ -215,6 +215,12 @@ class Course:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def lasting(folder: Path, old: Plan | None, retry: str | None) -> set[int]:
+    """The numbers of those jobs that are not run again, whichever code has made them: with `retry`, all that are done."""
+    jobs = old.jobs if old and retry else ()
+    return {job.number for job in jobs if done(read_outcome(folder, job.name), retry)}
 
 
 def done(outcome: Outcome | None, retry: str | None) -> bool:

@@ -8,7 +8,7 @@ from gradpath.config.command_line import command_line
 from gradpath.errors import counted
 from gradpath.locks import CLAIM, holder, is_held
 from gradpath.sweep.again import made_with
-from gradpath.sweep.course import done
+from gradpath.sweep.course import done, lasting
 from gradpath.sweep.growth import extended, last_number
 from gradpath.sweep.outcome import read_outcome
 from gradpath.sweep.plan import Plan, Planned, read_plan
@@ -20,7 +20,8 @@ DONE, AT_WORK, RUN, CHANGED = "done", "at work", "to run", "to run, changed"
 def show_jobs(folder: Path | None, typed: Sequence[Planned], retry: str | None) -> None:
     """Lists jobs as the sweep in a folder, or a new one, would have them; of an old sweep with their states."""
     old = read_plan(folder) if folder else None
-    plan, numbers = extended(old, typed, made_with(command_line()), 1, last_number(folder) if folder else -1)
+    last, on = (last_number(folder), lasting(folder, old, retry)) if folder else (-1, set[int]())
+    plan, numbers = extended(old, typed, made_with(command_line()), 1, last, on)
     asked = {*numbers.values()}
     jobs = [job for job in plan.jobs if job.number in asked]
     if folder is None or old is None:

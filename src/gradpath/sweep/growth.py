@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,7 +45,7 @@ def last_number(folder: Path) -> int:
 
 
 def extended(
-    old: Plan | None, typed: Sequence[Planned], command: str, threads: int, last: int
+    old: Plan | None, typed: Sequence[Planned], command: str, threads: int, last: int, lasting: Collection[int] = ()
 ) -> tuple[Plan, dict[int, int]]:
     """The plan of a sweep that goes on with a command, and the number there of each job of the command.
 
@@ -56,15 +56,18 @@ def extended(
     Args:
         threads: of each job, if the sweep is new.
         last: as `last_number` returns it: a job that is in no plan may have left a folder, so its number is not given again.
+        lasting: numbers of jobs that are the same whatever their code is.
     """
     had = old or Plan((), threads, ())
     known = {(job.config, job.code): job for job in (*had.former, *had.jobs)}
+    kept_on = {job.config: job for job in had.jobs if job.number in lasting}
     following = max([last, *(job.number for job in (*had.former, *had.jobs))]) + 1
     asked: dict[int, Planned] = {}
     numbers: dict[int, int] = {}
     for job in typed:
         # Jobs of the same configuration are one job.
-        same = known.setdefault((job.config, job.code), replace(job, number=following, name=""))
+        new = replace(job, number=following, name="")
+        same = kept_on.get(job.config) or known.setdefault((job.config, job.code), new)
         following += same.number == following
         asked[same.number] = same
         numbers[job.number] = same.number

@@ -25,9 +25,9 @@ TEXTS = ("job", "status", "error", "class", "findings")
 def load_sweep(folder: str | Path) -> Any:
     """Reads a sweep, finished or not, by its folder or its name: one row per job, with the job's name as index.
 
-    The columns are `status` (ok, diverged, pruned, failed or missing) and `error`; the keys that differ between the jobs;
-    `seed`; the metrics; `class`, `ratio`, `rate_per_layer` and `findings` of the verdict; `seconds`. A key whose values are
-    all numbers is a column of numbers, another one of texts as typed.
+    The columns are `status` (ok, diverged, pruned, failed, ended from outside or missing) and `error`; the keys that differ
+    between the jobs; `seed`; the metrics; `class`, `ratio`, `rate_per_layer` and `findings` of the verdict; `seconds`. A key
+    whose values are all numbers is a column of numbers, another one of texts as typed.
 
     Returns:
         A pandas data frame if pandas is installed, else a list of dictionaries that have `job`, too.

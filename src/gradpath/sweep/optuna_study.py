@@ -44,7 +44,6 @@ def open_study(folder: Path, search: Search) -> optuna.Study:
                 pruner=pruner or optuna.pruners.NopPruner(),
                 load_if_exists=True,
             )
-        study.sampler = sampler(search.keys["sampler"], search.keys["seed"], len(study.get_trials(deepcopy=False)))
     except OSError:
         raise
     # A damaged file can raise a dozen types of exception, from JSON's to a missing key's.
@@ -63,13 +62,12 @@ def _mend(path: Path) -> None:
         file.truncate(whole)
 
 
-def sampler(name: str, seed: int | None, trials: int) -> BaseSampler:
-    """What proposes.
+def sampler(name: str, seed: int | None, number: int) -> BaseSampler:
+    """What proposes the trial of a number.
 
-    Args:
-        trials: that there are. A search that goes on draws other numbers than it began with, or it would propose the same.
+    Each has a seed of its own. So what is proposed depends on the trials before it, and not on where a search was stopped.
     """
-    own = None if seed is None else (seed + 1_000_003 * trials) % 2**32
+    own = None if seed is None else (seed + 1_000_003 * number) % 2**32
     if name == "random":
         return RandomSampler(seed=own)
     return TPESampler(seed=own) if name == "tpe" else NSGAIISampler(seed=own)

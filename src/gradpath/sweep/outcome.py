@@ -9,15 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gradpath.ended import OUTSIDE, ended
 from gradpath.errors import ConfigError
 from gradpath.files import FAILURES, RESULT, relative, write_json
 from gradpath.locks import CLAIM, hold
 from gradpath.saved_json import number, read_json
 from gradpath.sweep.engine import INTERRUPTED, TERMINATED, UNWRITABLE, End, Exited, Lost
 
-STATUSES = ("ok", "diverged", "pruned", "failed")
-# How a job is said to have ended whose process was ended from outside.
-OUTSIDE = "ended from outside"
 # Signals by which a process is ended from outside. Its job goes on from its last checkpoint when the sweep does.
 FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
 
@@ -50,7 +48,7 @@ def read_outcome(sweep: Path, name: str) -> Outcome | None:
         name: of the job's folder.
     """
     content = _latest(sweep, name)
-    if content.get("status") not in STATUSES:
+    if ended(content) is None:
         return None
     error = content.get("error")
     return Outcome(content["status"], None if error is None else str(error), bool(content.get("interrupted")), content)

@@ -11,7 +11,7 @@ from gradpath.config.checks import is_ours
 from gradpath.config.job import Sweep
 from gradpath.config.target_names import PLACES
 from gradpath.errors import ConfigError
-from gradpath.sweep.course import done
+from gradpath.sweep.course import done, lasting
 from gradpath.sweep.forking import Child, Server
 from gradpath.sweep.growth import planned
 from gradpath.sweep.launchers import kind_of
@@ -63,10 +63,13 @@ def _to_run(sweep: Sweep) -> Iterator[Asked]:
     plan = read_plan(folder) if folder else None
     names = {(job.config, job.code): job.name for job in (*plan.former, *plan.jobs)} if plan else {}
     codes: dict[frozenset[str], str] = {}
+    retry = sweep.settings["retry"]
+    on = lasting(folder, plan, retry) if folder else set[int]()
+    kept = {job.config for job in plan.jobs if job.number in on} if plan else set[str]()
     for job in jobs:
         new = planned(job, codes)
         name = names.get((new.config, new.code))
-        if not (folder and name and done(read_outcome(folder, name), sweep.settings["retry"])):
+        if new.config not in kept and not (folder and name and done(read_outcome(folder, name), retry)):
             yield job.config, job.choices
 
 

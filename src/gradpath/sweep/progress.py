@@ -13,9 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from gradpath.columns import width
+from gradpath.ended import OUTSIDE
 from gradpath.files import CURVES
 from gradpath.saved_json import number
-from gradpath.sweep.outcome import OUTSIDE, Outcome, objective
+from gradpath.sweep.outcome import Outcome, objective
 from gradpath.sweep.plan import Planned
 from gradpath.sweep.rows import row
 from gradpath.sweep.searched import column

@@ -15,12 +15,12 @@ UNSET = "unset"
 def row(job: Planned, outcome: Outcome | None) -> Row:
     """What came out of a job, without what it was given.
 
-    It has `number`, `job` (the folder's name), `status` (ok, diverged, pruned, failed or missing), `error`; `seed`; the
+    It has `number`, `job` (the folder's name), `status` (a word of `gradpath.ended`, or missing), `error`; `seed`; the
     metrics; `class`, `ratio`, `rate_per_layer` and `findings` of the verdict; `seconds`.
     """
     result: Mapping[str, Any] = outcome.result if outcome else {}
     verdict = _mapping(result.get("verdict"))
-    found: Row = {"number": job.number, "job": job.name, "status": outcome.status if outcome else "missing"}
+    found: Row = {"number": job.number, "job": job.name, "status": outcome.word if outcome else "missing"}
     found["error"] = outcome.error if outcome else None
     found["seed"] = result.get("seed")
     # No metric takes the place of what stands there already.

@@ -9,9 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from gradpath.ended import OUTSIDE, STATUSES
 from gradpath.errors import counted
 from gradpath.files import SUMMARY, write_text
-from gradpath.sweep.outcome import OUTSIDE, STATUSES
 from gradpath.sweep.plan import Plan
 from gradpath.sweep.reading import Reading, read_sweep
 from gradpath.sweep.report import write_report
@@ -90,7 +90,7 @@ def as_markdown(found: Reading) -> str:
     texts = {key: briefly(row[key] for row in rows) for key in keys}
     values = [row | {key: texts[key].get(row[key], UNSET) for key in keys} for row in rows]
     lines += [f"| {' | '.join(cell(row.get(name)) for name in head)} |" for row in values]
-    failed = [row for row in rows if row["status"] in ("failed", "diverged")]
+    failed = [row for row in rows if row["status"] in ("failed", OUTSIDE, "diverged")]
     if failed:
         lines += ["", "## Failed and diverged", "", *(f"- {row['job']}: {cell(row['error'])}" for row in failed)]
     return "\n".join(lines) + "\n"

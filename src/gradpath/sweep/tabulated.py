@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gradpath.columns import width, wrapped
+from gradpath.ended import LOST
 from gradpath.files import as_json, relative
 from gradpath.sweep.against import Arm
 from gradpath.sweep.compared import Comparison
-from gradpath.sweep.comparison import LOST, SECONDS, STD, Group, N, shown
+from gradpath.sweep.comparison import SECONDS, STD, Group, N, shown
 from gradpath.sweep.paired import LEVEL, RESAMPLES
 from gradpath.sweep.summary import cell
 from gradpath.sweep.typed_values import briefly
 from gradpath.tables import GAP, show_table
 
 # Columns that a narrow terminal does without, the least important first.
-GROUPS_LEAST = (SECONDS, "verdict", "missing", "failed", "pruned", "diverged", STD, N)
+GROUPS_LEAST = (SECONDS, "verdict", *reversed(LOST), STD, N)
 ARMS_LEAST = ("p", N, "interval", "corrected")
 # A table: its header and its rows, as texts.
 Table = tuple[list[str], list[list[str]]]

@@ -17,7 +17,7 @@ from gradpath.files import CURVES
 from gradpath.sweep.course import done
 from gradpath.sweep.curve import Curve
 from gradpath.sweep.growth import planned
-from gradpath.sweep.optuna_study import JOB, WHY, chosen, more, running
+from gradpath.sweep.optuna_study import JOB, WHY, chosen, more, running, sampler
 from gradpath.sweep.outcome import Outcome, lacks, objective, read_outcome
 from gradpath.sweep.plan import Plan, Planned
 
@@ -72,11 +72,16 @@ class Trials:
             return self._again.popleft()
         # A trial that waits for another one's job takes up a place: so long, nothing is proposed without knowing it.
         while len(self._placed) < places and self.left():
-            trial = self._resumed.popleft() if self._resumed else self.study.ask()
-            job = self._job(trial)
+            job = self._job(self._proposed())
             if job:
                 return job
         return None
+
+    def _proposed(self) -> Trial:
+        """The next trial: one that a killed search has begun, or a new one."""
+        number = self._resumed[0].number if self._resumed else self.trials()
+        self.study.sampler = sampler(self.search.keys["sampler"], self.search.keys["seed"], number)
+        return self._resumed.popleft() if self._resumed else self.study.ask()
 
     def left(self) -> bool:
         if self._pointless:

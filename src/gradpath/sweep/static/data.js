@@ -6,7 +6,7 @@ import { number } from "../../dashboard/static/numbers.js";
 /** @typedef {import("../../dashboard/static/numbers.js").Sent} Sent */
 /** @typedef {import("../../dashboard/static/state.js").Finding} Finding */
 /** @typedef {import("../../dashboard/static/state.js").Verdict} Verdict */
-/** @typedef {"ok" | "diverged" | "pruned" | "failed" | "missing"} Status */
+/** @typedef {"ok" | "diverged" | "pruned" | "failed" | "ended from outside" | "missing"} Status */
 /** @typedef {[place: number, name: string]} Layer its place counts from 1, at the input; of a deep network not all are sent */
 /** @typedef {"profile" | "theory" | "profile_end"} Part */
 /** @typedef {"val/loss" | "train/loss_epoch"} Loss */
@@ -28,6 +28,9 @@ import { number } from "../../dashboard/static/numbers.js";
  * @property {Layer[]} layers of which there is a profile
  * @property {Record<Part, number[] | null>} parts relative to the last hidden layer
  */
+
+/** @type {Status[]} */
+export const LOST = ["diverged", "pruned", "failed", "ended from outside", "missing"];
 
 const found = document.getElementById("content");
 const sent = JSON.parse(found?.textContent ?? "{}");

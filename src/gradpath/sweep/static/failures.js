@@ -20,7 +20,7 @@ function line(run) {
 export function drawFailures() {
   const { element, note, place } = section("failures", "Failed and diverged");
   follow(() => {
-    const bad = ["failed", "diverged"].flatMap((status) => shown().filter((run) => run.status === status));
+    const bad = ["failed", "ended from outside", "diverged"].flatMap((status) => shown().filter((run) => run.status === status));
     note.textContent = bad.length ? `${bad.length} of ${shown().length} ${shown().length === 1 ? "run" : "runs"}` : "";
     place.replaceChildren(bad.length ? html("ul", { class: "list" }, ...bad.map(line)) : empty("No run that is shown failed or diverged."));
   });

@@ -3,10 +3,8 @@
 
 import { html } from "../../dashboard/static/elements.js";
 import { copied } from "../../dashboard/static/verdict.js";
-import { report } from "./data.js";
+import { LOST, report } from "./data.js";
 import { mark } from "./parts.js";
-
-const STATUSES = ["ok", "diverged", "pruned", "failed", "missing"];
 
 /** @param {string} name */
 const known = (name) => report.environment[name] ?? [];
@@ -40,7 +38,7 @@ function again() {
 /** Words at the top of the page. */
 export function drawHead() {
   const { runs } = report;
-  const counts = STATUSES.map((status) => [status, runs.filter((run) => run.status === status).length]);
+  const counts = ["ok", ...LOST].map((status) => [status, runs.filter((run) => run.status === status).length]);
   const marks = counts.filter(([, count]) => count).map(([status, count]) =>
     mark(String(status), report.kind === "sweep" ? Number(count) : undefined));
   const kind = report.search ? "search" : "sweep";

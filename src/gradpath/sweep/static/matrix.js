@@ -11,7 +11,7 @@ import { hideTip, showTip } from "../../dashboard/static/tip.js";
 import { axis, cells } from "./cells.js";
 import { follow, shown } from "./chosen.js";
 import { columnOf, MEASURED } from "./columns.js";
-import { choicesOf, report, SHARED } from "./data.js";
+import { choicesOf, LOST, report, SHARED } from "./data.js";
 import { openRuns } from "./drawer.js";
 import { empty, mark, section, select } from "./parts.js";
 
@@ -35,7 +35,7 @@ const rough = (sd) => decimal(Number(sd.toPrecision(2)));
 /** @param {Cell} cell */
 function lines({ runs, found, ...place }) {
   const metric = columnOf(asked.metric);
-  const counts = ["diverged", "pruned", "failed", "missing"].map((status) => [status, runs.filter((run) => run.status === status).length]);
+  const counts = LOST.map((status) => [status, runs.filter((run) => run.status === status).length]);
   const { n, mean, sd, low, high, geometric } = found;
   const spread = Number.isNaN(sd) ? "" : `, sd ${decimal(sd)}${geometric ? " decades" : ""}`;
   return [
@@ -52,7 +52,7 @@ function lines({ runs, found, ...place }) {
  */
 function drawCell(cell, scale) {
   const { runs, found: { n, mean, sd, geometric } } = cell;
-  const bad = ["diverged", "pruned", "failed", "missing"].flatMap((status) => {
+  const bad = LOST.flatMap((status) => {
     const count = runs.filter((run) => run.status === status).length;
     return count ? [mark(status, count)] : [];
   });

@@ -42,7 +42,7 @@ export function section(id, title, ...controls) {
 export function mark(status, count) {
   const sign = { ok: "✓", diverged: "▲", failed: "✕", pruned: "✂" }[status] ?? "…";
   const word = status === "missing" ? "not ended" : status;
-  return html("span", { class: `status ${status}` }, `${sign} ${count === undefined ? "" : `${count} `}${word}`);
+  return html("span", { class: `status ${status.replaceAll(" ", "-")}` }, `${sign} ${count === undefined ? "" : `${count} `}${word}`);
 }
 
 /** @param {string} text */
