@@ -271,7 +271,7 @@ FAULTS = [
     Fault(
         "a job's old result is taken although its code has changed",
         "sweep/growth.py",
-        "same = known.setdefault(",
+        "same = kept_on.get(job.config) or known.setdefault(",
         "same = next((one for (config, _), one in known.items() if config == job.config), None) or known.setdefault(",
         "sweep/test_growth.py",
     ),

@@ -42,8 +42,8 @@ def test_a_search_names_what_it_looks_at(tmp_path: Path, capsys: pytest.CaptureF
         ([("ok", {"val/loss": 0.5}), ("ok", {"val/loss": 0.7})], ["val/loss 0.5 of 0-job"]),
         ([("diverged", {"val/loss": 0.1}), ("pruned", {"val/loss": 0.2}), ("ok", {"val/loss": 1})], ["val/loss 1 of 2-job"]),
         ([("ok", {"val/loss": "nan"}), ("ok", {"val/loss": 0.7})], ["val/loss 0.7 of 1-job"]),
-        ([("ok", {"val/loss": 0.1}), ("ok", {"test/accuracy": 0.7})], ["test/accuracy 0.7 of 1-job"]),
-        ([("ok", {"test/accuracy": 0.7}), ("ok", {"val/loss": 0.9})], ["test/accuracy 0.7 of 0-job"]),
+        ([("ok", {"val/loss": 0.1}), ("ok", {"test/accuracy": 0.7})], ["val/loss 0.1 of 0-job"]),
+        ([("ok", {"test/accuracy": 0.7}), ("ok", {"val/loss": 0.9})], ["val/loss 0.9 of 1-job"]),
         ([("diverged", {"val/loss": "inf"}), ("failed", {})], []),
     ],
 )  # fmt: skip

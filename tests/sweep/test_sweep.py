@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -51,8 +52,8 @@ def test_a_sweep_is_a_folder(sweep: Command, tmp_path: Path) -> None:
     assert {line.split()[1] for line in lines[1:5]} == {*names}
     assert lines[5].endswith(": 4 ok")
     # Then the best run, the report and the command that compares.
-    best = max(found, key=lambda name: found[name]["metrics"]["test/accuracy"])
-    assert re.match(rf"best: {best}, test/accuracy \S+", lines[6])
+    best = max(found, key=lambda name: found[name]["metrics"]["val/accuracy"])
+    assert re.match(rf"best: {best}, val/accuracy \S+ \(test/accuracy \S+\)", lines[6])
     assert lines[7:] == [f"report: {folder / 'report.html'}", f"compare: python scripts/compare.py {folder}"]
 
 
@@ -267,9 +268,11 @@ def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(
     assert sweep(*typed[:2], folder=whole).returncode == 0
     process = begin(*typed)
     wait_until(lambda: len([*folder.glob("*/checkpoints/last.ckpt")]) >= 2)
-    process.send_signal(signal.SIGINT)
+    # A terminal sends it to all processes of the command.
+    os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == 130
+    assert "Traceback" not in out + err
     # Ray says a line of its own before.
     said = re.fullmatch(r"stopped; to continue: (python.* train\.py -m .*)", err.strip().splitlines()[-1])
     assert said
@@ -289,11 +292,31 @@ def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
+def test_a_second_ctrl_c_ends_the_jobs_at_once(launcher: str, begin: Start, tmp_path: Path) -> None:
+    """Jobs whose batch never comes to its end, as it seems."""
+    process = begin("seed=range(2)", "trainer.max_epochs=100000", "data.steps_per_epoch=100", *ENGINES[launcher])
+    folder = tmp_path / "sweep"
+    wait_until(lambda: len([*folder.glob("*/metrics.csv")]) == 2)
+    jobs = [int((path.parent / ".lock").read_text().split()[1]) for path in folder.glob("*/metrics.csv")]
+    for job in jobs:
+        os.kill(job, signal.SIGSTOP)
+    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(1)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130
+    assert "2 missing" in out
+    assert "Traceback" not in out + err
+    wait_until(lambda: not any(map(alive, jobs)))
+    assert not [*folder.glob("*/.stop*")]
+
+
+@pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_ctrl_c_while_torch_is_imported_begins_no_job(launcher: str, begin: Start, tmp_path: Path) -> None:
     process = begin("seed=range(3)", *ENGINES[launcher], fresh=True)
     folder = tmp_path / "sweep"
     wait_until(lambda: [*folder.glob("*-s*")])
-    process.send_signal(signal.SIGINT)
+    os.killpg(process.pid, signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == 130
     assert "stopping " in out

@@ -34,6 +34,7 @@ ROWS = [
     ("sweep.dry_run=true sweep.join=true sweep.name=nobodys", "there is no sweep in logs/sweeps/nobodys."),
     ("sweep.dry_run=true sweep.resume=true", "sweep.resume=true: no sweep in"),
     ("sweep.dry_run=true hydra.sweep.dir=conf", "conf: holds files but no sweep.yaml; choose another name."),
+    ("sweep.name=a hydra.sweep.dir=b", "sweep.name=a and hydra.sweep.dir=b both say where the sweep is; leave one out."),
     ("+sweep.name=x", "+sweep.name=x: no + is needed; write sweep.name=x."),
     ("hydra.launcher.jobs=0", "hydra.launcher.jobs=0: must be auto or a whole number from 1 to 1000."),
     ("hydra.launcher.jobs=1,2", "hydra.launcher.jobs=1,2: one value for the whole sweep."),
@@ -50,7 +51,7 @@ ROWS = [
     ("model.hidden=[[4],[8]]", "model.hidden=[[4],[8]]: must be a list of whole numbers"),
     ("hydra/launcher=slurm", "hydra/launcher=slurm: there is no Slurm on this machine"),
     ("hydra/launcher=slurm hydra.launcher.cluster=pbs", "hydra.launcher.cluster=pbs: must be slurm or local."),
-    ("hydra/launcher=ray hydra.launcher.threads=0", "hydra.launcher.threads=0: must be a whole number, at least 1."),
+    ("hydra/launcher=ray hydra.launcher.threads=0", "hydra.launcher.threads=0: must be auto or a whole number, at least 1."),
     ("hydra/launcher=ray hydra.launcher.address=wrong", "address=wrong: must be auto, host:port or ray://host:port."),
     ("hydra/launcher=ray hydra.launcher.address=127.0.0.1:1", "127.0.0.1:1: there is no Ray cluster (Connection refused)."),
     ("hydra/launcher=ray hydra.launcher.address=ray://no.where:1", "address=ray://no.where:1: there is no Ray cluster ("),
@@ -106,6 +107,16 @@ def test_a_single_job_is_said_to_be_a_run(command: Command, project: Path) -> No
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith("-m with a single job is a run; several values of a key, as in seed=0,1, or sweep.name=")
     assert len({*(project / "logs/runs").glob("*/*")} - before) == 1
+
+
+@pytest.mark.parametrize(
+    "typed", ["hydra/sweeper=optuna", "hydra/launcher=basic", "hydra.launcher.jobs=2", "hydra.sweep.dir=x"]
+)
+def test_what_says_how_a_sweep_is_made_without_m(typed: str, before_torch: Command, project: Path) -> None:
+    before = tree(project)
+    done = before_torch("train.py", "data=xor", typed)
+    assert (done.returncode, done.stderr) == (2, f"error: {typed}: belongs to a sweep: add -m.\n")
+    assert tree(project) == before
 
 
 def test_settings_of_a_sweep_without_m(before_torch: Command) -> None:

@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 from gradpath.columns import wrapped
 from gradpath.config.composition import CONF, config_loader
 from gradpath.config.flags import read_flags
-from gradpath.config.grammar import parse
+from gradpath.config.grammar import line, parse
 from gradpath.config.grid import Place, grid
 from gradpath.config.grid_composition import GridComposition
 from gradpath.config.hydras_keys import refuse_unused
@@ -148,6 +148,9 @@ def data_of(composition: GridComposition, places: Iterable[Place]) -> set[str]:
 
 def made(typed: Typed, composition: GridComposition, found: Search | None = None) -> Sweep:
     """A sweep as it was typed, with Hydra's part of it."""
+    dirs = [line(one) for one in typed.with_hydras if one.key_or_group == "hydra.sweep.dir"]
+    if typed.settings["name"] is not None and dirs and "sweep.name" not in dirs[-1]:
+        raise ConfigError(f"sweep.name={typed.settings['name']} and {dirs[-1]} both say where the sweep is; leave one out.")
     folder, launcher = absolute(typed.hydra.sweep.dir), mapping(typed.hydra.launcher)
     return Sweep(
         composition.grid, composition, typed.settings, launcher, folder, is_named(typed), variables(typed.hydra), found

@@ -15,6 +15,8 @@ from gradpath.config.target_names import check_environment
 from gradpath.errors import ConfigError, nearest_key
 
 SEARCH = "hydra_plugins.gradpath.sweeper.Optuna"
+# What says how Hydra makes a sweep, and would be without effect in a run.
+OF_SWEEPS = ("hydra/launcher", "hydra/sweeper", "hydra.launcher", "hydra.sweeper", "hydra.sweep.")
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,9 @@ def check_typed(overrides: list[Override], loader: ConfigLoader, multirun: bool)
         if not is_sweep(job.node.hydra):
             if settings:
                 _check_setting(settings[0], job.node)
-                raise ConfigError(f"{line(settings[0])}: belongs to a sweep: add -m.")
+            unused = [*settings, *(one for one in jobs if one.key_or_group.startswith(OF_SWEEPS))]
+            if unused:
+                raise ConfigError(f"{line(unused[0])}: belongs to a sweep: add -m.")
             return job
         node = job.node
     else:

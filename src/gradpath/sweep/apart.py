@@ -9,9 +9,10 @@ from uuid import uuid4
 from gradpath.sweep.engine import INTERRUPTED, Call, End
 from gradpath.sweep.forking import Server
 
-# A launcher's worker may be on another machine. A file in the job's folder asks it to stop the job between two batches.
-# Two processes may share a sweep: the rest of the file's name says who asks.
+# A launcher's worker may be on another machine. A file in the job's folder asks it to stop the job between two batches, or
+# at once if it says so. Two processes may share a sweep: the rest of the file's name says who asks.
 STOP = ".stop."
+NOW = "now"
 # Seconds between two looks for that file.
 PAUSE = 0.5
 
@@ -21,10 +22,10 @@ def new_stop() -> str:
     return f"{STOP}{uuid4().hex}"
 
 
-def ask_to_stop(folder: Path, asks: str) -> None:
-    # Where no file can be written, a second Ctrl-C ends the job.
+def ask_to_stop(folder: Path, asks: str, now: bool = False) -> None:
+    # Where no file can be written, a launcher that can ends the job at the second Ctrl-C.
     with suppress(OSError):
-        (folder / asks).touch()
+        (folder / asks).write_text(NOW if now else "")
 
 
 def forget_stop(folder: Path, asks: str) -> None:
@@ -59,7 +60,15 @@ def run_apart(call: Call, asks: str) -> End:
             if not asked and stop.exists():
                 child.send(signal.SIGINT)
                 asked = True
+            elif asked and _is_urgent(stop):
+                child.send(signal.SIGKILL)
         return server.end(child)
+
+
+def _is_urgent(stop: Path) -> bool:
+    with suppress(OSError):
+        return stop.read_text() == NOW
+    return False
 
 
 def _work(call: Call) -> int:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from gradpath.columns import wrapped
 from gradpath.ended import OUTSIDE
-from gradpath.errors import ConfigError
 from gradpath.files import REPORT, relative
 from gradpath.sweep.again import SWEEPS
-from gradpath.sweep.comparison import cells, chosen_metric, lower_is_better
+from gradpath.sweep.comparison import cells, chosen_metric, is_number, lower_is_better, metrics
 from gradpath.sweep.given import Run
+from gradpath.sweep.progress import MEASURES
 from gradpath.sweep.reading import Reading
 
 
@@ -25,18 +25,21 @@ def pointers(found: Reading) -> Iterator[str]:
 
 
 def _best(runs: Sequence[Run]) -> str | None:
-    """The run of the best metric, the one that `compare.py` shows; the first of several. None if no run has one."""
-    try:
-        metric = chosen_metric(runs, None)
-    except ConfigError:
-        return None
-    known = [(cell.value, cell.name) for cell in cells(runs, [{}] * len(runs), metric) if cell.value is not None]
-    if not known:
+    """The best run by the first of MEASURES that a run has, and its metric in `compare.py`; the first of several.
+
+    None if no run has one.
+    """
+    metric = next((name for name in MEASURES if name in metrics(runs)), None)
+    known = [cell for cell in cells(runs, [{}] * len(runs), metric) if cell.value is not None] if metric else []
+    if not metric or not known:
         return None
     sign = 1 if lower_is_better(metric) else -1
-    value, name = min(known, key=lambda one: sign * one[0])
-    more = sum(other == value for other, _ in known) - 1
-    return f"best: {name}, {metric} {value:.4g}" + (f"; {more} as good" if more else "")
+    best = min(known, key=lambda cell: sign * cell.value)  # type: ignore[operator]
+    more = sum(cell.value == best.value for cell in known) - 1
+    shown, there = chosen_metric(runs, None), f"{metric} {best.value:.4g}"
+    if shown != metric and is_number(best.run.row.get(shown)):
+        there += f" ({shown} {best.run.row[shown]:.4g})"
+    return f"best: {best.name}, {there}" + (f"; {more} as good" if more else "")
 
 
 def _to_compare(folder: Path, runs: Sequence[Run]) -> str:

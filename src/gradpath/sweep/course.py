@@ -1,6 +1,7 @@
 """The course of a sweep: jobs are handed to an engine until each has an outcome in its folder."""
 
 import signal
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -133,9 +134,11 @@ class Course:
         except OSError as error:
             self._record(job, "failed", in_short(error), False)
             return self._finish(job, jobs)
+        # A job of this process has ended when it is handed in.
+        begun = time.monotonic()
         self.engine.submit(call)
         self.running[job.name] = job
-        self.progress.began(job)
+        self.progress.began(job, begun)
         return False
 
     def _ended(self, job: Planned, end: End, jobs: Source) -> bool:

@@ -82,7 +82,7 @@ class Server:
         told, tells = self._context.Pipe(duplex=False)
         others = (self._held, told) if self._forks else ()
         process = self._context.Process(target=_run, args=(function, arguments, self._watched, tells, others))
-        with _without_interrupts():
+        with without_interrupts():
             process.start()
         tells.close()
         return Child(process, told)
@@ -106,7 +106,7 @@ class Server:
         """Has the server fork a process that does nothing, which it does when it has imported all. It lives as long."""
         try:
             # What is wrong with the server is found again by the first job, whose start then fails.
-            with suppress(OSError, EOFError, ValueError), _without_interrupts():
+            with suppress(OSError, EOFError, ValueError), without_interrupts():
                 canary = self._context.Process(target=_until_closed, args=(self._watched,), daemon=True)
                 canary.start()
                 self._canary = canary
@@ -115,7 +115,7 @@ class Server:
 
 
 @contextmanager
-def _without_interrupts() -> Iterator[None]:
+def without_interrupts() -> Iterator[None]:
     """What is started in this block inherits the mask: SIGINT is not lost there, but waits."""
     # The tracker starts with the first process, and its start would lift the mask.
     resource_tracker.ensure_running()

@@ -71,10 +71,10 @@ def check_launcher(launcher: Mapping[str, Any]) -> None:
         raise ConfigError(
             "hydra/launcher=slurm: there is no Slurm on this machine; hydra.launcher.cluster=local tries it without."
         )
-    for key in ("threads", "timeout_min"):
+    for key, word in (("threads", "auto or "), ("timeout_min", "")):
         value = launcher.get(key, 1)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ConfigError(f"hydra.launcher.{key}={value}: must be a whole number, at least 1.")
+        if (value != "auto" or not word) and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise ConfigError(f"hydra.launcher.{key}={value}: must be {word}a whole number, at least 1.")
     if kind != "basic":
         jobs = launcher.get("jobs")
         if (jobs != "auto" or kind == "slurm") and (
@@ -115,14 +115,17 @@ def kind_of(launcher: Mapping[str, Any]) -> str:
 
 
 def threads_per_job(launcher: Mapping[str, Any], jobs: int, on_gpus: bool) -> int:
-    """The threads that each job of a sweep computes with: the cores, shared. The user's OMP_NUM_THREADS wins."""
+    """The threads that each job of a sweep computes with: the cores, shared, unless the user has said how many."""
+    typed = launcher.get("threads", "auto")
+    if typed != "auto":
+        return int(typed)
     chosen = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
     if chosen.isdigit() and int(chosen) > 0:
         return int(chosen)
     if kind_of(launcher) == "basic":
         return cores()
     if kind_of(launcher) in ("slurm", "ray"):
-        return int(launcher["threads"])
+        return 1
     wanted = launcher.get("jobs")
     devices = gpus() if on_gpus else []
     places = wanted if isinstance(wanted, int) else len(devices) or cores()

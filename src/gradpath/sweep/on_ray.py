@@ -65,7 +65,7 @@ class OnRay:
         import ray
 
         for task, name in self._running.items():
-            self.stop_one(name)
+            ask_to_stop(self._folder / name, self._stop, now)
             if now:
                 ray.cancel(task, force=True)
 

@@ -22,7 +22,8 @@ from gradpath.sweep.rows import row
 from gradpath.sweep.searched import column
 
 # What a finished job is said to have reached, and the best job is chosen by: the first that a job has. True: more is better.
-MEASURES = {"test/accuracy": True, "test/loss": False, "val/loss": False}
+# The test set chooses nothing where there is validation.
+MEASURES = {"val/accuracy": True, "val/loss": False, "test/accuracy": True, "test/loss": False}
 TAIL = 4096
 
 
@@ -52,8 +53,13 @@ class Progress:
             self._live = Live(console=Console(width=columns), auto_refresh=False, transient=True)
             self._live.start()
 
-    def began(self, job: Planned) -> None:
-        self.running[job.name] = time.monotonic()
+    def began(self, job: Planned, at: float) -> None:
+        """A job has begun.
+
+        Args:
+            at: when, in seconds of `time.monotonic()`.
+        """
+        self.running[job.name] = at
         self.refresh()
 
     def ended(self, job: Planned, outcome: Outcome | None, here: bool = True) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 from gradpath.errors import ConfigError
 from gradpath.sweep.apart import ask_to_stop, forget_stop, new_stop, run_apart
 from gradpath.sweep.engine import INTERRUPTED, Call, End, Lost
+from gradpath.sweep.forking import without_interrupts
 
 # Where submitit keeps its scripts, pickles and logs, in the sweep's folder.
 FOLDER = ".submitit"
@@ -46,6 +47,7 @@ class Slurm:
         # Those that were stopped before they were submitted.
         self._stopped: list[str] = []
         self._running: dict[str, Any] = {}
+        self._cancelled: set[str] = set()
         # When a cluster that jobs are cancelled in is asked for them next; never before any are.
         self._next_look = math.inf
 
@@ -55,7 +57,8 @@ class Slurm:
     def ended(self, seconds: float) -> list[tuple[str, End]]:
         self._submit_all()
         self._look()
-        found: list[tuple[str, End]] = [(name, _end(job)) for name, job in self._running.items() if job.done()]
+        done = {name: job for name, job in self._running.items() if job.done()}
+        found: list[tuple[str, End]] = [(name, _end(job, name in self._cancelled)) for name, job in done.items()]
         if not found:
             time.sleep(seconds)
         for name, _ in found:
@@ -69,10 +72,11 @@ class Slurm:
         self._stopped += [call.name for call in self._waiting]
         self._waiting = []
         for name, job in self._running.items():
-            self.stop_one(name)
+            ask_to_stop(self._folder / name, self._stop, now)
             # A job that waits in the queue has nothing to finish.
             if now or job.state == "PENDING":
                 job.cancel()
+                self._cancelled.add(name)
                 self._next_look = time.monotonic()
 
     def stop_one(self, name: str) -> None:
@@ -94,16 +98,20 @@ class Slurm:
     def _submit_all(self) -> None:
         if not self._waiting:
             return
-        with self._executor.batch():
+        # What submitit starts here would otherwise take each Ctrl-C for its own, and say so in a traceback.
+        with without_interrupts(), self._executor.batch():
             jobs = [(call.name, self._executor.submit(run_apart, call, self._stop)) for call in self._waiting]
         self._running |= dict(jobs)
         self._waiting = []
 
 
-def _end(job: Any) -> End:
+def _end(job: Any, cancelled: bool) -> End:
     """How a job of the cluster ended."""
     from submitit.core.utils import FailedJobError, UncompletedJobError
 
+    # For a result that is not there, submitit waits half a minute.
+    if cancelled and not job.paths.result_pickle.exists():
+        return Lost(f"the cluster's job was cancelled ({job.state})")
     try:
         ended: End = job.result()
         return ended
