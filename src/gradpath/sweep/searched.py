@@ -33,6 +33,8 @@ def searched(plan: Plan) -> dict[str, Any] | None:
     """What a report shows of a search; None of a grid."""
     if plan.search is None:
         return None
-    logs = [key for key, _, value in (text.partition("=") for text in plan.search) if value.startswith("tag(log,")]
+    typed = {key.lstrip("+"): value for key, _, value in (text.partition("=") for text in plan.search)}
+    logs = [key for key, value in typed.items() if value.startswith("tag(log,")]
+    drawn = [key for key, value in typed.items() if "interval(" in value or "range(" in value]
     found = [{"column": column(key), "direction": direction} for key, direction in goals(plan).items()]
-    return {"objectives": found, "log": [key.lstrip("+") for key in logs]}
+    return {"objectives": found, "log": logs, "drawn": drawn}

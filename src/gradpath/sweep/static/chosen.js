@@ -2,6 +2,7 @@
 // What the reader has chosen. `change` changes it, and all that listens is drawn again.
 
 import { choice, report, SHARED } from "./data.js";
+import { share } from "./shares.js";
 
 /** @typedef {import("./data.js").Loss} Loss */
 /** @typedef {import("./data.js").Part} Part */
@@ -17,7 +18,7 @@ const ALONE = SHARED.filter((key) => key !== "seed");
  * @param {string} criterion
  */
 export function trait(run, criterion) {
-  if (report.keys.includes(criterion)) return choice(run, criterion);
+  if (report.keys.includes(criterion)) return share(run, criterion);
   return criterion === "status" ? run.status : run.verdict?.class ?? "undecided";
 }
 

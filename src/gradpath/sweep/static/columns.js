@@ -3,7 +3,7 @@
 
 import { decimal, shortened, whole } from "../../dashboard/static/numbers.js";
 import { spanDecades } from "../../dashboard/static/scales.js";
-import { choice, choicesOf, report } from "./data.js";
+import { choice, choicesOf, isDrawn, isNumeric, report } from "./data.js";
 
 /** @typedef {import("../../dashboard/static/scales.js").ScaleKind} ScaleKind */
 /** @typedef {import("./data.js").Run} Run */
@@ -63,7 +63,8 @@ function numeric(key) {
 }
 
 /** The keys whose values are numbers. */
-const chosen = report.keys.map(numeric).filter(({ value }) => report.runs.every((run) => Number.isFinite(value(run))));
+const chosen = report.keys.filter(isNumeric).map(numeric)
+  .filter(({ name, value }) => isDrawn(name) || report.runs.every((run) => Number.isFinite(value(run))));
 
 /**
  * A key as an axis: of its numbers, or of the places of its words.

@@ -1,7 +1,7 @@
 // @ts-check
 // Two numbers of every run against each other.
 
-import { grid, makePlane, margin } from "../../dashboard/static/axes.js";
+import { grid, makePlane, margin, spaced } from "../../dashboard/static/axes.js";
 import { swatch } from "../../dashboard/static/colours.js";
 import { html, svg } from "../../dashboard/static/elements.js";
 import { makeScale, scaleTicks } from "../../dashboard/static/scales.js";
@@ -51,7 +51,7 @@ export function drawPoints(parent, x, y, runs, under) {
     "aria-label": `${y.title} against ${x.title}, a point per run. Arrow keys move through the runs, Enter opens one.`,
   },
     ...grid(plane, yTicks),
-    ...(x.ticks ?? scaleTicks(xScale, Math.max(2, Math.floor(plane.width / 90)), x.whole)).map(([at, label]) =>
+    ...spaced(x.ticks ?? scaleTicks(xScale, Math.max(3, Math.floor(plane.width / 60)), x.whole), along).map(([at, label]) =>
       svg("text", { x: along(at), y: TOP + HEIGHT + 15, "text-anchor": "middle" }, label)),
     svg("text", { class: "title", x: left + plane.width / 2, y: TOP + HEIGHT + 31, "text-anchor": "middle" }, x.title),
     ...(under ? [under({ across: (run) => along(xScale.place(x.value(run))), up: plane.up })] : []),
