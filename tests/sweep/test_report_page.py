@@ -401,7 +401,7 @@ def test_texts_that_mean_harm_are_texts(opened: Open) -> None:
     assert HOSTILE in whole
     assert any(plain in line for line in report.texts("#failures li"))
     assert any(plain in fact for fact in report.texts(".facts li"))
-    assert report.texts("#runs tbody tr:nth-child(3) td")[2] == plain
+    assert report.locator("#runs tbody tr:nth-child(3) td:nth-child(3) span").get_attribute("aria-label") == HOSTILE
     for job in ("001-job", "002-job"):
         report.locator("#runs").get_by_role("button", name=job).click()
         report.keyboard.press("Tab")

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -160,3 +161,124 @@ def test_a_key_that_a_search_drew_is_no_axis_of_the_grid(opened: Open, tmp_path:
     report = opened(at=page)
     assert report.locator('#matrix select >> nth=0 >> option[value="optimizer.lr"]').count() == 0
     assert "no axis, as nearly each trial has its own: optimizer.lr (see The search)" in report.text("#matrix h2")
+
+
+@pytest.mark.parametrize("width", [1280, 1920])
+def test_nothing_long_scrolls_the_page(opened: Open, width: int) -> None:
+    """Long overrides, long errors, and many columns: each is inside the page, or scrolls in a box of its own."""
+
+    def change(number: int, choices: Mapping[str, str], result: dict[str, Any]) -> dict[str, Any]:
+        result["metrics"] |= {f"my/metric_with_a_long_name_{k}": 0.1 * k + number for k in range(36)}
+        error = f"RuntimeError: no file {'/a_folder' * 40}/x.npz {'x' * 300}"
+        return result if number else {"status": "failed", "error": error, "traceback": error, "choices": {}}
+
+    report = opened(LONG | {f"optimizer.{'a_long_name_' * 5}": ["0.1", "0.2"]}, change, width=width)
+    report.locator("#parallel .axes input:not(:checked)").evaluate_all("boxes => boxes.forEach(box => box.click())")
+    assert report.locator("#parallel .upright").count() > 40
+    for selector in ("#parallel .place", "#runs .scroll", "#failures .list", "#matrix .scroll"):
+        assert is_inside(report, selector), selector
+    over = """() => [...document.querySelectorAll("body *")].filter(part => !part.closest(".scroll")
+        && part.getBoundingClientRect().right > innerWidth).map(part => part.outerHTML.slice(0, 200))"""
+    assert report.evaluate(over) == []
+    assert report.locator("#failures .reason").bounding_box()["height"] < 60
+    # The axes are so far apart that their names have room.
+    places = sorted(float(line.get_attribute("x1")) for line in report.locator("#parallel .upright").all())
+    assert min(np.diff(places)) >= 89
+    # The table's first column stays, and a run's button tells the values that are cut.
+    report.locator("#runs .scroll").evaluate("box => box.scrollTo(box.scrollWidth, 0)")
+    button = report.locator("#runs tbody button").first
+    assert button.bounding_box()["x"] < 60
+    report.keyboard.press("Tab")
+    button.focus()
+    assert f"activation {UNITS[0]}" in report.text("#tip")
+    report.locator("#failures .reason").hover()
+    assert "x.npz" in report.text("#tip")
+    button.click()
+    assert report.evaluate(
+        "document.querySelector('#drawer .runs').scrollWidth <= document.querySelector('#drawer').clientWidth"
+    )
+
+
+def test_words_along_an_axis_do_not_touch(opened: Open) -> None:
+    values = [repr(float(rate)) for rate in np.geomspace(1e-4, 0.1, 60)]
+    report = opened({"optimizer.lr": values, "activation": [f"a_unit_of_kind_{k}" for k in range(4)]}, epochs=1)
+    report.choose("scatter", "Across", "optimizer.lr")
+    boxes = [text.bounding_box() for text in report.locator('#scatter text[text-anchor="middle"]:not(.title)').all()]
+    assert len(boxes) > 2
+    assert all(left["x"] + left["width"] < right["x"] for left, right in pairwise(boxes))
+    svg = report.locator("#parallel svg").bounding_box()
+    for text in report.locator("#parallel .on-line").all():
+        box = text.bounding_box()
+        assert box["x"] >= svg["x"]
+        assert box["x"] + box["width"] <= svg["x"] + svg["width"] + 1
+
+
+def test_the_front_of_a_search_is_marked(opened: Open, tmp_path: Path) -> None:
+    """A trial is on it if no other is as good in all objectives and better in one. One that diverged never is."""
+    losses, ratios = [0.1, 0.2, 0.3, 0.2, 0.05, 0.100001], [1.0, 3.0, 2.0, 3.0, 9.0, 1.00001]
+
+    def change(number: int, choices: Mapping[str, str], result: dict[str, Any]) -> dict[str, Any]:
+        metrics = result["metrics"] | {"val/loss": losses[number]}
+        status = "diverged" if number == 4 else "ok"
+        return result | {"status": status, "metrics": metrics, "verdict": result["verdict"] | {"ratio": ratios[number]}}
+
+    typed = ("sweep.objective=metrics.val/loss,verdict.ratio", "hydra.sweeper.direction=minimize,maximize")
+    page = searched(tmp_path / "search", {"optimizer.lr": [*"123456"]}, "optimizer.lr=interval(1,6)", *typed, change=change)
+    report = opened(at=page)
+    on_it = ["000-job", "001-job", "003-job", "005-job"]
+    pair = report.locator("#search .pair")
+    assert sorted(dot.get_attribute("data-job") for dot in pair.locator(".dot.front").all()) == on_it
+    assert report.text("#search .pair h3") == "verdict.ratio (maximize) against val/loss (minimize)"
+    assert pair.locator("path.best").count() == 1
+    assert "the front, ringed, is the 4 that no other trial beats in all objectives" in report.text("#search h2")
+    assert report.texts("#runs tbody td:first-child")[:4] == on_it
+    assert report.texts("#runs tbody td:nth-child(3)") == ["on it"] * 4 + [""] * 2
+    # Nor is what diverged the best so far.
+    assert "best 0.1 of 6 trials" in report.text("#search h2")
+    report.locator("#runs tbody button").first.click()
+    assert "It is on the front" in report.text("#drawer")
+
+
+def test_a_search_of_one_objective_has_no_front(opened: Open, tmp_path: Path) -> None:
+    typed = ("sweep.objective=metrics.val/loss", "hydra.sweeper.direction=minimize")
+    report = opened(at=searched(tmp_path / "search", {"optimizer.lr": [*"123"]}, *typed))
+    assert report.locator(".front, .pair").count() == 0
+    assert "front" not in report.texts("#runs th button")
+
+
+def test_the_version_of_the_code_is_shown_where_there_are_several(opened: Open, tmp_path: Path) -> None:
+    digests = ["0123456789abcdef", "fedcba9876543210"]
+    for folder, codes in (("several", digests), ("one", digests[:1] * 2)):
+        plan = write_sweep(tmp_path / folder, {"activation": ["tanh", "relu"]})
+        plan = replace(plan, jobs=tuple(replace(job, code=code) for job, code in zip(plan.jobs, codes, strict=True)))
+        write_plan(tmp_path / folder, plan)
+        write_summary(tmp_path / folder, plan)
+        report = opened(at=tmp_path / folder / "report.html")
+        report.locator("#runs tbody button").first.click()
+        assert ("Made by version 0123456 of the code." in report.text("#drawer")) == (folder == "several")
+        assert ("code" in report.texts("#runs th button")) == (folder == "several")
+        report.keyboard.press("Escape")
+        if folder == "several":
+            assert [row.split()[-1] for row in report.texts("#runs tbody tr")] == ["0123456", "fedcba9"]
+            report.leave_out("code", "fedcba9")
+            assert report.texts("#runs tbody td:first-child") == ["000-job"]
+
+
+def test_a_sweep_of_which_all_failed_says_so(opened: Open) -> None:
+    failed = {"status": "failed", "error": "MemoryError: no room", "choices": {}}
+    report = opened(change=lambda number, choices, result: failed)
+    assert report.text("#matrix .notice") == "No run has left a number."
+
+
+def test_a_remedy_has_a_verb(opened: Open) -> None:
+    """As in the terminal. Only the remedy itself is copied."""
+
+    def change(number: int, choices: Mapping[str, str], result: dict[str, Any]) -> dict[str, Any]:
+        finding = {"kind": "divergence", "cause": "c", "layer": None, "message": "m", "remedy": "optimizer.lr=0.01"}
+        return result | {"status": "diverged", "error": "NaN", "verdict": result["verdict"] | {"findings": [finding]}}
+
+    report = opened({"seed": ["0"]}, change)
+    assert report.text("#failures li") == "▲ diverged 000-job NaN try optimizer.lr=0.01"
+    report.locator("#failures button").click()
+    assert report.texts("#drawer .finding .remedy") == ["try optimizer.lr=0.01 Copy"]
+    assert report.texts("#drawer .finding code") == ["optimizer.lr=0.01"]

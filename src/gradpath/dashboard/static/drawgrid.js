@@ -41,7 +41,7 @@ export function drawGrid() {
   for (const side of grid.sides) {
     const marks = svg("svg", { width: ROOM, height, "aria-hidden": "true" }, ...written.map(([at, label]) =>
       svg("text", { x: ROOM - 6, y: Math.min(height - 1, Math.max(9, level(at) + 4)), "text-anchor": "end" }, label)));
-    side.replaceChildren(html("span", {}, side.title), ...(profiles.length ? [marks] : []));
+    side.replaceChildren(html("span", {}, side.dataset.short), ...(profiles.length ? [marks] : []));
   }
   drawFeet(networks, depth, width);
   const axis = state.relative ? "|δ| relative to the last hidden layer" : "|δ|, root mean square over samples";

@@ -8,8 +8,8 @@ import { share } from "./shares.js";
 /** @typedef {import("./data.js").Part} Part */
 /** @typedef {import("./data.js").Run} Run */
 
-/** By what runs can be left out: each key, and what became of them. */
-export const CRITERIA = [...SHARED, "status", "verdict"];
+/** By what runs can be left out: each key, what became of them, and the version of the code. */
+export const CRITERIA = [...SHARED, "status", "verdict", "code"];
 const ALONE = SHARED.filter((key) => key !== "seed");
 
 /**
@@ -19,6 +19,7 @@ const ALONE = SHARED.filter((key) => key !== "seed");
  */
 export function trait(run, criterion) {
   if (report.keys.includes(criterion)) return share(run, criterion);
+  if (criterion === "code") return run.version ?? "unknown";
   return criterion === "status" ? run.status : run.verdict?.class ?? "undecided";
 }
 

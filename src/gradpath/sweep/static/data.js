@@ -27,6 +27,8 @@ import { number } from "../../dashboard/static/numbers.js";
  * @property {Map<Loss, Curve>} curves
  * @property {Layer[]} layers of which there is a profile
  * @property {Record<Part, number[] | null>} parts relative to the last hidden layer
+ * @property {string | null} version of the code that made it, where there are several
+ * @property {boolean} front whether no other trial of a search of several objectives beats it
  */
 
 const found = document.getElementById("content");
@@ -46,10 +48,13 @@ const verdict = (/** @type {any} */ given) => given && {
 
 /**
  * @param {any} run
+ * @param {number} place
  * @returns {Run}
  */
-const decoded = (run) => ({
+const decoded = (run, place) => ({
   ...run,
+  version: sent.versions?.[place] ?? null,
+  front: sent.front.includes(place),
   values: new Map(sent.columns.map((/** @type {string} */ name, /** @type {number} */ at) => [name, number(run.values[at])])),
   verdict: verdict(run.verdict),
   curves: new Map(Object.entries(run.curves).map(([name, [grid, values]]) =>
@@ -61,7 +66,7 @@ const decoded = (run) => ({
 /**
  * @type {{
  *   kind: "sweep" | "run", name: string, commands: string[], common: string[], notes: string[], keys: string[], columns: string[],
- *   environment: Record<string, (string | number | boolean)[]>, runs: Run[],
+ *   front: number[], versions: (string | null)[] | null, environment: Record<string, (string | number | boolean)[]>, runs: Run[],
  *   search: {objectives: {column: string, direction: "minimize" | "maximize"}[], log: string[], drawn: string[]} | null,
  * }}
  */

@@ -25,6 +25,7 @@ import { isDivided, sharesOf } from "./shares.js";
 const [across = "", down = ""] = SHARED
   .toSorted((a, b) => Number(a === "seed") - Number(b === "seed") || sharesOf(b).length - sharesOf(a).length);
 const asked = { rows: down, columns: across, metric: report.search?.objectives[0]?.column ?? MEASURED[0]?.name ?? "" };
+const NOTHING = report.runs.every(({ status }) => status === "missing") ? "No run has come to its end yet." : "No run has left a number.";
 /** The cell that the keyboard has reached. */
 const reached = { row: 0, column: 0 };
 
@@ -94,12 +95,12 @@ export function drawMatrix() {
   const { element, note, key, place } = section("matrix", "The grid",
     select("Rows", options("none"), asked.rows, (value) => { asked.rows = value; draw(); }),
     select("Columns", options("none"), asked.columns, (value) => { asked.columns = value; draw(); }),
-    select("Colour", MEASURED.map(({ name, title }) => ({ value: name, title })), asked.metric, (value) => { asked.metric = value; draw(); }));
+    !MEASURED.length ? null : select("Colour", MEASURED.map(({ name, title }) => ({ value: name, title })), asked.metric, (value) => { asked.metric = value; draw(); }));
   function draw() {
     const runs = shown();
     if (!MEASURED.length || !runs.length) {
       key.replaceChildren();
-      place.replaceChildren(empty(runs.length ? "No run has come to its end yet." : "No run is shown. Show all to see them again."));
+      place.replaceChildren(empty(runs.length ? NOTHING : "No run is shown. Show all to see them again."));
       return;
     }
     const metric = columnOf(asked.metric);

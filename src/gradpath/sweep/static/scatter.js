@@ -55,7 +55,7 @@ export function drawPoints(parent, x, y, runs, under) {
       svg("text", { x: along(at), y: TOP + HEIGHT + 15, "text-anchor": "middle" }, label)),
     svg("text", { class: "title", x: left + plane.width / 2, y: TOP + HEIGHT + 31, "text-anchor": "middle" }, x.title),
     ...(under ? [under({ across: (run) => along(xScale.place(x.value(run))), up: plane.up })] : []),
-    ...points.map((point) => svg("circle", { class: "dot", cx: point.x, cy: point.y, r: points.length > 300 ? 3 : 4.5, fill: colourOf.get(point.run), "data-job": point.run.job })),
+    ...points.map((point) => svg("circle", { class: point.run.front ? "dot front" : "dot", cx: point.x, cy: point.y, r: points.length > 300 ? 3 : 4.5, fill: colourOf.get(point.run), "data-job": point.run.job })),
     ring);
   walkable(drawing, {
     count: points.length,
@@ -68,7 +68,7 @@ export function drawPoints(parent, x, y, runs, under) {
       const { run, ...at } = points[item];
       for (const [name, value] of [["cx", at.x], ["cy", at.y], ["visibility", "visible"]]) ring.setAttribute(String(name), String(value));
       const group = html("div", {}, swatch(colourOf.get(run) ?? ""), groupOf(run));
-      return { ...at, lines: [html("b", {}, run.job), group, ...[x, y].map((column) => html("div", {}, `${column.title} ${column.said?.(run) ?? figure(column.value(run))}`))] };
+      return { ...at, lines: [html("b", {}, run.job), group, ...(run.front ? [html("div", {}, "on the front")] : []), ...[x, y].map((column) => html("div", {}, `${column.title} ${column.said?.(run) ?? figure(column.value(run))}`))] };
     },
     open: (item) => openRuns(points[item].run.job, [points[item].run]),
   });
