@@ -27,13 +27,13 @@ export function drawGrid() {
   const frame = { scale, marks: ticks.map(([at]) => at), depth, width, height };
   for (const { group, title, button, parts, seen } of grid.cells) {
     if (!seen) continue;
-    const { words, style, count, keys } = said(group);
+    const { words, style, count, keys, brief } = said(group);
     parts.kind.className = `class ${style}`;
     parts.kind.textContent = words;
     parts.count.textContent = count;
-    parts.keys.textContent = keys;
+    parts.keys.textContent = brief;
     button.dataset.class = style;
-    button.setAttribute("aria-label", `${title}: ${words}, ${count} ${keys}`);
+    button.setAttribute("aria-label", [`${title}: ${words}`, `${count}${keys && ` (${keys})`}`].filter(Boolean).join(", "));
     parts.plot.replaceChildren(...(profiles.length ? [drawProfiles(group, frame)] : []));
   }
   const { level } = makePlane({ left: 0, top: 1, width: ROOM, height: height - 2 }, scale);

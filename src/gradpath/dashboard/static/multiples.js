@@ -71,7 +71,7 @@ export function buildGrid(open, redraw) {
   page.grid.style.setProperty("--columns", String(count));
   page.grid.style.setProperty("--height", `${Math.floor(height)}px`);
   page.grid.replaceChildren(
-    html("div", { class: "corner soft", title: asked.rows }, asked.rows && `${cut(asked.rows, AT_SIDE)} ↓`),
+    html("div", { class: "corner soft", title: asked.rows }, asked.rows && `${cut(asked.rows, AT_SIDE - 2)} ↓`),
     ...(heads ?? []).map((head) => html("div", { class: "head", title: head }, tops.get(head))), ...rows,
     html("div", { class: "foot", style: "grid-column: 1" }), ...grid.feet, grid.title);
   walk(grid.cells.map(({ button }) => button), focused);

@@ -2,17 +2,19 @@
 // Long names in narrow places.
 
 const DOTS = "…";
+const DIGITS = 4;
 const BOUNDARIES = "/._-=,: ";
 
 /**
- * Each name in at most so many characters, so that no two read the same: what the long ones share at both ends is left out
- * first, at words, then the middle. What is not cut is as it was.
+ * Each name in at most so many characters, so that no two read the same. Numbers have fewer digits. Of other names, what the
+ * long ones share at both ends is left out first, at words, then the middle. What is not cut is as it was.
  * @param {string[]} names
  * @param {number} most
  * @returns {Map<string, string>}
  */
 export function abridged(names, most) {
   const long = [...new Set(names)].filter((name) => name.length > most);
+  if (long.length && long.every((name) => name.trim() && Number.isFinite(Number(name)))) return rounded(names, long);
   const [start, end] = shared(long);
   const seen = new Set(names.filter((name) => name.length <= most));
   return new Map(names.map((name) => {
@@ -25,6 +27,20 @@ export function abridged(names, most) {
     seen.add(unique);
     return [name, unique];
   }));
+}
+
+/**
+ * The long ones of some names as numbers of four digits, or of as many as keep them apart.
+ * @param {string[]} names
+ * @param {string[]} long
+ */
+function rounded(names, long) {
+  const different = new Set(names).size;
+  for (let digits = DIGITS; digits < 18; digits++) {
+    const found = new Map(names.map((name) => [name, long.includes(name) ? String(Number(Number(name).toPrecision(digits))) : name]));
+    if (new Set(found.values()).size === different) return found;
+  }
+  return new Map(names.map((name) => [name, name]));
 }
 
 /**
