@@ -17,7 +17,7 @@ import { mark, section } from "./parts.js";
 const found = (run) => (run.verdict?.findings ?? []).map(({ kind }) => kind ?? "").join(", ").replaceAll("_", " ");
 
 /** Characters of a name in the head, and of a value. */
-const [HEAD, VALUE] = [26, 34];
+const [HEAD, VALUE] = [34, 34];
 
 /** The values of each key as they are shown. */
 const values = new Map(report.keys.map((key) => [key, abridged(choicesOf(key), VALUE)]));
