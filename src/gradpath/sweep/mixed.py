@@ -4,6 +4,9 @@ from collections.abc import Sequence
 
 from gradpath.sweep.given import Given, Run
 
+# As git shows the beginning of a commit.
+DIGITS = 7
+
 
 def mixed(runs: Sequence[Run], was: Given) -> list[str]:
     """Sentences on runs of several versions of the code, or of options that were edited in between."""
@@ -18,6 +21,11 @@ def mixed(runs: Sequence[Run], was: Given) -> list[str]:
             "an option's file was edited, or a run went on with another value."
         )
     return found
+
+
+def short_versions(runs: Sequence[Run]) -> list[str | None]:
+    """The first digits of the digest of the code that made each run; None of a run of which no sweep says it."""
+    return ["+".join(part[:DIGITS] for part in run.code.split("+")) or None for run in runs]
 
 
 def versions(runs: Sequence[Run]) -> int:

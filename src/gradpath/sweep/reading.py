@@ -9,12 +9,12 @@ from typing import Any
 from gradpath.sweep.again import made_again, names_place, packages_of, to_continue
 from gradpath.sweep.given import Given, Run, given
 from gradpath.sweep.loading import run_of, table_rows
-from gradpath.sweep.mixed import mixed
+from gradpath.sweep.mixed import mixed, short_versions, versions
 from gradpath.sweep.outcome import read_outcome
 from gradpath.sweep.plan import Plan
 from gradpath.sweep.report_data import Content, Draft
 from gradpath.sweep.rows import Row
-from gradpath.sweep.searched import goals, searched
+from gradpath.sweep.searched import front, goals, searched
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,9 @@ class Reading:
         """What the report shows. See `static/data.js` for its shape."""
         head: dict[str, Any] = {"kind": "sweep", "name": self.folder.name, "commands": [*self.commands]}
         head |= {"common": [*self.draft.common], "notes": [*self.notes], "search": searched(self.plan)}
+        aims = goals(self.plan)
+        head["front"] = front(self.draft.aims, aims.values()) if len(aims) > 1 else []
+        head["versions"] = short_versions(self.runs) if versions(self.runs) > 1 else None
         return head | self.draft.content(self.was.keys, self.was.values)
 
 

@@ -63,6 +63,8 @@ class Draft:
         self._runs: list[Content] = []
         self._numbers: list[dict[str, Any]] = []
         self._curves: list[Mapping[str, Curve]] = []
+        # Of each job, in all their digits, what a search looked at.
+        self.aims: list[list[float]] = []
 
     def add(self, job: Planned, outcome: Outcome | None, own: Row, objectives: Iterable[str] = ()) -> None:
         """Takes what the report shows of a job.
@@ -74,7 +76,9 @@ class Draft:
         result: Mapping[str, Any] = outcome.result if outcome else {}
         _see(self._environment, _mapping(result.get("environment")))
         self._curves.append(epochs(self.folder / job.name))
-        aims = {column(key): short(objective(outcome, key)) for key in objectives}
+        exact = {column(key): objective(outcome, key) for key in objectives}
+        self.aims.append([*exact.values()])
+        aims = {name: short(value) for name, value in exact.items()}
         self._numbers.append(aims | _numbers(result) | {"seconds": short(own["seconds"])})
         self._runs.append(
             {
@@ -122,7 +126,16 @@ def run_content(folder: Path) -> Content:
     command = made_again(command, _own_packages(folder))
     draft = Draft(folder.parent, 1)
     draft.add(job, outcome, row(job, outcome))
-    head = {"kind": "run", "name": folder.name, "commands": [command], "common": [], "notes": [], "search": None}
+    head = {
+        "kind": "run",
+        "name": folder.name,
+        "commands": [command],
+        "common": [],
+        "notes": [],
+        "search": None,
+        "front": [],
+        "versions": None,
+    }
     return head | draft.content([], [{}])
 
 

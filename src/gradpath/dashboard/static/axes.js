@@ -51,3 +51,18 @@ export function grid({ left, top, width, height, level }, ticks) {
  */
 export const abscissa = ({ left, top, width, height }, title) =>
   svg("text", { class: "title", x: left + width / 2, y: top + height + 31, "text-anchor": "middle" }, title);
+
+/**
+ * Ticks without those whose labels would touch one that is kept. The labels' middles stand below their places.
+ * @param {Tick[]} ticks in order
+ * @param {(at: number) => number} across
+ */
+export function spaced(ticks, across) {
+  let end = -Infinity;
+  return ticks.filter(([at, label]) => {
+    const half = textWidth(label) / 2;
+    if (across(at) - half < end + 8) return false;
+    end = across(at) + half;
+    return true;
+  });
+}

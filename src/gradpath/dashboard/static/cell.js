@@ -5,6 +5,7 @@ import { makePlane } from "./axes.js";
 import { html, svg } from "./elements.js";
 import { grouped } from "./grouped.js";
 import { differing } from "./grouping.js";
+import { cut } from "./names.js";
 import { curve, offScale } from "./lines.js";
 import { decimal } from "./numbers.js";
 import { profileOf } from "./profiles.js";
@@ -18,6 +19,7 @@ import { classStyle } from "./verdict.js";
 
 export const MOST_LINES = 24;
 const MOST_NAMED = 8;
+const KEYS = 20; // characters of the keys in which the runs of a cell differ
 
 /**
  * @param {number} depth
@@ -54,8 +56,8 @@ export function said(group) {
   const keys = differing(group.jobs).join(", ");
   return {
     words, style: classes.length === 1 ? classStyle(classes[0]) : "soft",
-    count: loading || shown.length === total ? `n = ${total}` : shown.length || new Set(missing).size === 1 ? `n = ${shown.length} of ${total}` : "",
-    keys: keys && (loading || shown.length) ? `(${keys})` : "",
+    count: !loading && !shown.length && total === 1 ? "" : loading || shown.length === total ? `n = ${total}` : shown.length || new Set(missing).size === 1 ? `n = ${shown.length} of ${total}` : "",
+    keys: loading || shown.length ? keys : "", brief: keys && (loading || shown.length) ? `(${cut(keys, KEYS)})` : "",
   };
 }
 
@@ -88,7 +90,7 @@ export function groupTip(group, title) {
   const profiles = group.jobs.slice(0, MOST_NAMED).map(profileOf);
   const rest = group.jobs.length - profiles.length;
   return [
-    html("div", {}, html("b", {}, title)), html("div", {}, keys ? `${count}, which differ in ${keys.slice(1, -1)}` : count),
+    html("div", {}, html("b", {}, title)), html("div", {}, keys ? `${count}, which differ in ${keys}` : count),
     ...profiles.map(({ job, values, class: kind, ratio, missing, why }) => html("div", {}, html("span", {}, job.name),
       values ? `${kind}, first / last ${Number.isNaN(ratio) ? "–" : decimal(ratio)}` : why ?? (missing || "loading …"))),
     ...(rest > 0 ? [html("div", {}, `and ${rest} more`)] : []),

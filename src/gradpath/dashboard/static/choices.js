@@ -6,10 +6,13 @@ import { html } from "./elements.js";
 import { grouped } from "./grouped.js";
 import { differing } from "./grouping.js";
 import { grid } from "./multiples.js";
+import { cut } from "./names.js";
 import { page } from "./page.js";
 import { asked, profileOf } from "./profiles.js";
 import { state } from "./state.js";
 import { classStyle } from "./verdict.js";
+
+const WIDEST = 26; // characters in a line beside the small multiples
 
 /**
  * @param {HTMLSelectElement} list
@@ -50,7 +53,7 @@ export function drawCounts() {
       html("p", {}, html("b", { class: `class ${classStyle(kind)}` }, kind), ` ${all.length}`)),
     ...[...missing].map(([word, all]) => html("p", { class: "soft" }, `${word} ${all.length}`)));
   page.remarks.replaceChildren(
-    ...(overlaid.length ? [html("p", {}, `The lines in a cell differ in ${overlaid.join(", ")}.`)] : []),
+    ...(overlaid.length ? [html("p", { title: overlaid.join(", ") }, `The lines in a cell differ in ${overlaid.map((key) => cut(key, WIDEST)).join(", ")}.`)] : []),
     ...(most > MOST_LINES ? [html("p", {}, `Of a cell's runs, the first ${MOST_LINES} are drawn.`)] : []),
     ...grid.left.map((sentence) => html("p", {}, sentence)));
 }

@@ -27,13 +27,13 @@ export function drawGrid() {
   const frame = { scale, marks: ticks.map(([at]) => at), depth, width, height };
   for (const { group, title, button, parts, seen } of grid.cells) {
     if (!seen) continue;
-    const { words, style, count, keys } = said(group);
+    const { words, style, count, keys, brief } = said(group);
     parts.kind.className = `class ${style}`;
     parts.kind.textContent = words;
     parts.count.textContent = count;
-    parts.keys.textContent = keys;
+    parts.keys.textContent = brief;
     button.dataset.class = style;
-    button.setAttribute("aria-label", `${title}: ${words}, ${count} ${keys}`);
+    button.setAttribute("aria-label", [`${title}: ${words}`, `${count}${keys && ` (${keys})`}`].filter(Boolean).join(", "));
     parts.plot.replaceChildren(...(profiles.length ? [drawProfiles(group, frame)] : []));
   }
   const { level } = makePlane({ left: 0, top: 1, width: ROOM, height: height - 2 }, scale);
@@ -41,7 +41,7 @@ export function drawGrid() {
   for (const side of grid.sides) {
     const marks = svg("svg", { width: ROOM, height, "aria-hidden": "true" }, ...written.map(([at, label]) =>
       svg("text", { x: ROOM - 6, y: Math.min(height - 1, Math.max(9, level(at) + 4)), "text-anchor": "end" }, label)));
-    side.replaceChildren(html("span", {}, side.title), ...(profiles.length ? [marks] : []));
+    side.replaceChildren(html("span", {}, side.dataset.short), ...(profiles.length ? [marks] : []));
   }
   drawFeet(networks, depth, width);
   const axis = state.relative ? "|δ| relative to the last hidden layer" : "|δ|, root mean square over samples";

@@ -6,7 +6,8 @@ import { html } from "./elements.js";
 import { want } from "./ends.js";
 import { walk } from "./gridwalk.js";
 import { arrange } from "./grouping.js";
-import { clamp, shortened } from "./numbers.js";
+import { abridged, cut } from "./names.js";
+import { clamp } from "./numbers.js";
 import { page } from "./page.js";
 import { asked } from "./profiles.js";
 import { hideTip, showTip } from "./tip.js";
@@ -25,6 +26,8 @@ import { hideTip, showTip } from "./tip.js";
 // Pixels: of a row's head, of the narrowest cell, around the grid, and of all that stands above and below the rows.
 const [SIDE, NARROWEST, AROUND, BESIDE_ROWS] = [104, 112, 48, 132];
 const [LOWEST, HIGHEST] = [92, 210];
+// Characters of a row's head, and the pixels of one.
+const [AT_SIDE, CHARACTER] = [14, 7];
 
 export const grid = {
   cells: /** @type {Cell[]} */ ([]),
@@ -53,20 +56,23 @@ export function buildGrid(open, redraw) {
   const count = heads?.length ?? fit;
   const height = clamp((page.multiples.clientHeight - BESIDE_ROWS) / Math.max(1, lines.length) - 6, LOWEST, HIGHEST);
   Object.assign(grid, { cells: [], sides: [], left });
+  const sides = abridged(lines.map(({ head }) => head), AT_SIDE);
+  const values = heads ?? lines.flatMap(({ groups }) => groups.map(({ column }) => column));
+  const tops = abridged(values, Math.max(AT_SIDE, Math.floor(page.grid.clientWidth / (count + 1) / CHARACTER)));
   const rows = lines.flatMap(({ head, groups }, row) => {
-    const side = html("div", { class: "side", title: head }, html("span", {}, head));
+    const side = html("div", { class: "side", title: head, "data-short": sides.get(head) });
     grid.sides.push(side);
     return [side, ...groups.map((group, column) => {
       const place = { "data-cell": `${row} ${column}`, style: `grid-column: ${column + 2}` };
-      return group.jobs.length ? makeCell(group, place, heads === null, open) : html("div", { class: "cell none soft", ...place }, "no job");
+      return group.jobs.length ? makeCell(group, place, heads === null ? tops.get(group.column) ?? "" : "", open) : html("div", { class: "cell none soft", ...place }, "no job");
     })];
   });
   grid.feet = Array.from({ length: count }, (_, column) => html("div", { class: "foot", style: `grid-column: ${column + 2}` }));
   page.grid.style.setProperty("--columns", String(count));
   page.grid.style.setProperty("--height", `${Math.floor(height)}px`);
   page.grid.replaceChildren(
-    html("div", { class: "corner soft", title: asked.rows }, asked.rows && `${shortened(asked.rows)} ↓`),
-    ...(heads ?? []).map((head) => html("div", { class: "head", title: head }, head)), ...rows,
+    html("div", { class: "corner soft", title: asked.rows }, asked.rows && `${cut(asked.rows, AT_SIDE - 2)} ↓`),
+    ...(heads ?? []).map((head) => html("div", { class: "head", title: head }, tops.get(head))), ...rows,
     html("div", { class: "foot", style: "grid-column: 1" }), ...grid.feet, grid.title);
   walk(grid.cells.map(({ button }) => button), focused);
   watch(redraw);
@@ -90,7 +96,7 @@ function watch(redraw) {
 /**
  * @param {Group} group
  * @param {Record<string, string>} place
- * @param {boolean} headed whether the cell is headed by its own value
+ * @param {string} headed its own value, if that heads the cell
  * @param {(group: Group) => void} open
  */
 function makeCell(group, place, headed, open) {
@@ -102,7 +108,7 @@ function makeCell(group, place, headed, open) {
     plot: html("div", { class: "small" }),
   };
   const button = html("button", { type: "button", class: "cell", ...place },
-    headed ? html("span", { class: "own" }, group.column) : null,
+    headed ? html("span", { class: "own" }, headed) : null,
     html("span", { class: "says" }, parts.kind, parts.count, parts.keys), parts.plot);
   grid.cells.push({ group, title, button, parts, seen: false });
   button.addEventListener("pointermove", ({ clientX, clientY }) => showTip(clientX, clientY, groupTip(group, title)));

@@ -54,13 +54,14 @@ export const drawFinding = (finding, whose) => html("article", { class: "finding
   html("h3", {}, whose, (finding.kind ?? "").replaceAll("_", " "),
     html("span", { class: "soft" }, [finding.cause, finding.layer].filter(Boolean).join(", "))),
   html("p", {}, finding.message ?? ""),
-  finding.remedy ? copied(finding.remedy) : null);
+  finding.remedy ? copied(finding.remedy, "try") : null);
 
 /**
  * A text with a button that copies it.
  * @param {string} text
+ * @param {string} [verb] what to do with it; it is not copied
  */
-export function copied(text) {
+export function copied(text, verb) {
   const code = html("code", {}, text);
   const button = html("button", { type: "button" }, "Copy");
   button.addEventListener("click", async () => {
@@ -71,5 +72,5 @@ export function copied(text) {
       getSelection()?.selectAllChildren(code); // There is no clipboard without https. The reader then presses Ctrl+C.
     }
   });
-  return html("div", { class: "remedy" }, code, button);
+  return html("div", { class: "remedy" }, verb ? html("span", { class: "soft" }, verb) : null, code, button);
 }

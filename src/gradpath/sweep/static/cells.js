@@ -1,8 +1,8 @@
 // @ts-check
-// The cells of the matrix: runs that share the values of two keys.
+// The cells of the matrix: runs that share the values of two keys, or intervals of them.
 
 import { grouped } from "../../dashboard/static/grouped.js";
-import { choice, choicesOf } from "./data.js";
+import { share, sharesOf } from "./shares.js";
 import { summary } from "./statistics.js";
 
 /** @typedef {import("./columns.js").Column} Column */
@@ -17,8 +17,8 @@ import { summary } from "./statistics.js";
  */
 export function axis(key, runs) {
   if (!key) return [""];
-  const present = new Set(runs.map((run) => choice(run, key)));
-  return choicesOf(key).filter((value) => present.has(value));
+  const present = new Set(runs.map((run) => share(run, key)));
+  return sharesOf(key).filter((value) => present.has(value));
 }
 
 /**
@@ -31,7 +31,7 @@ export function axis(key, runs) {
  */
 export function cells(runs, rows, columns, metric) {
   /** @param {string} key */
-  const placeOf = (key) => (/** @type {Run} */ run) => (key ? choice(run, key) : "");
+  const placeOf = (key) => (/** @type {Run} */ run) => (key ? share(run, key) : "");
   const byRow = grouped(runs, placeOf(rows));
   return axis(rows, runs).map((row) => {
     const inRow = grouped(byRow.get(row) ?? [], placeOf(columns));

@@ -2,13 +2,14 @@
 // What the reader has chosen. `change` changes it, and all that listens is drawn again.
 
 import { choice, report, SHARED } from "./data.js";
+import { share } from "./shares.js";
 
 /** @typedef {import("./data.js").Loss} Loss */
 /** @typedef {import("./data.js").Part} Part */
 /** @typedef {import("./data.js").Run} Run */
 
-/** By what runs can be left out: each key, and what became of them. */
-export const CRITERIA = [...SHARED, "status", "verdict"];
+/** By what runs can be left out: each key, what became of them, and the version of the code. */
+export const CRITERIA = [...SHARED, "status", "verdict", "code"];
 const ALONE = SHARED.filter((key) => key !== "seed");
 
 /**
@@ -17,7 +18,8 @@ const ALONE = SHARED.filter((key) => key !== "seed");
  * @param {string} criterion
  */
 export function trait(run, criterion) {
-  if (report.keys.includes(criterion)) return choice(run, criterion);
+  if (report.keys.includes(criterion)) return share(run, criterion);
+  if (criterion === "code") return run.version ?? "unknown";
   return criterion === "status" ? run.status : run.verdict?.class ?? "undecided";
 }
 

@@ -1,9 +1,10 @@
 // @ts-check
 // The numbers of a run, by name.
 
-import { decimal, shortened, whole } from "../../dashboard/static/numbers.js";
+import { abridged } from "../../dashboard/static/names.js";
+import { decimal, whole } from "../../dashboard/static/numbers.js";
 import { spanDecades } from "../../dashboard/static/scales.js";
-import { choice, choicesOf, report } from "./data.js";
+import { choice, choicesOf, isDrawn, isNumeric, report } from "./data.js";
 
 /** @typedef {import("../../dashboard/static/scales.js").ScaleKind} ScaleKind */
 /** @typedef {import("./data.js").Run} Run */
@@ -13,6 +14,8 @@ import { choice, choicesOf, report } from "./data.js";
 
 const FIRST = ["test/accuracy", "test/loss", "val/accuracy", "val/loss", "train/accuracy", "train/loss"];
 const LATER = ["seconds", "parameters", "best_epoch", "last_epoch"];
+/** Characters of a word along an axis. */
+export const TICK = 14;
 /** @type {Record<string, string>} */
 const TITLES = { best_epoch: "best epoch", last_epoch: "last epoch" };
 
@@ -63,7 +66,8 @@ function numeric(key) {
 }
 
 /** The keys whose values are numbers. */
-const chosen = report.keys.map(numeric).filter(({ value }) => report.runs.every((run) => Number.isFinite(value(run))));
+const chosen = report.keys.filter(isNumeric).map(numeric)
+  .filter(({ name, value }) => isDrawn(name) || report.runs.every((run) => Number.isFinite(value(run))));
 
 /**
  * A key as an axis: of its numbers, or of the places of its words.
@@ -72,7 +76,8 @@ const chosen = report.keys.map(numeric).filter(({ value }) => report.runs.every(
  */
 export function keyColumn(key) {
   const values = choicesOf(key);
-  const places = values.map((value, at) => /** @type {[number, string]} */ ([at, shortened(value)]));
+  const short = abridged(values, TICK);
+  const places = values.map((value, at) => /** @type {[number, string]} */ ([at, short.get(value) ?? value]));
   return chosen.find(({ name }) => name === key) ?? {
     name: key, title: key, kind: "interval", value: (run) => values.indexOf(choice(run, key)), ticks: places, said: (run) => choice(run, key),
   };

@@ -27,6 +27,8 @@ import { number } from "../../dashboard/static/numbers.js";
  * @property {Map<Loss, Curve>} curves
  * @property {Layer[]} layers of which there is a profile
  * @property {Record<Part, number[] | null>} parts relative to the last hidden layer
+ * @property {string | null} version of the code that made it, where there are several
+ * @property {boolean} front whether no other trial of a search of several objectives beats it
  */
 
 /** @type {Status[]} */
@@ -49,10 +51,13 @@ const verdict = (/** @type {any} */ given) => given && {
 
 /**
  * @param {any} run
+ * @param {number} place
  * @returns {Run}
  */
-const decoded = (run) => ({
+const decoded = (run, place) => ({
   ...run,
+  version: sent.versions?.[place] ?? null,
+  front: sent.front.includes(place),
   values: new Map(sent.columns.map((/** @type {string} */ name, /** @type {number} */ at) => [name, number(run.values[at])])),
   verdict: verdict(run.verdict),
   curves: new Map(Object.entries(run.curves).map(([name, [grid, values]]) =>
@@ -64,38 +69,55 @@ const decoded = (run) => ({
 /**
  * @type {{
  *   kind: "sweep" | "run", name: string, commands: string[], common: string[], notes: string[], keys: string[], columns: string[],
- *   environment: Record<string, (string | number | boolean)[]>, runs: Run[],
- *   search: {objectives: {column: string, direction: "minimize" | "maximize"}[], log: string[]} | null,
+ *   front: number[], versions: (string | null)[] | null, environment: Record<string, (string | number | boolean)[]>, runs: Run[],
+ *   search: {objectives: {column: string, direction: "minimize" | "maximize"}[], log: string[], drawn: string[]} | null,
  * }}
  */
 export const report = { ...sent, runs: sent.runs.map(decoded) };
 
+/** What stands for the value of a key that a run was not given, as in rows.py. */
+export const UNSET = "unset";
+
 /**
- * The value of a key, as typed; "unset" of a run that was not given it, as rows.py says.
+ * The value of a key, as typed.
  * @param {Run} run
  * @param {string} key
  */
-export const choice = (run, key) => run.choices[report.keys.indexOf(key)] ?? "unset";
+export const choice = (run, key) => run.choices[report.keys.indexOf(key)] ?? UNSET;
+
+/** @param {string} value */
+const isNumber = (value) => value.trim() !== "" && Number.isFinite(Number(value));
+
+/** @param {string} key */
+const given = (key) => [...new Set(report.runs.map((run) => choice(run, key)))].filter((value) => value !== UNSET);
 
 /**
- * The values of a key in order: numbers by size, words as they were typed.
+ * Whether all values of a key are numbers, where it has a value.
+ * @param {string} key
+ */
+export const isNumeric = (key) => given(key).every(isNumber);
+
+/**
+ * The values of a key in order: numbers by size, words as they were typed, "unset" last.
  * @param {string} key
  */
 export function choicesOf(key) {
-  const values = [...new Set(report.runs.map((run) => choice(run, key)))];
-  return values.every((value) => Number.isFinite(Number(value))) ? values.sort((a, b) => Number(a) - Number(b)) : values;
+  const values = given(key);
+  if (values.every(isNumber)) values.sort((a, b) => Number(a) - Number(b));
+  return report.runs.some((run) => choice(run, key) === UNSET) ? [...values, UNSET] : values;
 }
 
 /** So many values of a key make rows, columns or boxes. */
 const FEW = 12;
 
 /**
- * Whether a search drew the values of a key from an interval: nearly each trial has its own.
+ * Whether nearly each trial of a search has a number of its own for a key.
  * @param {string} key
  */
 export function isDrawn(key) {
-  const values = choicesOf(key);
-  return report.search !== null && values.length > FEW && values.every((value) => Number.isFinite(Number(value)));
+  if (!report.search || !isNumeric(key)) return false;
+  const { length } = given(key);
+  return length > FEW || (report.search.drawn.includes(key) && length > report.runs.length / 2);
 }
 
 /** The keys of which several runs share a value. */

@@ -8,13 +8,18 @@ import { empty, mark, section } from "./parts.js";
 
 /** @typedef {import("./data.js").Run} Run */
 
+/** A reason of more characters may be cut. */
+const LONG = 160;
+
 /** @param {Run} run */
 function line(run) {
   const button = html("button", { type: "button", class: "link" }, run.job);
   button.addEventListener("click", () => openRuns(run.job, [run]));
   const divergence = run.verdict?.findings.find(({ kind }) => kind === "divergence");
-  const remedy = divergence?.remedy ? html("code", {}, divergence.remedy) : null;
-  return html("li", {}, mark(run.status), button, html("span", { class: "reason" }, run.error ?? "no reason was written down"), remedy);
+  const remedy = divergence?.remedy ? html("span", {}, html("span", { class: "soft" }, "try "), html("code", {}, divergence.remedy)) : null;
+  const error = run.error ?? "no reason was written down";
+  const reason = html("span", { class: "reason", "data-whole": error.length > LONG ? error : null }, error);
+  return html("li", {}, mark(run.status), button, reason, remedy);
 }
 
 export function drawFailures() {

@@ -3,12 +3,13 @@
 
 import { html } from "../../dashboard/static/elements.js";
 import { ALL, CONFIGURATION, CRITERIA, change, chosen, follow, shown, trait } from "./chosen.js";
-import { choicesOf, report, SHARED } from "./data.js";
+import { report, SHARED } from "./data.js";
 import { groups, legend } from "./groups.js";
 import { select } from "./parts.js";
+import { sharesOf } from "./shares.js";
 
 /** @param {string} criterion */
-const values = (criterion) => (report.keys.includes(criterion) ? choicesOf(criterion)
+const values = (criterion) => (report.keys.includes(criterion) ? sharesOf(criterion)
   : [...new Set(report.runs.map((run) => trait(run, criterion)))]);
 
 /**

@@ -5,7 +5,8 @@ import { RUN_COLOURS, SEQUENTIAL, tone } from "../../dashboard/static/colours.js
 import { html } from "../../dashboard/static/elements.js";
 import { grouped } from "../../dashboard/static/grouped.js";
 import { ALL, CONFIGURATION, chosen, shown } from "./chosen.js";
-import { choice, choicesOf, report } from "./data.js";
+import { report } from "./data.js";
+import { share, sharesOf } from "./shares.js";
 
 /** @typedef {import("./data.js").Run} Run */
 /** @typedef {{name: string, colour: string, runs: Run[]}} Group */
@@ -14,12 +15,12 @@ import { choice, choicesOf, report } from "./data.js";
 const keys = () => (chosen.group === ALL ? CONFIGURATION : chosen.group ? [chosen.group] : []);
 
 /** @param {Run} run */
-export const groupOf = (run) => keys().map((key) => choice(run, key)).join(" · ") || "all runs";
+export const groupOf = (run) => keys().map((key) => share(run, key)).join(" · ") || "all runs";
 
 /** The names of all groups, so that a group keeps its colour whatever is left out. */
 function names() {
   const found = [...new Set(report.runs.map(groupOf))];
-  const order = keys().length === 1 ? choicesOf(keys()[0]) : found;
+  const order = keys().length === 1 ? sharesOf(keys()[0]) : found;
   return order.filter((name) => found.includes(name));
 }
 

@@ -11,17 +11,21 @@ import { hideTip, showTip } from "../../dashboard/static/tip.js";
 import { axis, cells } from "./cells.js";
 import { follow, shown } from "./chosen.js";
 import { columnOf, MEASURED } from "./columns.js";
-import { choicesOf, LOST, report, SHARED } from "./data.js";
+import { LOST, report, SHARED } from "./data.js";
 import { openRuns } from "./drawer.js";
+import { columnHeads, fitted, rowHeads } from "./gridheads.js";
 import { empty, mark, section, select } from "./parts.js";
+import { isDivided, sharesOf } from "./shares.js";
 
 /** @typedef {import("../../dashboard/static/scales.js").Scale} Scale */
 /** @typedef {import("./cells.js").Cell} Cell */
+/** @typedef {import("./gridheads.js").Density} Density */
 
 /** Keys of the axes: the two with the most values, seeds last; the longer one is across. */
 const [across = "", down = ""] = SHARED
-  .toSorted((a, b) => Number(a === "seed") - Number(b === "seed") || choicesOf(b).length - choicesOf(a).length);
+  .toSorted((a, b) => Number(a === "seed") - Number(b === "seed") || sharesOf(b).length - sharesOf(a).length);
 const asked = { rows: down, columns: across, metric: report.search?.objectives[0]?.column ?? MEASURED[0]?.name ?? "" };
+const NOTHING = report.runs.every(({ status }) => status === "missing") ? "No run has come to its end yet." : "No run has left a number.";
 /** The cell that the keyboard has reached. */
 const reached = { row: 0, column: 0 };
 
@@ -49,52 +53,73 @@ function lines({ runs, found, ...place }) {
 /**
  * @param {Cell} cell
  * @param {Scale} scale
+ * @param {Density} density
  */
-function drawCell(cell, scale) {
+function drawCell(cell, scale, density) {
   const { runs, found: { n, mean, sd, geometric } } = cell;
   const bad = LOST.flatMap((status) => {
     const count = runs.filter((run) => run.status === status).length;
     return count ? [mark(status, count)] : [];
   });
   const rgb = n ? tone(scale.colours, clamp((scale.place(mean) - scale.low) / (scale.high - scale.low), 0, 1)) : null;
+  const number = density === "colour" ? null : html("b", {}, n ? decimal(mean) : runs.length ? "–" : "");
   const spread = Number.isNaN(sd) ? "" : geometric ? `×/÷ ${rough(10 ** sd)} · ` : `± ${rough(sd)} · `;
   return html("td", {
     role: "gridcell", tabindex: -1, "aria-label": lines(cell).join("; "), class: rgb ? (isDark(rgb) ? "dark" : "light") : "none",
     style: rgb ? `background: rgb(${rgb.join(" ")})` : null, "data-row": cell.row, "data-column": cell.column,
     "data-mean": n ? mean : null, "data-sd": Number.isNaN(sd) ? null : sd, "data-n": n,
-  }, html("b", {}, n ? decimal(mean) : runs.length ? "–" : ""), n > 1 ? html("small", {}, `${spread}n ${n}`) : null, ...bad);
+  }, number, n > 1 && density === "full" ? html("small", {}, `${spread}n ${n}`) : null, ...bad);
 }
 
 /** @param {string} label */
 const options = (label) => [...SHARED.map((value) => ({ value, title: value })), { value: "", title: label }];
 
+/**
+ * What the cells hold, and what of the sweep they do not show.
+ * @param {Density} density
+ */
+function said(density) {
+  const others = report.keys.filter((name) => name !== asked.rows && name !== asked.columns);
+  const drawn = report.keys.filter((name) => !SHARED.includes(name));
+  const divided = [asked.rows, asked.columns].filter((name) => name && isDivided(name));
+  const spread = density === "full" ? "mean ± standard deviation" : "mean";
+  return [
+    ...(others.length ? [`${spread} over ${others.join(", ")}`] : []),
+    ...(divided.length ? [`${divided.join(" and ")} in intervals`] : []),
+    ...(density === "colour" ? ["the pointer or the arrow keys tell the values"] : []),
+    ...(drawn.length ? [`no axis, as nearly each trial has its own: ${drawn.join(", ")} (see The search)`] : []),
+  ];
+}
+
 export function drawMatrix() {
   const { element, note, key, place } = section("matrix", "The grid",
     select("Rows", options("none"), asked.rows, (value) => { asked.rows = value; draw(); }),
     select("Columns", options("none"), asked.columns, (value) => { asked.columns = value; draw(); }),
-    select("Colour", MEASURED.map(({ name, title }) => ({ value: name, title })), asked.metric, (value) => { asked.metric = value; draw(); }));
+    !MEASURED.length ? null : select("Colour", MEASURED.map(({ name, title }) => ({ value: name, title })), asked.metric, (value) => { asked.metric = value; draw(); }));
   function draw() {
     const runs = shown();
     if (!MEASURED.length || !runs.length) {
       key.replaceChildren();
-      place.replaceChildren(empty(runs.length ? "No run has come to its end yet." : "No run is shown. Show all to see them again."));
+      place.replaceChildren(empty(runs.length ? NOTHING : "No run is shown. Show all to see them again."));
       return;
     }
     const metric = columnOf(asked.metric);
     const grid = cells(runs, asked.rows, asked.columns, metric);
     const means = grid.flat().filter(({ found }) => found.n).map(({ found }) => found.mean);
     const scale = centred(makeScale(metric.kind, means, metric.most));
-    const others = report.keys.filter((name) => name !== asked.rows && name !== asked.columns);
-    note.textContent = others.length ? `mean ± standard deviation over ${others.join(", ")}` : "";
     key.className = "colours";
     key.replaceChildren(...colourBar(scale, metric.title, means, 260));
-    const table = html("table", { role: "grid", "aria-label": `${metric.title} over ${[asked.rows, asked.columns].filter(Boolean).join(" and ")}` },
-      html("thead", {}, html("tr", {}, html("th", { class: "corner" }, [asked.rows, asked.columns].filter(Boolean).join(" \\ ")),
-        ...axis(asked.columns, runs).map((value) => html("th", { scope: "col" }, value)))),
-      html("tbody", {}, ...grid.map((row) => html("tr", {}, html("th", { scope: "row" }, row[0].row),
-        ...row.map((cell) => drawCell(cell, scale))))));
-    listen(table, grid);
-    place.replaceChildren(html("div", { class: "scroll" }, table));
+    const columns = axis(asked.columns, runs);
+    const label = `${metric.title} over ${[asked.rows, asked.columns].filter(Boolean).join(" and ")}`;
+    const density = fitted(element, place, grid.length, (density, width) => {
+      return html("table", { role: "grid", class: density, "aria-label": label },
+        html("thead", {}, columnHeads(asked, columns, density, width)),
+        html("tbody", {}, ...rowHeads(grid.map(([{ row }]) => row)).map((head, at) =>
+          html("tr", {}, head, ...grid[at].map((cell) => drawCell(cell, scale, density))))));
+    });
+    const table = place.querySelector("table");
+    if (table) listen(table, grid);
+    note.textContent = said(density).join("; ");
   }
   follow(draw);
   return element;

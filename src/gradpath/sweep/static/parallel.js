@@ -1,11 +1,12 @@
 // @ts-check
 // Parallel coordinates: every run as a line across axes that are chosen.
 
-import { html, svg } from "../../dashboard/static/elements.js";
-import { clamp, shortened } from "../../dashboard/static/numbers.js";
+import { html, svg, textWidth } from "../../dashboard/static/elements.js";
+import { abridged, cut } from "../../dashboard/static/names.js";
+import { clamp } from "../../dashboard/static/numbers.js";
 import { makeScale, scaleTicks } from "../../dashboard/static/scales.js";
 import { follow, shown } from "./chosen.js";
-import { figure, NUMERIC } from "./columns.js";
+import { figure, NUMERIC, TICK } from "./columns.js";
 import { choice, choicesOf, report, SHARED } from "./data.js";
 import { openRuns } from "./drawer.js";
 import { colours } from "./groups.js";
@@ -17,16 +18,19 @@ import { walkable } from "./walking.js";
  * @typedef {{name: string, title: string, at: (run: Run) => number | null, said: (run: Run) => string, ticks: [number, string][]}} Axis */
 
 const HEIGHT = 260;
-const [SIDE, TOP, BOTTOM] = [70, 26, 10];
+const [TOP, BOTTOM] = [26, 10];
+/** The least room beside the outer axes, and between two: what does not fit scrolls. Words on an axis are as many at most. */
+const [BESIDE, BETWEEN, WORDS] = [70, 90, 14];
 
 /** @param {string} key @returns {Axis} */
 function ofWords(key) {
   const values = choicesOf(key);
   /** @param {string} value */
   const place = (value) => (values.length > 1 ? values.indexOf(value) / (values.length - 1) : 0.5);
-  const every = Math.ceil(values.length / 14);
+  const every = Math.ceil(values.length / WORDS);
+  const short = abridged(values, TICK);
   const ticks = values.filter((_, index) => index % every === 0)
-    .map((value) => /** @type {[number, string]} */ ([place(value), shortened(value, 16)]));
+    .map((value) => /** @type {[number, string]} */ ([place(value), short.get(value) ?? value]));
   return { name: key, title: key, at: (run) => place(choice(run, key)), said: (run) => choice(run, key), ticks };
 }
 
@@ -42,15 +46,20 @@ function ofNumbers({ name, title, kind, value, most, whole }) {
   };
 }
 
-const axes = [...SHARED.map(ofWords), ...NUMERIC.filter(({ name }) => !SHARED.includes(name)).map(ofNumbers)];
+// Of few numbers, each is a place; of many, the axis is a scale.
+const words = SHARED.filter((key) => choicesOf(key).length <= WORDS || NUMERIC.every(({ name }) => name !== key));
+const axes = [...words.map(ofWords), ...NUMERIC.filter(({ name }) => !words.includes(name)).map(ofNumbers)];
 const FIRST = [...report.keys.filter((key) => key !== "seed"), "rate", "ratio", "val/loss", "test/loss", "test/accuracy"];
 const asked = new Set(axes.map(({ name }) => name).filter((name) => FIRST.includes(name)));
 
 /** @param {HTMLElement} parent @param {Axis[]} used @param {Run[]} runs */
 function drawRuns(parent, used, runs) {
-  const width = Math.max(200, parent.clientWidth - 2 * SIDE);
+  const ends = [used[0], used[used.length - 1]].flatMap(({ ticks }) => ticks.map(([, label]) => textWidth(label) + 12));
+  const side = Math.max(BESIDE, ...ends);
+  const width = Math.max(200, parent.clientWidth - 2 * side, BETWEEN * (used.length - 1));
+  const longest = Math.floor((used.length > 1 ? Math.min(width / (used.length - 1), 2 * side) : width) / 6.5);
   /** @param {number} index */
-  const across = (index) => SIDE + (used.length > 1 ? (index / (used.length - 1)) * width : width / 2);
+  const across = (index) => side + (used.length > 1 ? (index / (used.length - 1)) * width : width / 2);
   /** @param {number} at */
   const up = (at) => TOP + HEIGHT * (1 - at);
   const colourOf = colours();
@@ -62,20 +71,20 @@ function drawRuns(parent, used, runs) {
   });
   const order = [...lines].sort((a, b) => (b.ys.at(-1) ?? Infinity) - (a.ys.at(-1) ?? Infinity));
   const drawing = svg("svg", {
-    width: parent.clientWidth, height: HEIGHT + TOP + BOTTOM, role: "img",
+    width: width + 2 * side, height: HEIGHT + TOP + BOTTOM, role: "img",
     "aria-label": "A line per run across the chosen axes. Arrow keys move through the runs, Enter opens one.",
   },
     ...lines.map(({ path }) => path),
     ...used.flatMap(({ title, ticks }, index) => [
       svg("line", { class: "upright", x1: across(index), x2: across(index), y1: TOP, y2: TOP + HEIGHT }),
-      svg("text", { class: "title", x: across(index), y: 12, "text-anchor": "middle" }, shortened(title, 24)),
+      svg("text", { class: "title", x: across(index), y: 12, "text-anchor": "middle" }, cut(title, Math.min(24, longest))),
       ...ticks.map(([at, label]) => svg("text", {
         class: "on-line", x: across(index) + (index ? 6 : -6), y: up(at) + 4, "text-anchor": index ? "start" : "end",
       }, label)),
     ]));
   /** @param {typeof lines[number]} line @param {number} x */
   const height = ({ ys }, x) => {
-    const index = Math.max(0, Math.min(used.length - 2, Math.floor(((x - SIDE) / width) * (used.length - 1))));
+    const index = Math.max(0, Math.min(used.length - 2, Math.floor(((x - side) / width) * (used.length - 1))));
     const [from, to] = [ys[index], ys[index + 1] ?? ys[index]];
     const part = used.length > 1 ? (x - across(index)) / (across(index + 1) - across(index)) : 0;
     return from === null || to === null ? Infinity : from + part * (to - from);
@@ -96,7 +105,7 @@ function drawRuns(parent, used, runs) {
     },
     open: (item) => openRuns(order[item].run.job, [order[item].run]),
   });
-  parent.replaceChildren(drawing);
+  parent.replaceChildren(html("div", { class: "scroll" }, drawing));
 }
 
 export function drawParallel() {

@@ -5,6 +5,7 @@ import { html } from "../../dashboard/static/elements.js";
 import { followTheme } from "../../dashboard/static/theme.js";
 import { tip } from "../../dashboard/static/tip.js";
 import { drawVerdict } from "../../dashboard/static/verdict.js";
+import { tellWhole } from "./abridged.js";
 import { drawAll } from "./chosen.js";
 import { drawCurves } from "./curves.js";
 import { report, SHARED } from "./data.js";
@@ -35,6 +36,7 @@ function drawVerdictOfRun() {
 }
 
 followTheme(null);
+tellWhole();
 const sweep = report.kind === "sweep";
 const main = html("main", { class: report.kind }, ...(sweep ? SWEEP : RUN).map((draw) => draw()));
 document.body.replaceChildren(drawHead(), ...(sweep ? [drawFilters()] : []), main, drawer, tip);

@@ -52,4 +52,6 @@ export const runCard = (run, open) => html("details", { class: "run", open },
   ...reason(run),
   run.status === "missing" ? null : drawVerdict(run.verdict, null),
   figures(run), ...findings(run),
+  run.front ? html("p", { class: "soft" }, "It is on the front: no other trial beats it.") : null,
+  run.version ? html("p", { class: "soft" }, "Made by version ", html("code", {}, run.version), " of the code.") : null,
   html("h4", { class: "soft" }, "This run alone"), copied(again(run)));

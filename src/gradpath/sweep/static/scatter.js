@@ -1,7 +1,7 @@
 // @ts-check
 // Two numbers of every run against each other.
 
-import { grid, makePlane, margin } from "../../dashboard/static/axes.js";
+import { grid, makePlane, margin, spaced } from "../../dashboard/static/axes.js";
 import { swatch } from "../../dashboard/static/colours.js";
 import { html, svg } from "../../dashboard/static/elements.js";
 import { makeScale, scaleTicks } from "../../dashboard/static/scales.js";
@@ -51,11 +51,11 @@ export function drawPoints(parent, x, y, runs, under) {
     "aria-label": `${y.title} against ${x.title}, a point per run. Arrow keys move through the runs, Enter opens one.`,
   },
     ...grid(plane, yTicks),
-    ...(x.ticks ?? scaleTicks(xScale, Math.max(2, Math.floor(plane.width / 90)), x.whole)).map(([at, label]) =>
+    ...spaced(x.ticks ?? scaleTicks(xScale, Math.max(3, Math.floor(plane.width / 60)), x.whole), along).map(([at, label]) =>
       svg("text", { x: along(at), y: TOP + HEIGHT + 15, "text-anchor": "middle" }, label)),
     svg("text", { class: "title", x: left + plane.width / 2, y: TOP + HEIGHT + 31, "text-anchor": "middle" }, x.title),
     ...(under ? [under({ across: (run) => along(xScale.place(x.value(run))), up: plane.up })] : []),
-    ...points.map((point) => svg("circle", { class: "dot", cx: point.x, cy: point.y, r: points.length > 300 ? 3 : 4.5, fill: colourOf.get(point.run), "data-job": point.run.job })),
+    ...points.map((point) => svg("circle", { class: point.run.front ? "dot front" : "dot", cx: point.x, cy: point.y, r: points.length > 300 ? 3 : 4.5, fill: colourOf.get(point.run), "data-job": point.run.job })),
     ring);
   walkable(drawing, {
     count: points.length,
@@ -68,7 +68,7 @@ export function drawPoints(parent, x, y, runs, under) {
       const { run, ...at } = points[item];
       for (const [name, value] of [["cx", at.x], ["cy", at.y], ["visibility", "visible"]]) ring.setAttribute(String(name), String(value));
       const group = html("div", {}, swatch(colourOf.get(run) ?? ""), groupOf(run));
-      return { ...at, lines: [html("b", {}, run.job), group, ...[x, y].map((column) => html("div", {}, `${column.title} ${column.said?.(run) ?? figure(column.value(run))}`))] };
+      return { ...at, lines: [html("b", {}, run.job), group, ...(run.front ? [html("div", {}, "on the front")] : []), ...[x, y].map((column) => html("div", {}, `${column.title} ${column.said?.(run) ?? figure(column.value(run))}`))] };
     },
     open: (item) => openRuns(points[item].run.job, [points[item].run]),
   });
