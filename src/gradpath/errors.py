@@ -31,14 +31,22 @@ class Stopped(SystemExit):
     code: int
 
 
+def text_of(error: BaseException) -> str:
+    """What an exception says; its type if it says nothing, or if a user's own exception fails to say it."""
+    try:
+        return str(error).strip() or type(error).__name__
+    except Exception:
+        return type(error).__name__
+
+
 def first_line(error: BaseException) -> str:
     """What an exception of a library says, in one line without a full stop; its type if it says nothing."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(". ")
+    return text_of(error).splitlines()[0].rstrip(". ")
 
 
 def in_one_line(error: BaseException) -> str:
     """All that an exception says, without a full stop: of a long text the beginning and the end, where what helps stands."""
-    text = " ".join(str(error).split()).rstrip(". ") or type(error).__name__
+    text = " ".join(text_of(error).split()).rstrip(". ") or type(error).__name__
     return text if len(text) <= LONGEST else f"{text[: LONGEST - TAIL]} [...] {text[-TAIL:]}"
 
 

@@ -58,6 +58,14 @@ def check_writable(folder: Path) -> None:
         raise OSError(error.errno, error.strerror, str(folder)) from None
 
 
+def check_current() -> None:
+    """Raises ConfigError if the current folder has been deleted: torch cannot be loaded there."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise ConfigError(f"the current folder cannot be used ({error.strerror}); cd to another one.") from None
+
+
 def remove_leftovers(folder: Path) -> None:
     """Removes a run's temporary files of killed writers, what was kept aside, and nothing that is not ours.
 
@@ -139,6 +147,16 @@ def _json(value: Any) -> Any:
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value
+
+
+def absolute(folder: str) -> Path:
+    """The folder that was typed. Raises ConfigError for a name that is not UTF-8, where TensorBoard cannot write."""
+    path = os.path.abspath(folder)  # noqa: PTH100 - without the .. that absolute() leaves
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{path}: the name is not UTF-8, so that TensorBoard cannot write there.") from None
+    return Path(path)
 
 
 def relative(path: Path) -> str:

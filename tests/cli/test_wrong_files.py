@@ -2,11 +2,13 @@
 
 import resource
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from commands import ended, environment, fresh_process, refuse
+from commands import PATIENCE, ended, environment, fresh_process, refuse
 from conftest import tree
 
 pytestmark = pytest.mark.forked
@@ -59,6 +61,25 @@ def test_a_folder_where_nothing_can_be_written(command, project: Path, tmp_path:
         assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize("typed", ["hydra.run.dir=", "-m seed=0,1 hydra.sweep.dir="])
+def test_a_folder_that_has_no_name_in_utf_8(typed: str, before_torch, tmp_path: Path) -> None:
+    """TensorBoard would fail when the run has begun."""
+    *sweep, key = typed.split()
+    done = before_torch("train.py", "data=xor", *sweep, f"{key}'{tmp_path}/\udcff'")
+    refuse(done, "\\udcff: the name is not UTF-8, so that TensorBoard cannot write there.")
+    assert not [*tmp_path.iterdir()]
+
+
+@pytest.mark.parametrize("script", ["train.py", "scripts/evaluate.py run=last", "scripts/report.py nothing"])
+def test_a_current_folder_that_is_gone(script: str, project: Path, tmp_path: Path) -> None:
+    typed = f"cd {tmp_path / 'gone'} && rmdir {tmp_path / 'gone'} && {sys.executable} {project}/{script}"
+    (tmp_path / "gone").mkdir()
+    done = subprocess.run(
+        typed, shell=True, env=environment(project), capture_output=True, text=True, check=False, timeout=PATIENCE
+    )
+    refuse(done, "error: the current folder cannot be used (No such file or directory); cd to another one.")
+
+
 def test_folders_that_were_there_stay(command, tmp_path: Path) -> None:
     (tmp_path / "mine/empty").mkdir(parents=True)
     done = command("train.py", "data=xor", "loss=cross_entropy", f"hydra.run.dir={tmp_path / 'mine/empty/run'}")
@@ -74,11 +95,14 @@ def test_folders_that_were_there_stay(command, tmp_path: Path) -> None:
         ("_target_: [:\n", "own.yaml, line 1: not YAML"),
         ("_target_: &a [*a]\n", "activation=own: a group or list contains itself"),
         ('_target_: "torch.\\0"\n', "activation._target_=torch.\\x00: must not contain the character"),
+        ("# gr\udcfcn\n_target_: torch.sin\n", "activation=own: its file cannot be read ('utf-8' codec"),
+        ("!!set {_target_}\n", "activation=own: its file cannot be read (Invalid loaded object type: set)"),
+        ("_target_: torch.sin\n~: 1\n", "activation=own: its file cannot be read (Incompatible key type"),
     ],
 )
 def test_a_malformed_option_file(command, tmp_path: Path, project: Path, content: str, message: str) -> None:
     (tmp_path / "activation").mkdir()
-    (tmp_path / "activation/own.yaml").write_text(content)
+    (tmp_path / "activation/own.yaml").write_bytes(content.encode(errors="surrogateescape"))
     before = tree(project)
     done = command("train.py", "--config-dir", str(tmp_path), "activation=own")
     assert done.returncode == 2

@@ -198,3 +198,40 @@ def test_an_activation_that_fails_later_is_named(
             said = "activation: it ended"
     if not (tmp_path / "run").exists():
         assert re.match(r"activation(|=own \(late_package\.phi\)|\._target_=late_package\.phi): ", said), said
+
+
+RAISED = {
+    "no exception of Python's": ("class Odd(BaseException): pass", "Odd('at night')", "Odd: at night"),
+    "the end of a generator": ("", "GeneratorExit", "GeneratorExit"),
+    "one that cannot say it": ("class Mute(Exception):\n    def __str__(self): return 1 / 0", "Mute()", "Mute"),
+}
+
+
+@pytest.mark.parametrize("how", RAISED)
+@pytest.mark.parametrize("passes", [0, 20, 80])
+def test_whatever_is_raised(how: str, passes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While the package is imported, tried or looked at it is refused in one line. In training it fails the run."""
+    kind, raised, said = RAISED[how]
+    text = f"{kind}\ncalls = 0\ndef phi(x):\n    global calls\n    calls += 1\n    if calls > {passes}: raise {raised}\n"
+    (tmp_path / "raising.py").write_text(f"{text}    return x.tanh()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("GRADPATH_PACKAGES", "raising")
+    monkeypatch.delitem(sys.modules, "raising", raising=False)
+    config, choices = composed(tmp_path / "conf", "activation", option("raising.phi"))
+    with pytest.raises(ConfigError, match=rf"activation.*: {re.escape(said)}\.$"):
+        run(config, choices, tmp_path / "run", [])
+    assert not (tmp_path / "run").exists()
+
+
+def test_whatever_is_raised_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    kind, raised, said = RAISED["no exception of Python's"]
+    text = f"import sys\n{kind}\ndef phi(x):\n    frame = sys._getframe()\n    while frame:\n"
+    text += f"        if frame.f_code.co_name == 'fit_and_test': raise {raised}\n        frame = frame.f_back\n"
+    (tmp_path / "raising.py").write_text(f"{text}    return x.tanh()\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("GRADPATH_PACKAGES", "raising")
+    monkeypatch.delitem(sys.modules, "raising", raising=False)
+    config, choices = composed(tmp_path / "conf", "activation", option("raising.phi"))
+    with pytest.raises(RunFailed, match=said):
+        run(config, choices, tmp_path / "run", [])
+    assert json.loads((tmp_path / "run/result.json").read_text())["status"] == "failed"

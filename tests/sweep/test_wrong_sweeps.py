@@ -26,6 +26,8 @@ ROWS = [
     ("sweep.zip=[seed,model.depth]", "sweep.zip: model.depth: model=mlp has no such key. It belongs to model=deep."),
     ("sweep.zip=[sed,activation]", "sweep.zip: sed: no such group or key. Did you mean seed?"),
     ("sweep.limit=1", "sweep.limit=1: the sweep has 2 jobs, each a run; write sweep.limit=2."),
+    ("seed=range(0,9,0)", "seed=range(0,9,0): range takes finite numbers, and a step other than 0."),
+    ("seed=range(nan,9)", "seed=range(nan,9): range takes finite numbers, and a step other than 0."),
     ("sweep.limit=0", "sweep.limit=0: must be at least 1."),
     ("sweep.resume=true", "sweep.resume=true: no sweep in"),
     ("sweep.join=true sweep.name=nobodys", "sweep.join=true: there is no sweep in logs/sweeps/nobodys."),

@@ -15,6 +15,7 @@ from typing import Any, NoReturn
 
 from gradpath.columns import fitted, wrapped
 from gradpath.errors import ConfigError, alternatives, nearest
+from gradpath.files import check_current
 from gradpath.streams import open_streams
 
 
@@ -241,6 +242,7 @@ def one_line_ends(hint: str) -> Iterator[None]:
     """
     open_streams()
     try:
+        check_current()
         yield
         # Output that is still buffered would otherwise fail after the last handler.
         sys.stdout.flush()
@@ -252,6 +254,6 @@ def one_line_ends(hint: str) -> Iterator[None]:
             fail(f"stopped; {hint}", code=130)
         with one_line_errors():
             if isinstance(error, OSError) and not isinstance(error, BrokenPipeError):
-                place = error.filename or "output"
-                raise ConfigError(f"{place}: {error.strerror or error}; choose another place.") from None
+                where = "; choose another place" if error.filename else ""
+                raise ConfigError(f"{error.filename or 'output'}: {error.strerror or error}{where}.") from None
             raise

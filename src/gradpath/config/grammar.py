@@ -76,7 +76,10 @@ def check_sweep(override: Override) -> None:
     """Raises ConfigError if the values of a sweep are none, or too many to be tried. Other overrides pass."""
     if not override.is_discrete_sweep():
         return
-    count = sum(1 for _ in islice(override.sweep_string_iterator(), MOST + 1))
+    try:
+        count = sum(1 for _ in islice(override.sweep_string_iterator(), MOST + 1))
+    except (ValueError, ArithmeticError):
+        raise ConfigError(f"{override.input_line}: range takes finite numbers, and a step other than 0.") from None
     if count == 0:
         raise ConfigError(f"{override.input_line}: there is no such value.")
     if count > MOST:

@@ -35,6 +35,7 @@ from gradpath.config.search import Search, search
 from gradpath.config.space import whole_numbers
 from gradpath.config.typed import Typed, check_typed, check_zipped, refuse_twice, searches
 from gradpath.errors import ConfigError, RunFailed, first_line
+from gradpath.files import absolute, check_current
 from gradpath.streams import open_streams
 from gradpath.threads import wait_briefly
 
@@ -55,6 +56,7 @@ def launch(
     wait_briefly()
     open_streams()
     with one_line_errors():
+        check_current()
         # Hydra, which reads it again for a sweep, takes no null for a group.
         sys.argv[1:] = [listed(text) for text in resume_arguments(sys.argv[1:], resumes) if text != "experiment=null"]
         arguments = read_flags(sys.argv[1:])
@@ -211,10 +213,6 @@ def single_job(found: Composition) -> Job:
     return Job(found.config, found.choices, folder, list(hydra.overrides.task))
 
 
-def absolute(folder: str) -> Path:
-    return Path(os.path.abspath(folder))  # noqa: PTH100 - without the .. that absolute() leaves
-
-
 def variables(hydra: DictConfig) -> dict[str, str]:
     """The environment variables that a job sets."""
     return {str(name): str(value) for name, value in hydra.job.env_set.items()}
@@ -302,14 +300,18 @@ def one_line_errors() -> Iterator[None]:
         fail(said if said.endswith("?") else f"{said}.")
     except OSError as error:
         key = "sweep" if {"-m", "--multirun"} & {*sys.argv} else "run"
-        fail(f"{error.filename or 'output'}: {error.strerror or error}; choose another place with hydra.{key}.dir=FOLDER.")
+        where = f"; choose another place with hydra.{key}.dir=FOLDER" if error.filename else ""
+        fail(f"{error.filename or 'output'}: {error.strerror or error}{where}.")
     except RunFailed as error:
         fail(str(error), code=1)
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
     """Prints one line on stderr, in a terminal broken at words, and exits."""
-    print(*wrapped(f"error: {message}", further="  ", stream=sys.stderr), sep="\n", file=sys.stderr)
+    open_streams()
+    with suppress(OSError):
+        # Where nothing can be written, as on a full disk, the code alone tells.
+        print(*wrapped(f"error: {message}", further="  ", stream=sys.stderr), sep="\n", file=sys.stderr)
     sys.exit(code)
 
 

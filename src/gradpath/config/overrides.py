@@ -278,11 +278,25 @@ def load(loader: ConfigLoader, overrides: list[Override]) -> DictConfig:
     except (HydraException, OmegaConfBaseException) as error:
         check_hydras_keys(loader, overrides)
         said, typed = first_line(error), first_line(error).removeprefix("Error merging override ")
+        _check_files(loader, overrides)
         cause = f" ({first_line(error.__cause__)})" if error.__cause__ else ""
         if error.__cause__ and typed != said:
             raise ConfigError(f"{typed}: {first_line(error.__cause__)}.") from None
         raise ConfigError(said + cause + ".") from None
-    except (AssertionError, AttributeError, TypeError, ValueError) as error:
+    except (AssertionError, AttributeError, TypeError, ValueError, OSError) as error:
+        _check_files(loader, overrides)
         # Hydra does not expect every value of its own keys.
         hydras = " ".join(line(override) for override in overrides if is_hydras(override))
         raise ConfigError(f"{hydras or 'the option files'}: {first_line(error)}.") from None
+
+
+def _check_files(loader: ConfigLoader, overrides: list[Override]) -> None:
+    """Raises ConfigError for a chosen option whose file cannot be read: it is in no UTF-8, or no group of keys."""
+    chosen = [(o, f"{o.key_or_group}/{value}") for o in overrides if not o.is_sweep_override() for value in values(o)]
+    for source in loader.get_sources():
+        for override, path in chosen:
+            try:
+                if source.available() and source.is_config(path):
+                    source.load_config(path)
+            except (UnicodeDecodeError, OSError, YAMLError, RecursionError, HydraException, OmegaConfBaseException) as error:
+                raise ConfigError(f"{line(override)}: its file cannot be read ({first_line(error)}).") from None

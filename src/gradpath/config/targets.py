@@ -24,7 +24,7 @@ from gradpath.activations import Function
 from gradpath.config.checks import PROJECT
 from gradpath.config.renamed_targets import current
 from gradpath.config.target_names import PLACES, own_packages
-from gradpath.errors import ConfigError, in_one_line, nearest
+from gradpath.errors import ConfigError, in_one_line, nearest, text_of
 
 T = TypeVar("T")
 
@@ -71,9 +71,9 @@ def make(key: str, kind: type[T], build: Callable[..., Any], *arguments: Any) ->
     """Returns `build(*arguments)`. Raises ConfigError if `build` fails, whatever it raises, or does not return a `kind`."""
     try:
         built = build(*arguments)
-    except ConfigError:
+    except (ConfigError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise ConfigError(f"{key}: {what_failed(error)}.") from None
     if not isinstance(built, kind):
         raise ConfigError(f"{key}: gives a {type(built).__name__}, must give a {kind.__name__}.")
@@ -86,7 +86,7 @@ def what_failed(error: BaseException) -> str:
         return f"its code called sys.exit({error.code!r})"
     kind = "" if isinstance(error, TypeError | ValueError | AttributeError | RuntimeError) else f"{type(error).__name__}: "
     said = in_one_line(error)
-    if asked := re.search(r"tried to allocate (\d+) bytes", str(error)):
+    if asked := re.search(r"tried to allocate (\d+) bytes", text_of(error)):
         return f"it needs {int(asked[1]) / 1e9:.3g} GB of memory at once, which this machine does not have"
     return said if said == type(error).__name__ else kind + said
 
@@ -231,7 +231,9 @@ def _locate(key: str, name: str) -> Any:
             if error.name and name.startswith(error.name):
                 continue
             raise ConfigError(f"{key}._target_={name}: {'.'.join(parts[:cut])} needs {error.name}.") from None
-        except (Exception, SystemExit) as error:
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             # A user's code may raise anything, and be no Python.
             said = what_failed(error)
             raise ConfigError(f"{key}._target_={name}: {'.'.join(parts[:cut])} cannot be imported: {said}.") from None

@@ -16,6 +16,7 @@ from rich.text import Text
 from gradpath.columns import TIE, tied, width, wrapped
 from gradpath.model.module import GradpathModule
 from gradpath.model.network import LayerSummary
+from gradpath.streams import open_streams
 from gradpath.tables import GAP, WIDEST
 from gradpath.tables import left_out as left_out
 from gradpath.tables import show_markdown as show_markdown
@@ -65,6 +66,8 @@ def warn_of_gaps() -> None:
 
 def show(title: str, rows: Rows) -> None:
     """A title and named values, below each other. In a terminal long values go on in the next line, at words."""
+    # A user's own code may have closed stdout.
+    open_streams()
     rows, columns = list(rows), width()
     if columns is None:
         lines = [title, *(f"  {name}: {value}" for name, value in rows)]

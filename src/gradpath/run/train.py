@@ -180,9 +180,11 @@ def recorded(result: dict[str, Any], folder: Path, before: Before | None = None)
         again = f"to continue: {in_a_new_shell(f'python train.py resume={quote(relative(folder))}')}"
         terminal.warn(f"stopped; {f'nothing was trained, and {AS_IT_WAS}' if before and before.stands else again}")
         raise Stopped(128 + (signal.SIGINT if stopped.code else signal.SIGTERM)) from None
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
         if before and before.stands:
-            raise
+            raise error if isinstance(error, Exception) else RuntimeError(in_one_line(error)) from error
         _fail(result, folder, error)
     try:
         write_result(folder, result)
@@ -191,7 +193,7 @@ def recorded(result: dict[str, Any], folder: Path, before: Before | None = None)
         raise RunFailed(f"{relative(folder / RESULT)}: {error.strerror}") from error
 
 
-def _fail(result: dict[str, Any], folder: Path, error: Exception) -> NoReturn:
+def _fail(result: dict[str, Any], folder: Path, error: BaseException) -> NoReturn:
     """Writes down what failed, inside an `except` block. Raises RunFailed."""
     result |= {
         "status": "failed",

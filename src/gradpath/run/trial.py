@@ -42,9 +42,9 @@ def blamed(config: Node, choices: Mapping[str, str], *groups: str) -> Iterator[N
     """
     try:
         yield
-    except ConfigError:
+    except (ConfigError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         own = [group for group in groups if not is_ours(group, config[group])]
         together = "" if own or len(groups) == 1 else "do not go together: "
         named = " ".join(_named(group, config[group], choices) for group in own or groups)
