@@ -111,9 +111,7 @@ def test_a_single_job_is_said_to_be_a_run(command: Command, project: Path) -> No
     assert len({*(project / "logs/runs").glob("*/*")} - before) == 1
 
 
-@pytest.mark.parametrize(
-    "typed", ["hydra/sweeper=optuna", "hydra/launcher=basic", "hydra.launcher.jobs=2", "hydra.sweep.dir=x"]
-)
+@pytest.mark.parametrize("typed", ["hydra/sweeper=optuna", "hydra/launcher=basic", "hydra.launcher.jobs=2"])
 def test_what_says_how_a_sweep_is_made_without_m(typed: str, before_torch: Command, project: Path) -> None:
     before = tree(project)
     done = before_torch("train.py", "data=xor", typed)

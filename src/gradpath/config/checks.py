@@ -30,7 +30,8 @@ def check(config: Mapping[str, Any]) -> None:
     _check_fields(Root, {key: value for key, value in config.items() if key not in GROUPS}, "")
     for group, schema in GROUPS.items():
         if not isinstance(config.get(group), Mapping):
-            raise ConfigError(f"{group}: the option's file is empty.")
+            holds = "no group of keys" if config.get(group) else "empty"
+            raise ConfigError(f"{group}: the option's file is {holds}.")
         _check_group(group, schema, config[group])
     check_names(config)
     _check_combinations(config)

@@ -13,6 +13,8 @@ from gradpath.errors import ConfigError, nearest
 
 # Values of one key in a sweep.
 MOST = 10_000
+# So many digits are no number.
+DIGITS = 1_000
 # What Hydra's grammar calls by a name.
 FUNCTIONS = ("range", "interval", "choice", "glob", "tag", "sort", "shuffle", "int", "float", "str", "bool", "extend_list")
 
@@ -33,12 +35,17 @@ def parse(overrides: Iterable[str], loader: ConfigLoader | None = None) -> list[
     parser = OverridesParser.create()
     parsed = []
     for text in overrides:
+        if re.search(rf"\d{{{DIGITS}}}", text):
+            # Hydra's parser would take minutes.
+            raise ConfigError(f"{text}: a number of more than {DIGITS - 1} digits.")
         try:
             parsed.append(parser.parse_override(text))
             parsed[-1].config_loader = loader
         # A number of more than 4,300 digits is a ValueError, for instance.
         except (HydraException, ValueError, RecursionError):
             raise ConfigError(f"{text}: {_why_not(text)}") from None
+        if parsed[-1].package is not None:
+            raise ConfigError(f"{text}: a group has one place; write it without @{parsed[-1].package}.")
     return parsed
 
 

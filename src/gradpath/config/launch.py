@@ -297,6 +297,10 @@ def one_line_errors() -> Iterator[None]:
         sys.exit(128 + signal.SIGPIPE)
     except (ConfigError, HydraException, OmegaConfBaseException) as error:
         said = first_line(error)
+        refers = [text for text in sys.argv[1:] if "${" in text]
+        if refers and not isinstance(error, ConfigError):
+            # OmegaConf does not always say which value it was.
+            said = f"{' '.join(refers)}: {said}"
         fail(said if said.endswith("?") else f"{said}.")
     except OSError as error:
         key = "sweep" if {"-m", "--multirun"} & {*sys.argv} else "run"

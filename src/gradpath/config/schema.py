@@ -4,8 +4,8 @@ Every YAML file in conf/ is checked against these dataclasses. A key that no dat
 file. Its type is the type of the value in that file.
 """
 
+import sys
 from dataclasses import dataclass
-from math import isinf
 from typing import Annotated
 
 from gradpath.errors import alternatives
@@ -28,7 +28,8 @@ class Limits:
             return None if not self.words or value in self.words else f"must be {alternatives(self.words)}"
         if isinstance(value, bool) or not isinstance(value, int | float):
             return None
-        if isinf(value):
+        # A whole number of more than 308 digits is larger than any that can be computed with.
+        if abs(value) > sys.float_info.max:
             return "must be a finite number"
         # Written as `not value > limit` because NaN compares false with everything, and must break every limit.
         if self.gt is not None and not value > self.gt:

@@ -16,7 +16,7 @@ from gradpath.errors import ConfigError, nearest_key
 
 SEARCH = "hydra_plugins.gradpath.sweeper.Optuna"
 # What says how Hydra makes a sweep, and would be without effect in a run.
-OF_SWEEPS = ("hydra/launcher", "hydra/sweeper", "hydra.launcher", "hydra.sweeper", "hydra.sweep.")
+OF_SWEEPS = ("hydra/launcher", "hydra/sweeper", "hydra.launcher", "hydra.sweeper")
 
 
 @dataclass(frozen=True)
