@@ -17,13 +17,14 @@ from gradpath.flow.in_time import InTime
 from gradpath.flow.loop import Loop
 from gradpath.flow.meters import Meter
 from gradpath.flow.places import Seen
+from gradpath.flow.processes import own_share
 from gradpath.flow.quantities import Ledger
 from gradpath.flow.record import Record
 from gradpath.flow.rounds import Rounds, StepNumber
 from gradpath.flow.rows import Rows, Scaler
 from gradpath.flow.way_norms import WayNorms
 from gradpath.flow.weights import Weights
-from gradpath.flow.wrappers import anything_compiled, has_compiled_parts, is_compiled, unwrapped
+from gradpath.flow.wrappers import anything_compiled, is_compiled, unwrapped
 
 
 class Probe:
@@ -53,7 +54,8 @@ class Probe:
             model's input).
         batch_dim: the dimension that counts samples (1 for `nn.LSTM` and `nn.Transformer` as they come).
         passes: backward passes that the loss is divided by (None: as many as a step has).
-        distributed: processes share the batches; each process records the numbers of the whole batch.
+        distributed: processes share the batches; each records the numbers of the whole batch, and waits for the others. All
+            must have a probe, with the same options. Without it, a process measures its own samples only.
         first_step: the number of the first step. on_row: called after each measured step.
         follow: find the way of the gradient in networks that branch. at: the modules whose outputs are its places instead;
             in "encoder.layer.*" the `*` stands for one part of a name.
@@ -95,10 +97,13 @@ class Probe:
         # Eager execution is forced only for a compiled model, because forcing it slows every call down.
         self.compiled = is_compiled(model)
         self.watch = Watch(
-            self.model, keep, samples=samples, batch_dim=batch_dim, hook_each=has_compiled_parts(model), at=at,
+            self.model, keep, samples=samples, batch_dim=batch_dim, hook_each=is_compiled(model), at=at,
             on_start=self._on_start, on_pass=self._on_pass, on_computed=lambda *told: self.weights.add_computed(*told),
         )  # fmt: skip
-        self.weights = Weights([m.layer for m in self.watch.meters], clipping, not clipping and scaler is None, distributed)
+        # This process measures its own samples only, of which several processes have some.
+        self.share = None if distributed else own_share()
+        late, averaged = not clipping and scaler is None, distributed or self.share is not None
+        self.weights = Weights([m.layer for m in self.watch.meters], clipping, late, averaged)
         self.ways = WayNorms(self.model) if follow else None
         self.loop = Loop(leftovers=self.watch.leftovers)
         self.version = self.watch.version

@@ -30,11 +30,11 @@ class Weights:
         clipping: measure |dW| once more as the optimiser found it.
         late: read all biases at once when the step is done. They are small, so this is cheaper; it is right only if nothing
             changes their gradients earlier (clipping, unscaling).
-        distributed: read everything at the end of the backward pass, when DDP has averaged the gradients.
+        averaged: processes average the gradients; read everything at the end of the backward pass, when they have.
     """
 
-    def __init__(self, layers: Sequence[Layer], clipping: bool, late: bool, distributed: bool) -> None:
-        self.clipping, self.late, self.distributed = clipping, late and not distributed, distributed
+    def __init__(self, layers: Sequence[Layer], clipping: bool, late: bool, averaged: bool) -> None:
+        self.clipping, self.late, self.averaged = clipping, late and not averaged, averaged
         self.hooks: dict[int, RemovableHandle] = {}
         # By the parameter's id: the squares of the latest gradients, of those that an optimiser has taken in this step, and
         # of those of the step before; of clipped gradients, of weights and of their changes.
@@ -64,7 +64,7 @@ class Weights:
 
     def attach(self) -> None:
         """Begins to measure the gradients of all that is to be trained now."""
-        if self.distributed:
+        if self.averaged:
             return
         for number, parameter in self.early.items():
             if parameter.requires_grad and number not in self.hooks:
@@ -83,7 +83,7 @@ class Weights:
 
     def after_pass(self) -> None:
         """Must be called when a backward pass is over."""
-        if self.distributed:
+        if self.averaged:
             self._read(self.grads, self.early)
 
     @torch.no_grad()

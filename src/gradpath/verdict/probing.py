@@ -12,7 +12,6 @@ from gradpath.finding_names import KINDS
 from gradpath.flow.backward import say
 from gradpath.flow.probe import Probe
 from gradpath.flow.record import FILE, set_verdict
-from gradpath.flow.wrappers import is_distributed
 from gradpath.verdict.from_record import Layer, diagnose, why_nothing
 from gradpath.verdict.gradient_class import TOO_FEW
 
@@ -41,7 +40,7 @@ class JudgingProbe(Probe):
         self.ignore = set(ignore)
 
     def verdict(self) -> dict[str, Any]:
-        """The verdict on the record, in the form of `from_record.diagnose`."""
+        """The verdict on the record, in the form of `from_record.diagnose`, and of which `process` it is (None: of all)."""
         layers = {}
         for meter in self.watch.meters:
             layer = meter.layer
@@ -51,7 +50,8 @@ class JudgingProbe(Probe):
         found = diagnose(self.model, self.record, layers, self.ways, self.loop)
         if self.broken and found["unmeasured"]:
             found["unmeasured"] = found["undecided"] = f"no step was measured: {self.broken}"
-        return found | {"findings": [finding for finding in found["findings"] if finding["kind"] not in self.ignore]}
+        found["findings"] = [finding for finding in found["findings"] if finding["kind"] not in self.ignore]
+        return found | {"process": self.share}
 
     def loss(self, value: float | Tensor) -> None:
         """Tells the loss of the coming step, where it is not the number that `backward()` begins from."""
@@ -106,7 +106,7 @@ def probe(model: nn.Module, folder: str | Path | None = None, **options: Any) ->
         raise ValueError(f"probe: folder={folder}: holds a record already; choose another")
     if place is not None:
         place.mkdir(parents=True, exist_ok=True)
-    measuring = JudgingProbe(model, **{"distributed": is_distributed(model), **options})
+    measuring = JudgingProbe(model, **options)
     measuring.open()
     try:
         yield measuring
