@@ -119,6 +119,17 @@ class Seen:
         first = min(self.places, key=lambda place: place.number)
         return first.samples if first.samples is not None else first.rows
 
+    def order(self) -> None:
+        """Orders the stations of each way: what was reached last comes first.
+
+        A pass that is confined to some inputs does not reach every station.
+        """
+        if self.chosen:
+            self.ways = [sorted((place for place in self.places if place.layer is None), key=lambda place: place.number)]
+        arrival = {place: index for index, place in enumerate(self.places)}
+        found = [sorted((p for p in way if p in arrival), key=arrival.__getitem__, reverse=True) for way in self.ways]
+        self.ways = [way for way in found if way]
+
 
 def in_step(passes: Collection[Seen]) -> Iterator[tuple[Seen, bool]]:
     """The passes of a step, each with whether it belongs to a batch of its own.

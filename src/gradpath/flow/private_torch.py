@@ -109,6 +109,15 @@ def remove_forward_hook(handle: RemovableHandle) -> None:
     getattr(torch.nn.modules.module, "_global_forward_hooks_with_kwargs", {}).pop(handle.id, None)
 
 
+def remove_accumulation_hook(parameter: Tensor, handle: RemovableHandle) -> None:
+    """Removes a hook on a parameter's gradients, and the empty table of hooks that torch leaves of it."""
+    handle.remove()
+    name = "_post_accumulate_grad_hooks"
+    with suppress(Exception):
+        if getattr(parameter, name) is not None and not getattr(parameter, name):
+            setattr(parameter, name, None)
+
+
 def _asked(name: str, *arguments: Any, otherwise: Any) -> Any:
     """What a private function says; `otherwise` if torch has none of this name, or one that is called in another way."""
     try:
