@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from gradpath.errors import nearest
 from gradpath.flow.activation_sums import Activations, sums
 from gradpath.flow.backward import Pass, say
+from gradpath.flow.cleared import cleared_since_the_pass
 from gradpath.flow.computed import computed_before, parametrizations
 from gradpath.flow.elementwise import is_made_of
 from gradpath.flow.guarded import Guard
@@ -249,7 +250,9 @@ class Watch:
             self.on_start()
         if told.accumulates:
             self.leftovers.before_pass()
-        gone = {meter.layer for meter in self.meters if meter.stamped and meter.was_thrown_away()}
+        stamped = [meter for meter in self.meters if meter.stamped]
+        gone = {meter.layer for meter in stamped if meter.was_thrown_away()}
+        gone |= {meter.layer for meter in cleared_since_the_pass(stamped)}
         for index, seen in enumerate(self.passes if gone else ()):
             # What an optimiser has taken is the step's, whatever comes after it.
             lost = gone - self.done if index < self.taken else gone
