@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 from math import inf
 from typing import Any
 
 from torch import Tensor
 
 from gradpath.flow.kinds import Layer
-from gradpath.flow.norms import Scalar, square_sum
+from gradpath.flow.norms import Scalar, plus, square_sum
 
 
 @dataclass(slots=True)
@@ -50,8 +51,7 @@ class Place:
     @property
     def square(self) -> Scalar | None:
         """The sum of the gradient's squares; None before one has come."""
-        squares = [one.square for one in self.arrived.values()]
-        return sum(squares[1:], start=squares[0]) if squares else None
+        return reduce(plus, (one.square for one in self.arrived.values())) if self.arrived else None
 
     @property
     def entries(self) -> int:
@@ -65,7 +65,7 @@ class Place:
                 square = square_sum(one.detach())
                 if one.is_cpu and square == inf and _is_mask(one):
                     continue
-                self.inputs = square if self.inputs is None else self.inputs + square
+                self.inputs = square if self.inputs is None else plus(self.inputs, square)
                 self.taken += one.numel()
 
     def take(self, part: int, gradients: list[Tensor], keeps: bool, expected: Scalar) -> None:

@@ -280,10 +280,11 @@ class Probe:
         followed = self.watch.measuring.follow
         self._add_up([meter for meter in self.watch.meters if meter not in self.taken], upto)
         batches = self.passes or self.batches or 1
-        joins = self.ways.add(passes, followed, self.number, batches * self.rows.scale) if self.ways else []
+        scale = self.rows.scale
+        joins = self.ways.add(passes, followed, self.number, batches * scale) if self.ways else []
         if followed:
-            self.loop.add(self.number, passes, self.rows.scale)
-        self.rows.append(self.number, joins, batches, self.slow)
+            self.loop.add(self.number, passes, scale)
+        self.rows.append(self.number, joins, batches, self.slow, scale)
         try:
             if self.on_row:
                 self.on_row(self)

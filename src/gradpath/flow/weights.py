@@ -12,7 +12,7 @@ from gradpath.flow.backward import say
 from gradpath.flow.computed import computed, owner_of
 from gradpath.flow.guarded import Guard
 from gradpath.flow.kinds import Layer
-from gradpath.flow.norms import Scalar, square_sum, square_sums
+from gradpath.flow.norms import Scalar, plus, square_sum, square_sums
 from gradpath.flow.private_torch import remove_accumulation_hook
 
 NAN = float("nan")
@@ -225,5 +225,5 @@ def _total(squares: Iterable[Scalar]) -> Scalar:
     found = list(squares)
     total: Scalar = found[0] if found else NAN
     for square in found[1:]:
-        total = total + square
+        total = plus(total, square)
     return total
