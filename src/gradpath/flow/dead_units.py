@@ -53,7 +53,7 @@ class Silence:
         unseen = [torch.full((size,), -1.0, device=device) for size in sizes]
         highest = torch.cat([one if peak is None else peak.to(device) for peak, one in zip(peaks, unseen, strict=True)])
         torch.distributed.all_reduce(highest, torch.distributed.ReduceOp.MAX)
-        found = highest.cpu().split(sizes)
+        found: Sequence[Tensor] = torch.split(highest.cpu(), sizes)
         return [peak if len(peak) and peak.max() >= 0 else None for peak in found]
 
     def state(self) -> dict[str, tuple[Tensor, int]]:
