@@ -42,6 +42,16 @@ def test_the_users_own_stance_is_restored() -> None:
     assert is_eager()
 
 
+@pytest.mark.usefixtures("stance")
+def test_a_stance_that_the_user_takes_meanwhile_is_kept() -> None:
+    model = torch.compile(nn.Linear(4, 4), backend="eager")
+    with probe(model):
+        torch.compiler.set_stance("force_eager")
+        model(torch.ones(2, 4)).sum().backward()
+        torch.optim.SGD(model.parameters(), lr=0.1).step()
+    assert is_eager()
+
+
 def test_parameters_have_no_hooks_left() -> None:
     model = nn.Linear(4, 4)
     mine = nn.Linear(4, 4)

@@ -92,6 +92,11 @@ def frames_compiled() -> int:
     return sum(counters["frames"].values()) if "frames" in counters else 0
 
 
+def stance_now() -> Any:
+    """What `torch.compiler.set_stance` was last called with, in torch's form; None if it does not tell."""
+    return getattr(sys.modules.get("torch._dynamo.eval_frame"), "_stance", None)
+
+
 def compile_never(function: Callable[..., Any]) -> None:
     """Dynamo is to leave a function alone, but not what it calls."""
     with suppress(Exception):
