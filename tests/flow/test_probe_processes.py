@@ -1,28 +1,34 @@
-"""The probe in two processes that share the batches."""
+"""The probe in two processes that share the batches, or in one of them."""
 
+import copy
 import socket
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.distributed.algorithms.join import Join
 
 from conftest import network_of
 from gradpath.flow import record
 from gradpath.verdict.probing import probe
-from oracle import by_hand
+from oracle import Batch, by_hand
 from probing import batches, measured
 
 Loop = Callable[[int, Path], None]
 
 
 def in_two_processes(rank: int, port: int, folder: Path) -> None:
-    """Runs both loops in one of two processes. Starting these takes longer than anything that they do."""
+    """Runs all loops in one of two processes. Starting these takes longer than anything that they do."""
     torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2)
-    for loop in (shared_batches, own_experts):
+    # A process that waits for one that does not come fails.
+    wait = timedelta(seconds=60)
+    torch.distributed.init_process_group("gloo", f"tcp://127.0.0.1:{port}", rank=rank, world_size=2, timeout=wait)
+    for loop in (shared_batches, own_experts, own_shares, first_process_only, uneven_batches):
         loop(rank, folder / loop.__name__)
     torch.distributed.destroy_process_group()
 
@@ -43,7 +49,8 @@ def shared_batches(rank: int, folder: Path) -> None:
     network = network_of("relu", "none", [7, 6]).double()
     model = nn.parallel.DistributedDataParallel(network)
     halves = [[(x[rank::2], y[rank::2])] for x, y in batches(3)]
-    measured(model, halves, torch.optim.Adam(network.parameters(), lr=0.01), clip=0.01, folder=f"{folder}/{rank}")
+    optimizer = torch.optim.Adam(network.parameters(), lr=0.01)
+    measured(model, halves, optimizer, clip=0.01, folder=f"{folder}/{rank}", distributed=True)
 
 
 def test_two_processes_see_what_one_sees(recorded) -> None:
@@ -78,7 +85,7 @@ def own_experts(rank: int, folder: Path) -> None:
     torch.manual_seed(0)
     model = nn.parallel.DistributedDataParallel(Experts(), find_unused_parameters=True)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
-    with probe(model) as p:
+    with probe(model, distributed=True) as p:
         model(torch.full((4, 3), 0.5 + rank), rank).square().mean().backward()
         optimizer.step()
     own = folder / str(rank)
@@ -97,3 +104,57 @@ def test_two_processes_that_use_different_layers(recorded) -> None:
         columns = [saved["layer"].tolist().index(f"experts.{which}.{name}") for name in (0, 2)]
         for name in ("delta", "activation_mean", "activation_variance", "saturated", "dead"):
             assert saved[name][0, columns] == pytest.approx(expected[name], rel=1e-5, nan_ok=True), (name, which)
+
+
+def network_and_halves(rank: int) -> tuple[nn.Module, list[list[Batch]]]:
+    torch.manual_seed(0)
+    return network_of("relu", "none", [7, 6]).double(), [[(x[rank::2], y[rank::2])] for x, y in batches(3)]
+
+
+def own_shares(rank: int, folder: Path) -> None:
+    network, halves = network_and_halves(rank)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    p = measured(nn.parallel.DistributedDataParallel(network), halves, optimizer, folder=f"{folder}/{rank}")
+    assert p.verdict()["process"] == f"process {rank} of 2"
+
+
+def first_process_only(rank: int, folder: Path) -> None:
+    network, halves = network_and_halves(rank)
+    model, optimizer = nn.parallel.DistributedDataParallel(network), torch.optim.SGD(network.parameters(), lr=0.01)
+    if rank == 0:
+        measured(model, halves, optimizer, folder=f"{folder}/{rank}")
+        return
+    for ((x, y),) in halves:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+
+
+def uneven_batches(rank: int, folder: Path) -> None:
+    """One process has twice as many batches; torch lets the other one join in its averages."""
+    network, halves = network_and_halves(rank)
+    model, optimizer = nn.parallel.DistributedDataParallel(network), torch.optim.SGD(network.parameters(), lr=0.01)
+    with Join([model]):
+        measured(model, halves * (1 + rank), optimizer, folder=f"{folder}/{rank}")
+
+
+@pytest.mark.parametrize("loop", [own_shares, first_process_only])
+def test_a_process_measures_its_own_samples(recorded, loop: Loop) -> None:
+    """What the optimiser was given is the average of all."""
+    torch.manual_seed(0)
+    network = network_of("relu", "none", [7, 6]).double()
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01)
+    for step, (x, y) in enumerate(batches(3)):
+        for rank in (0, 1) if loop is own_shares else (0,):
+            alone = copy.deepcopy(network)
+            row = by_hand(alone, [(x[rank::2], y[rank::2])], torch.optim.SGD(alone.parameters(), lr=0.0))
+            saved = recorded(loop, rank)
+            for name in ("delta", "activation_mean", "activation_variance"):
+                assert saved[name][step] == pytest.approx(row[name], rel=1e-6, nan_ok=True), (name, step, rank)
+        whole = by_hand(network, [(x, y)], optimizer)
+        for name in ("weight_grad_norm", "bias_grad_norm", "update_ratio"):
+            assert recorded(loop, 0)[name][step] == pytest.approx(whole[name], rel=1e-6), (name, step)
+
+
+def test_one_process_has_more_batches_than_the_other(recorded) -> None:
+    assert [recorded(uneven_batches, rank)["step"].tolist() for rank in (0, 1)] == [[0, 1, 2], [0, 1, 2, 3, 4, 5]]

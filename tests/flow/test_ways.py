@@ -200,3 +200,39 @@ def test_two_losses_share_the_way_below_their_heads() -> None:
     assert [s.name for s in below] == ["one", "two"]
     assert set(joint.branch) == {"left", "right"}
     assert ways(together, marks, lambda node: node is not loss.grad_fn) == [below]
+
+
+class Counting(dict[Drawn, str]):
+    """Counts how often it is asked for a node."""
+
+    asked = 0
+
+    def __contains__(self, node: object) -> bool:
+        self.asked += 1
+        return super().__contains__(node)
+
+
+def test_what_many_ways_share_is_looked_at_once() -> None:
+    """A hundred embedding tables below one trunk, whose branches are layers."""
+    trunk = chain(201)
+    marked = Counting()
+    for number, (above, below) in enumerate(zip(trunk[:-1:2], trunk[2::2], strict=True)):
+        beside = Drawn()
+        above.leads, beside.leads = [*above.leads, beside], [below]
+        marked[beside] = f"layer {number}"
+    tables = chain(1) + [Drawn() for _ in range(99)]
+    trunk[-1].leads = [*tables]
+    marked |= {table: f"table {number}" for number, table in enumerate(tables)}
+    found = ways(graph_of(trunk[:1]), marked)
+    assert {way[0].name for way in found} == {f"table {number}" for number in range(100)}
+    assert all(way[1:] == found[0][1:] for way in found)
+    assert len(found[0]) == 101
+    assert marked.asked < 2000
+
+
+def test_a_node_under_each_node_of_a_long_chain() -> None:
+    """A weight that is used at each of thousands of time steps: each use is compared with the one before it."""
+    nodes, weight = chain(20_000), Drawn()
+    for node in nodes:
+        node.leads = [*node.leads, weight]
+    assert stations(graph_of(nodes[:1]), weight) == [nodes[0], weight]

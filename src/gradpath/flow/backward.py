@@ -153,7 +153,7 @@ def _wrap(modules: Sequence[Any], name: str, read: Reader) -> Callable[[], None]
 
 def _begin(read: Reader, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Pass, list[Ending]] | None:
     """Tells the listeners of a pass; returns what `_end` needs, None if they are not told."""
-    told = None if is_left_alone() else _pass_of(read, args, kwargs)
+    told = _pass_of(read, args, kwargs)
     if told is None:
         return None
     endings: list[Ending] = []
@@ -189,8 +189,10 @@ def _guarded(listener: Listener, call: Callable[[], Any]) -> Any:
 
 
 def _pass_of(read: Reader, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Pass | None:
-    """The pass that a call begins; None if it cannot be told."""
+    """The pass that a call begins; None if nobody is to be told of it, or it cannot be told."""
     try:
+        if is_left_alone():
+            return None
         found = read(*args, **kwargs)
         if found is None:
             return None

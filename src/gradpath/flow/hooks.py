@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from gradpath.errors import nearest
 from gradpath.flow.activation_sums import Activations, sums
 from gradpath.flow.backward import Pass, say
+from gradpath.flow.cleared import cleared_since_the_pass
 from gradpath.flow.computed import computed_before, parametrizations
 from gradpath.flow.elementwise import is_made_of
+from gradpath.flow.guarded import Guard
 from gradpath.flow.kinds import Layer, bare, layers, unshaped
 from gradpath.flow.leftovers import Leftovers
 from gradpath.flow.measuring import Measuring
@@ -47,6 +49,7 @@ class Watch:
 
     Args:
         model: any module with layers.
+        guard: what torch calls is called through it (None: one of its own).
         keep: hold on to the latest activations, for histograms.
         samples, batch_dim: the number of samples in a batch, or the dimension of the model's input that counts them.
         hook_each: as for `Measuring`. at: a pattern of module names, such as "encoder.layer.*".
@@ -60,6 +63,7 @@ class Watch:
     def __init__(
         self,
         model: nn.Module,
+        guard: Guard | None = None,
         keep: bool = False,
         *,
         samples: int | None = None,
@@ -89,7 +93,7 @@ class Watch:
         self.version = 0
         self.measuring = Measuring(
             model, {}, self._on_pass, follow=False, on_begin=self._on_begin, on_call=self._on_call, on_end=self._on_end,
-            batch_dim=batch_dim, hook_each=hook_each, on_unknown=self._on_unknown,
+            batch_dim=batch_dim, hook_each=hook_each, guard=guard, on_unknown=self._on_unknown,
             at=None if at is None else _named(model, at),
         )  # fmt: skip
         self._meet()
@@ -166,6 +170,10 @@ class Watch:
             module: partial(self._on_activation, shape) for module, shape in self.shapes.items()
         }
         self.hooked: set[Layer] = set()
+        self.of_parameter: dict[int, list[Meter]] = {}
+        for meter in self.meters:
+            for parameter in meter.layer.parameters:
+                self.of_parameter.setdefault(id(parameter), []).append(meter)
         for meter in self.meters if self.on_computed else ():
             others |= {of: partial(self._on_weight, meter.layer, name) for name, of in parametrizations(meter.layer).items()}
             if computed_before(meter.layer):
@@ -191,7 +199,7 @@ class Watch:
     def _on_weight(self, layer: Layer, attribute: str, module: nn.Module, weight: Any) -> None:
         """A weight was computed from other parameters."""
         assert self.on_computed
-        self.measuring.hook_computed(weight, partial(self.on_computed, layer, attribute))
+        self.measuring.hook_computed(weight, layer, partial(self.on_computed, layer, attribute))
 
     def _on_call(self, place: Place, args: tuple[Any, ...], kwargs: dict[str, Any], h: Tensor) -> None:
         if place.layer in self.hooked:
@@ -242,12 +250,18 @@ class Watch:
             self.on_start()
         if told.accumulates:
             self.leftovers.before_pass()
-        gone = {meter.layer for meter in self.meters if meter.stamped and meter.was_thrown_away()}
+        stamped = [meter for meter in self.meters if meter.stamped]
+        gone = {meter.layer for meter in stamped if meter.was_thrown_away()}
+        gone |= {meter.layer for meter in cleared_since_the_pass(stamped)}
         for index, seen in enumerate(self.passes if gone else ()):
             # What an optimiser has taken is the step's, whatever comes after it.
             lost = gone - self.done if index < self.taken else gone
             kept = {place: None for place in seen.places if place.layer not in lost}
             seen.places = kept if any(place.layer for place in kept) else {}
+
+    def moved(self, moving: Collection[int]) -> set[Meter]:
+        """The layers with a parameter among these, given by their ids."""
+        return {meter for number in moving for meter in self.of_parameter.get(number, ())}
 
     def take(self, meters: Collection[Meter]) -> None:
         """Optimisers have taken the gradients of these layers."""

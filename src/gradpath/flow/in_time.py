@@ -7,6 +7,7 @@ through the layer alone, step by step, from the gradients that arrived at its ou
 gradient that arrives at its state is the whole one.
 """
 
+from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,11 +19,14 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 
 from gradpath.flow.backward import say, unobserved
 from gradpath.flow.computed import computed
+from gradpath.flow.growing import Growing
 from gradpath.flow.kinds import Layer
-from gradpath.flow.norms import Scalar
+from gradpath.flow.norms import Scalar, gather
 from gradpath.flow.places import Place, Seen
 from gradpath.flow.record import Matrix
 
+# At most so many steps of a layer wait to be read.
+MOST = 64
 FORWARDS = (nn.RNN.forward, nn.LSTM.forward, nn.GRU.forward)
 # A vector of sums of squares, one for each time step.
 Squares = Tensor | Sequence[Scalar]
@@ -47,7 +51,10 @@ class InTime:
     Each layer of a stack, and each direction, has a name: `rnn`, `rnn[1]`, `rnn reverse`. All are in the order of time.
     """
 
+    # Steps that wait to be read, those that wait to be given rows, and those that have some.
     rows: dict[str, list[Row]] = field(default_factory=dict)
+    lines: dict[str, list[tuple[int, Matrix]]] = field(default_factory=dict)
+    tables: dict[str, Growing] = field(default_factory=dict)
     waiting: dict[str, dict[Place, tuple[int, Squares]]] = field(default_factory=dict)
     off: set[Layer] = field(default_factory=set)
     steps: int = 0
@@ -80,20 +87,27 @@ class InTime:
             own = [squares for place, squares in found.items() if place in counted]
             if own:
                 self.rows.setdefault(name, []).append(Row(step, factor, own))
+        if any(len(rows) >= MOST for rows in self.rows.values()):
+            self._settle()
         self.waiting = {}
         self.steps += 1
 
     def matrices(self, steps: Sequence[int]) -> dict[str, Matrix]:
         """|delta| by layer, (steps, time), NaN where it was not measured. Waits for a device."""
-        found = {}
+        self._settle()
+        for name, lines in self.lines.items():
+            for step, line in lines:
+                row = bisect_left(steps, step)
+                if row < len(steps) and steps[row] == step:
+                    self.tables.setdefault(name, Growing()).put(row, line)
+        self.lines = {}
+        return {name: table.first(len(steps)) for name, table in self.tables.items()}
+
+    def _settle(self) -> None:
+        """Reads the numbers that wait, of which each may be a small tensor on a device."""
         for name, rows in self.rows.items():
-            lines = {row.step: _delta(row) for row in rows}
-            table = np.full((len(steps), max(map(len, lines.values()))), np.nan)
-            for index, step in enumerate(steps):
-                if step in lines:
-                    table[index, : len(lines[step])] = lines[step]
-            found[name] = table
-        return found
+            self.lines.setdefault(name, []).extend((row.step, _delta(row)) for row in rows)
+        self.rows = {}
 
     def _unroll(self, layer: Layer, place: Place, samples: int) -> None:
         try:
@@ -109,8 +123,8 @@ def _delta(row: Row) -> Matrix:
     longest = max(len(squares) for _, squares in row.passes)
     total = np.zeros(longest)
     for samples, squares in row.passes:
-        numbers = squares.tolist() if isinstance(squares, Tensor) else [float(one) for one in squares]
-        total[: len(numbers)] += samples**2 * np.array(numbers)
+        numbers = np.array(squares.tolist()) if isinstance(squares, Tensor) else gather(squares)
+        total[: len(numbers)] += samples**2 * numbers
     found: Matrix = np.sqrt(total / sum(samples for samples, _ in row.passes)) * row.factor
     return found
 

@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from gradpath.flow.cleared import cleared_since_the_pass, without_zeros
 from gradpath.flow.kinds import Layer
 from gradpath.flow.meters import Meter, stamp_of
 
@@ -26,8 +27,9 @@ class Leftovers:
 
     def before_pass(self) -> None:
         """A pass that adds to gradients is about to begin."""
-        self.mixed = {meter for meter in self.mixed if not meter.was_thrown_away()}
-        self.waiting = {meter for meter, stamp in self.left.items() if stamp and stamp == stamp_of(meter.parameter)}
+        self.mixed = {meter for meter in self.mixed if not meter.was_thrown_away()} - {*cleared_since_the_pass(self.mixed)}
+        same = [meter for meter, stamp in self.left.items() if stamp and stamp == stamp_of(meter.parameter)]
+        self.waiting = set(without_zeros(same))
 
     def after_pass(self, reached: Collection[Layer | None]) -> None:
         """The pass brought gradients to these layers."""

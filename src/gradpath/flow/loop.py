@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from gradpath.flow.leftovers import Leftovers
-from gradpath.flow.norms import Scalar, gather
+from gradpath.flow.norms import Scalar, gather, plus
 from gradpath.flow.places import Seen
 
 # At most this many steps wait to be read; on a device each number is a small tensor.
@@ -35,14 +35,14 @@ class Glimpse:
 class Loop:
     """The glimpses of all measured steps.
 
-    entrance: the first of the layers that take data. rate: the learning rate of the latest optimiser; eps: its epsilon, if
-    it is one like Adam; several: more than one optimiser has stepped. told: the coming step's loss, if the loop says it.
-    leftovers: gradients that were used again. samples: how many a step had. doubled: an activation that the loss applies a
-    second time.
+    entrance: the first of the layers that take data. rates: the learning rates of the latest optimiser, by group;
+    eps: its epsilon, if it is one like Adam; several: more than one optimiser has stepped. told: the coming step's loss, if
+    the loop says it. leftovers: gradients that were used again. samples: how many a step had. doubled: an activation that
+    the loss applies a second time.
     """
 
     entrance: str | None = None
-    rate: float | None = None
+    rates: list[Scalar] = field(default_factory=list)
     eps: float | None = None
     several: bool = False
     leftovers: Leftovers = field(default_factory=Leftovers)
@@ -65,12 +65,12 @@ class Loop:
             self.doubled = self.doubled or seen.doubled
             for value in seen.losses:
                 value = _told_apart(value) * scale
-                loss = value if loss is nan else loss + value
+                loss = value if loss is nan else plus(loss, value)
             if seen.outputs is not None:
-                outputs = seen.outputs if outputs is nan else outputs + seen.outputs
+                outputs = seen.outputs if outputs is nan else plus(outputs, seen.outputs)
             for place in seen.places:
                 if place.inputs is not None:
-                    inputs = place.inputs if inputs is nan else inputs + place.inputs
+                    inputs = place.inputs if inputs is nan else plus(inputs, place.inputs)
                     entries += place.taken
                     if place.layer:
                         # The gradient comes to the first layer last.
@@ -83,10 +83,17 @@ class Loop:
             self._settle()
 
     def look_at(self, optimizer: Optimizer) -> None:
-        """Notes the learning rate that an optimiser has now."""
-        group = max(optimizer.param_groups, key=lambda group: float(group.get("lr") or 0))
-        self.rate = float(group["lr"]) if group.get("lr") is not None else None
-        self.eps = float(group["eps"]) if "betas" in group and isinstance(group.get("eps"), int | float) else None
+        """Notes the learning rates that an optimiser has now. One that is a tensor is not waited for."""
+        groups = optimizer.param_groups
+        given = [group["lr"] for group in groups if group.get("lr") is not None]
+        self.rates = [one.detach().clone() if isinstance(one, Tensor) else float(one) for one in given]
+        like_adam = (group["eps"] for group in groups if "betas" in group and isinstance(group.get("eps"), int | float))
+        self.eps = next(map(float, like_adam), None)
+
+    @property
+    def rate(self) -> float | None:
+        """The largest learning rate of the latest optimiser; None if it has none. Waits for a device."""
+        return max(gather(self.rates).tolist(), default=None)
 
     def glimpses(self) -> list[Glimpse]:
         """One for each measured step."""

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from typing import Any
-from weakref import WeakSet, ref
+from weakref import ref
 
 import torch
 from torch import Tensor, nn
@@ -19,12 +19,15 @@ from torch.nn.modules.module import register_module_forward_hook
 from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.backward import Pass, is_left_alone, leave, listen, say
+from gradpath.flow.chosen import Chosen
 from gradpath.flow.following import Marks, Plan, follow, leads_to, source_of
+from gradpath.flow.guarded import Guard
 from gradpath.flow.kinds import Layer, outputs_of
 from gradpath.flow.norms import Scalar, square_sum
 from gradpath.flow.places import Place, Seen
 from gradpath.flow.private_torch import remove_forward_hook
 from gradpath.flow.samples import samples_in
+from gradpath.flow.strangers import Strangers
 
 # Outputs of at most this many numbers are kept until the pass begins; a larger one is looked at if somebody else keeps it.
 SMALL = 2**20
@@ -48,6 +51,7 @@ class Measuring:
             model's own call is over.
         batch_dim: the dimension of the model's input that counts samples.
         hook_each: hang a hook on each module instead of one on all modules. Torch warns of those where it has compiled one.
+        guard: what torch calls is called through it (None: one of its own, which ends this measuring).
         on_unknown: called with a module of no known part, which may have become one.
         at: modules whose outputs are the places of the one way, with their names, instead of those that are found.
     """
@@ -65,10 +69,12 @@ class Measuring:
         others: Mapping[nn.Module, Callable[[nn.Module, Any], None]] | None = None,
         batch_dim: int = 0,
         hook_each: bool = False,
+        guard: Guard | None = None,
         on_unknown: Callable[[nn.Module], None] | None = None,
         at: Mapping[nn.Module, str] | None = None,
     ) -> None:
-        self.at = at or {}
+        self.at = Chosen(at or {})
+        self.guard = guard or Guard(self.detach)
         self.model, self.follow, self.batch_dim, self.hook_each = model, follow, batch_dim, hook_each
         self.on_pass, self.on_begin, self.on_call = on_pass, on_begin, on_call
         self.on_end, self.on_unknown = on_end, on_unknown
@@ -80,8 +86,6 @@ class Measuring:
         self.plans: dict[Pass, Plan] = {}
         # Places of calls since the model's last one, and layers at which measuring failed.
         self.recent: list[Place] = []
-        # How often each place that the user has named was met since the latest pass.
-        self.named: dict[str, int] = {}
         # Whether following the ways has failed.
         self.lost = False
         # The output of the layer that was called last.
@@ -98,20 +102,23 @@ class Measuring:
 
     def meet(self, layers: Mapping[nn.Module, Layer], others: Mapping[nn.Module, Callable[[nn.Module, Any], None]]) -> None:
         """Takes up the modules of the model as they are now."""
-        named = dict.fromkeys(self.at, _nothing)
-        self.parts: dict[nn.Module, Any] = {**dict.fromkeys(self.model.modules()), **named, **others, **layers}
+        named = dict.fromkeys(self.at.modules, _nothing)
+        self.modules: dict[nn.Module, Any] = {**dict.fromkeys(self.model.modules()), **named, **others, **layers}
+        # A module that is called need not be hashable.
+        self.parts = {id(module): part for module, part in self.modules.items()}
         self.parameters = {id(parameter) for parameter in self.model.parameters()}
-        self.foreign: WeakSet[nn.Module] = WeakSet()
+        self.strangers = Strangers(self.model)
 
     def attach(self) -> None:
         """Starts to measure; does nothing if it has."""
         if not self.handles:
             if self.hook_each:
-                parts = [module for module, part in self.parts.items() if part is not None or module is self.model]
-                self.handles = [part.register_forward_hook(self._on_forward, with_kwargs=True) for part in parts]
+                parts = [module for module, part in self.modules.items() if part is not None or module is self.model]
+                self.handles = [part.register_forward_hook(self.guard(self._on_forward), with_kwargs=True) for part in parts]
             else:
-                self.handles = [register_module_forward_hook(self._on_forward, with_kwargs=True)]
-            listen(self._on_backward)
+                self.handles = [register_module_forward_hook(self.guard(self._on_forward), with_kwargs=True)]
+            self.listener = self.guard(self._on_backward)
+            listen(self.listener)
 
     def detach(self) -> None:
         """Ends the measuring, but not that of a pass that runs."""
@@ -119,13 +126,16 @@ class Measuring:
             for handle in self.handles:
                 remove_forward_hook(handle)
             self.handles, self.recent = [], []
-            leave(self._on_backward)
+            leave(self.listener)
 
     def _on_forward(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
-        part = self.parts.get(module)
+        part = self.parts.get(id(module))
         if part is None and module is not self.model:
-            if self.on_unknown and module not in self.parts and module not in self.foreign:
-                self._on_stranger(module, args, kwargs, outputs)
+            if self.on_unknown and id(module) not in self.parts and self.strangers.belongs(module):
+                # It was put into the model after the measuring began.
+                self.on_unknown(module)
+                if id(module) in self.parts:
+                    self._on_forward(module, args, kwargs, outputs)
             return
         if isinstance(part, Layer):
             self.called.setdefault(part)
@@ -138,22 +148,12 @@ class Measuring:
             elif part is not None:
                 part(module, outputs)
             if self.follow and module in self.at:
-                self._on_chosen(self.at[module], outputs)
+                self._on_chosen(module, outputs)
             if module is self.model:
                 self._on_model(args, kwargs)
         except Exception as error:
             self._give_up(part if isinstance(part, Layer) else None, error, type(module).__name__)
-            self.parts[module] = None
-
-    def _on_stranger(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
-        """A module that was put into the model after the measuring began, or none of the model's."""
-        if any(module is own for own in self.model.modules()):
-            assert self.on_unknown
-            self.on_unknown(module)
-            if module in self.parts:
-                self._on_forward(module, args, kwargs, outputs)
-        else:
-            self.foreign.add(module)
+            self.parts[id(module)] = None
 
     def _on_layer(self, layer: Layer, args: tuple[Any, ...], kwargs: dict[str, Any], outputs: Any) -> None:
         # What needs no gradient is frozen, with all below it, and takes no part in training.
@@ -180,12 +180,11 @@ class Measuring:
         if self.on_call:
             self.on_call(place, args, kwargs, h)
 
-    def _on_chosen(self, name: str, outputs: Any) -> None:
+    def _on_chosen(self, module: nn.Module, outputs: Any) -> None:
         """Measures the gradient at a place that the user has named."""
         given = [one for one in outputs_of(outputs) if one.grad_fn is not None]
         if given:
-            self.named[name] = self.named.get(name, 0) + 1
-            place = Place(None, next(self.numbers), name=name if self.named[name] == 1 else f"{name}#{self.named[name]}")
+            place = self.at.place(module, next(self.numbers))
             for part, tensor in enumerate(given):
                 self._hook_output(tensor, place, part)
 
@@ -208,7 +207,8 @@ class Measuring:
         else:
             if not outer:
                 self.recent = []
-                self.named = {}
+                self.at.begin_pass()
+                self.strangers.begin_pass()
                 if self.on_begin:
                     self.on_begin(told)
             plan = Plan(outer.seen if outer else Seen(), calls=outer.calls if outer else {})
@@ -218,7 +218,7 @@ class Measuring:
                 handles = self._follow(told, plan, outer)
         self.plans[told] = plan
         self.stack.append(plan)
-        return partial(self._finish, told, plan, handles)
+        return self.guard(partial(self._finish, told, plan, handles), always=True)
 
     def _follow(self, told: Pass, plan: Plan, outer: Plan | None) -> list[RemovableHandle]:
         """Finds the ways of a pass, and looks at what it begins from."""
@@ -242,17 +242,19 @@ class Measuring:
         """Whether a pass may bring gradients to the model's parameters."""
         return not told.inputs or any(id(given) in self.parameters for given in told.inputs)
 
-    def _hook(self, node: Any, place: Place) -> RemovableHandle:
-        handle: RemovableHandle = node.register_prehook(partial(self._on_gradient, place, 0))
+    def _hook(self, node: Any, place: Place, part: int = 0, number: int | None = None) -> RemovableHandle:
+        """Measures the gradient at a node: at its output `number`, which is `part` of the place, or at all of them."""
+        measure = partial(self._on_gradient, place, part, number)
+        handle: RemovableHandle = node.register_prehook(self.guard(measure, partial(self._lose, place)))
         return handle
 
     def _hook_output(self, tensor: Tensor, place: Place, part: int) -> None:
         """Measures the gradient at one tensor; its node may have made others too."""
         node, number = _node(tensor, place)
-        node.register_prehook(lambda gradients: self._on_gradient(place, part, gradients[number : number + 1]))
+        self._hook(node, place, part, number)
 
-    def hook_computed(self, weight: Tensor, told: Callable[[Tensor], None]) -> None:
-        """Calls `told` with the gradient of each measured pass at a weight that is computed from others."""
+    def hook_computed(self, weight: Tensor, layer: Layer, told: Callable[[Tensor], None]) -> None:
+        """Calls `told` with the gradient of each measured pass at a weight of a layer that is computed from others."""
         node: Any = weight.grad_fn
         number = weight.output_nr
 
@@ -262,22 +264,23 @@ class Measuring:
                 told(gradient.detach())
 
         if node is not None:
-            node.register_prehook(on_gradient)
+            node.register_prehook(self.guard(on_gradient, partial(self.guard.end, layer=layer.name)))
 
-    def _on_gradient(self, place: Place, part: int, gradients: tuple[Tensor | None, ...]) -> None:
+    def _on_gradient(self, place: Place, part: int, number: int | None, gradients: tuple[Tensor | None, ...]) -> None:
         seen = self.stack[-1].seen if self.stack else None
         if seen is None or place.layer in self.off:
             return
-        try:
-            arrived = [gradient.detach() for gradient in gradients if gradient is not None]
-            if not arrived:
-                return
-            place.take(part, arrived, seen.keeps, self.last.get(place.layer, 1.0))
-            if place.layer:
-                self.last[place.layer] = place.arrived[part].square
-            seen.places[place] = None
-        except Exception as error:
-            self._give_up(place.layer, error, place.name)
+        own = gradients if number is None else gradients[number : number + 1]
+        arrived = [gradient.detach() for gradient in own if gradient is not None]
+        if not arrived:
+            return
+        place.take(part, arrived, seen.keeps, self.last.get(place.layer, 1.0))
+        if place.layer:
+            self.last[place.layer] = place.arrived[part].square
+        seen.places[place] = None
+
+    def _lose(self, place: Place, error: Exception) -> None:
+        self._give_up(place.layer, error, place.name)
 
     def _finish(self, told: Pass, plan: Plan, handles: Collection[RemovableHandle]) -> None:
         for handle in handles:
@@ -287,13 +290,8 @@ class Measuring:
         seen = plan.seen
         if seen is None or any(other.seen is seen for other in self.stack) or not seen.places:
             return
-        # What was reached last comes first. A pass that is confined to some inputs does not reach every station.
-        if seen.chosen:
-            seen.ways = [sorted((place for place in seen.places if place.layer is None), key=lambda place: place.number)]
-        arrival = {place: index for index, place in enumerate(seen.places)}
-        found = [sorted((p for p in way if p in arrival), key=arrival.__getitem__, reverse=True) for way in seen.ways]
-        seen.ways = [way for way in found if way]
-        if self.on_pass:
+        seen.order()
+        if self.on_pass and self.guard.broken is None:
             self.on_pass(seen)
 
     def _give_up(self, layer: Layer | None, error: Exception, name: str) -> None:

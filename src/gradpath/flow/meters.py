@@ -44,7 +44,7 @@ class Meter:
             self.activations = self.activations + seen if self.activations else seen
 
     def was_thrown_away(self) -> bool:
-        """Whether the gradient that the latest pass left was set to None or to zeros since."""
+        """Whether the gradient that the latest pass left was set to None or to zeros since, as far as autograd knows."""
         parameter = self.parameter
         stamp = stamp_of(parameter)
         if parameter is None or stamp == self.stamp:

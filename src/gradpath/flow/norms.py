@@ -1,7 +1,7 @@
 """Sums of squares that neither underflow nor wait for a device."""
 
-from collections.abc import Sequence
-from math import inf, isnan
+from collections.abc import Iterable, Sequence
+from math import inf, isnan, nan
 
 import numpy as np
 import numpy.typing as npt
@@ -66,12 +66,36 @@ def _lifted(flat: Tensor) -> float:
 
 
 def square_sums(tensors: Sequence[Tensor | None]) -> list[Scalar]:
-    """`square_sum` of each tensor, NaN for None; on a device all are computed in one call."""
-    chosen = [tensor.detach() for tensor in tensors if tensor is not None]
-    if not chosen or chosen[0].is_cpu or any(one.is_complex() or one.layout != torch.strided for one in chosen):
-        return [float("nan") if tensor is None else square_sum(tensor) for tensor in tensors]
-    squares = iter(torch.stack(norms(chosen, _wide(chosen[0]))).square().nan_to_num(nan=inf, posinf=inf).unbind())
-    return [float("nan") if tensor is None else next(squares) for tensor in tensors]
+    """`square_sum` of each tensor, NaN for None; those of one device are computed in one call."""
+    found: list[Scalar] = [float("nan")] * len(tensors)
+    together = []
+    for index, tensor in enumerate(tensors):
+        if tensor is None:
+            continue
+        if tensor.is_cpu or tensor.is_complex() or tensor.layout != torch.strided:
+            found[index] = square_sum(tensor.detach())
+        else:
+            together.append((index, tensor.detach()))
+    for group in by_device(together):
+        squares = torch.stack(norms([tensor for _, tensor in group], _wide(group[0][1]))).square()
+        for (index, _), square in zip(group, squares.nan_to_num(nan=inf, posinf=inf).unbind(), strict=True):
+            found[index] = square
+    return found
+
+
+def by_device(numbered: Iterable[tuple[int, Tensor]]) -> list[list[tuple[int, Tensor]]]:
+    """Numbered tensors in groups, one for each device. A model may be spread over several."""
+    groups: dict[torch.device, list[tuple[int, Tensor]]] = {}
+    for index, tensor in numbered:
+        groups.setdefault(tensor.device, []).append((index, tensor))
+    return list(groups.values())
+
+
+def plus(one: Scalar, other: Scalar) -> Scalar:
+    """The sum of two numbers, which may lie on two devices."""
+    if isinstance(one, Tensor) and isinstance(other, Tensor) and one.device != other.device:
+        other = other.to(one.device)
+    return one + other
 
 
 def square_sums_of_rows(values: Tensor) -> Tensor:
@@ -87,12 +111,12 @@ def square_sums_of_rows(values: Tensor) -> Tensor:
 
 
 def gather(scalars: Sequence[Scalar]) -> npt.NDArray[np.float64]:
-    """The scalars as an array, shape (len(scalars),); tensors among them are fetched in one transfer."""
-    tensors = [scalar for scalar in scalars if isinstance(scalar, Tensor)]
-    if not tensors:
-        return np.array(scalars, dtype=np.float64)
-    fetched = iter(torch.stack([t.double() for t in tensors]).tolist())
-    return np.array([next(fetched) if isinstance(scalar, Tensor) else scalar for scalar in scalars], dtype=np.float64)
+    """The scalars as an array, shape (len(scalars),); the tensors of one device are fetched in one transfer."""
+    tensors = [(index, scalar) for index, scalar in enumerate(scalars) if isinstance(scalar, Tensor)]
+    found = np.array([nan if isinstance(scalar, Tensor) else scalar for scalar in scalars], dtype=np.float64)
+    for group in by_device(tensors):
+        found[[index for index, _ in group]] = torch.stack([t.to(_wide(t)) for _, t in group]).cpu().numpy()
+    return found
 
 
 def log10(values: npt.NDArray[np.floating]) -> npt.NDArray[np.floating]:

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 from math import inf
 from typing import Any
 
 from torch import Tensor
 
 from gradpath.flow.kinds import Layer
-from gradpath.flow.norms import Scalar, square_sum
+from gradpath.flow.norms import Scalar, plus, square_sum
 
 
 @dataclass(slots=True)
@@ -50,8 +51,7 @@ class Place:
     @property
     def square(self) -> Scalar | None:
         """The sum of the gradient's squares; None before one has come."""
-        squares = [one.square for one in self.arrived.values()]
-        return sum(squares[1:], start=squares[0]) if squares else None
+        return reduce(plus, (one.square for one in self.arrived.values())) if self.arrived else None
 
     @property
     def entries(self) -> int:
@@ -65,7 +65,7 @@ class Place:
                 square = square_sum(one.detach())
                 if one.is_cpu and square == inf and _is_mask(one):
                     continue
-                self.inputs = square if self.inputs is None else self.inputs + square
+                self.inputs = square if self.inputs is None else plus(self.inputs, square)
                 self.taken += one.numel()
 
     def take(self, part: int, gradients: list[Tensor], keeps: bool, expected: Scalar) -> None:
@@ -118,6 +118,17 @@ class Seen:
         """The number of samples that went through: those of the model's input, else the rows of the first layer."""
         first = min(self.places, key=lambda place: place.number)
         return first.samples if first.samples is not None else first.rows
+
+    def order(self) -> None:
+        """Orders the stations of each way: what was reached last comes first.
+
+        A pass that is confined to some inputs does not reach every station.
+        """
+        if self.chosen:
+            self.ways = [sorted((place for place in self.places if place.layer is None), key=lambda place: place.number)]
+        arrival = {place: index for index, place in enumerate(self.places)}
+        found = [sorted((p for p in way if p in arrival), key=arrival.__getitem__, reverse=True) for way in self.ways]
+        self.ways = [way for way in found if way]
 
 
 def in_step(passes: Collection[Seen]) -> Iterator[tuple[Seen, bool]]:

@@ -92,6 +92,11 @@ def frames_compiled() -> int:
     return sum(counters["frames"].values()) if "frames" in counters else 0
 
 
+def stance_now() -> Any:
+    """What `torch.compiler.set_stance` was last called with, in torch's form; None if it does not tell."""
+    return getattr(sys.modules.get("torch._dynamo.eval_frame"), "_stance", None)
+
+
 def compile_never(function: Callable[..., Any]) -> None:
     """Dynamo is to leave a function alone, but not what it calls."""
     with suppress(Exception):
@@ -107,6 +112,15 @@ def remove_forward_hook(handle: RemovableHandle) -> None:
     """
     handle.remove()
     getattr(torch.nn.modules.module, "_global_forward_hooks_with_kwargs", {}).pop(handle.id, None)
+
+
+def remove_accumulation_hook(parameter: Tensor, handle: RemovableHandle) -> None:
+    """Removes a hook on a parameter's gradients, and the empty table of hooks that torch leaves of it."""
+    handle.remove()
+    name = "_post_accumulate_grad_hooks"
+    with suppress(Exception):
+        if getattr(parameter, name) is not None and not getattr(parameter, name):
+            setattr(parameter, name, None)
 
 
 def _asked(name: str, *arguments: Any, otherwise: Any) -> Any:

@@ -2,28 +2,27 @@
 
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
-from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
-from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.dead_units import Silence
-from gradpath.flow.guarded import CallersError, guarded
+from gradpath.flow.guarded import CallersError, Guard
 from gradpath.flow.hooks import Watch
 from gradpath.flow.in_time import InTime
 from gradpath.flow.loop import Loop
 from gradpath.flow.meters import Meter
 from gradpath.flow.places import Seen
+from gradpath.flow.processes import own_share
 from gradpath.flow.quantities import Ledger
 from gradpath.flow.record import Record
-from gradpath.flow.rounds import Rounds, StepNumber
+from gradpath.flow.rounds import StepNumber
 from gradpath.flow.rows import Rows, Scaler
+from gradpath.flow.stance import force_eager, release
+from gradpath.flow.stepping import Optimizers
 from gradpath.flow.way_norms import WayNorms
 from gradpath.flow.weights import Weights
-from gradpath.flow.wrappers import anything_compiled, has_compiled_parts, is_compiled, unwrapped
+from gradpath.flow.wrappers import anything_compiled, is_compiled, unwrapped
 
 
 class Probe:
@@ -53,7 +52,8 @@ class Probe:
             model's input).
         batch_dim: the dimension that counts samples (1 for `nn.LSTM` and `nn.Transformer` as they come).
         passes: backward passes that the loss is divided by (None: as many as a step has).
-        distributed: processes share the batches; each process records the numbers of the whole batch.
+        distributed: processes share the batches; each records the numbers of the whole batch, and waits for the others. All
+            must have a probe, with the same options. Without it, a process measures its own samples only.
         first_step: the number of the first step. on_row: called after each measured step.
         follow: find the way of the gradient in networks that branch. at: the modules whose outputs are its places instead;
             in "encoder.layer.*" the `*` stands for one part of a name.
@@ -92,37 +92,42 @@ class Probe:
         self.model, self.every, self.activations = unwrapped(model), every, activations
         self.passes, self.number, self.on_row = passes, first_step, on_row
         self.slow_every, self.slow, self.last_step = slow_every, False, last_step
+        self.guard = Guard(self.switch_off)
         # Eager execution is forced only for a compiled model, because forcing it slows every call down.
         self.compiled = is_compiled(model)
         self.watch = Watch(
-            self.model, keep, samples=samples, batch_dim=batch_dim, hook_each=has_compiled_parts(model), at=at,
+            self.model, self.guard, keep, samples=samples, batch_dim=batch_dim, hook_each=is_compiled(model), at=at,
             on_start=self._on_start, on_pass=self._on_pass, on_computed=lambda *told: self.weights.add_computed(*told),
         )  # fmt: skip
-        self.weights = Weights([m.layer for m in self.watch.meters], clipping, not clipping and scaler is None, distributed)
+        # This process measures its own samples only, of which several processes have some.
+        self.share = None if distributed else own_share()
+        late, averaged = not clipping and scaler is None, distributed or self.share is not None
+        self.weights = Weights([m.layer for m in self.watch.meters], self.guard, clipping, late, averaged)
         self.ways = WayNorms(self.model) if follow else None
         self.loop = Loop(leftovers=self.watch.leftovers)
         self.version = self.watch.version
-        self.owned = {id(parameter) for parameter in model.parameters()}
         asked = {"clipped": clipping, "activations": activations, "correlation": inputs is not None, "rank": rank}
         self.rows = Rows(
             self.watch, self.weights, Silence([meter.layer.sizes.units for meter in self.watch.meters], distributed),
             Ledger([name for name, wanted in asked.items() if wanted]), next(model.parameters()).device, distributed,
             activations, inputs, rank, scaler, self.ways.in_time if self.ways else InTime(),
         )  # fmt: skip
-        self.hooks: list[RemovableHandle] = []
-        self.rounds = Rounds(self.model)
-        # The optimiser in the middle of its step. One made of others (Muon) steps them inside its own; those do not count.
-        self.stepping: Optimizer | None = None
+        self.optimizers = Optimizers(self.model, self.guard, self._before_step, self._after_step, self._skip)
+        self.rounds = self.optimizers.rounds
         # Layers whose optimiser has stepped in this round, and those of them whose sums are still to be taken.
         self.taken: set[Meter] = set()
         self.due: set[Meter] = set()
         self.batches, self.complete = 0, False
-        self.broken: str | None = None
+
+    @property
+    def broken(self) -> str | None:
+        """Why measuring has been switched off; None if it has not."""
+        return self.guard.broken
 
     @property
     def step(self) -> StepNumber:
         """The number of optimiser steps done. Called, `p.step()`, it ends a step that no optimiser made."""
-        return StepNumber.of(self.number, self._finish_by_hand)
+        return StepNumber.of(self.number, self.guard(self._finish_by_hand))
 
     @property
     def record(self) -> Record:
@@ -131,45 +136,39 @@ class Probe:
 
     def open(self) -> None:
         """Starts to measure."""
-        self.compiled = self.compiled or anything_compiled()
-        self.rows.look_at_scales()
-        self.hooks = [
-            register_optimizer_step_pre_hook(self._before_step),
-            register_optimizer_step_post_hook(self._after_step),
-        ]
-        self._ready()
+        self.guard(self._open)()
 
     def close(self) -> None:
         """Leaves the model as it was."""
-        for hook in self.hooks:
-            hook.remove()
-        self.hooks = []
-        if self.measuring:
-            self._finish_last()
-            self.switch_off()
+        self.guard(self.optimizers.detach, always=True)()
+        self.guard(self._finish_last)()
+        self.guard(self.switch_off, always=True)()
 
     def switch_off(self) -> None:
-        """Leaves the model as it was, and measures no more."""
+        """Leaves the model as it was, and measures nothing until it is attached again."""
+        release(self)
         self._detach()
-        if self.compiled:
-            torch.compiler.set_stance("default")
 
     def save(self, folder: Path) -> None:
         """Writes the record to `folder`, which is made if it is missing."""
         folder.mkdir(parents=True, exist_ok=True)
         self.record.save(folder)
 
-    @guarded
+    def _open(self) -> None:
+        self.compiled = self.compiled or anything_compiled()
+        self.rows.look_at_scales()
+        self.optimizers.attach()
+        self._ready()
+
     def _finish_last(self) -> None:
-        if self.rounds.is_begun():
+        if self.measuring and self.rounds.is_begun():
             self._finish()
 
-    @guarded
     def _finish_by_hand(self) -> None:
         """Ends a step that no optimiser made: the weights have been changed by hand."""
         if self.measuring and self.watch.passes:
-            self.weights.before_step(self.owned, False)
-            self.weights.after_step(self.owned, self.slow)
+            self.weights.before_step(self.optimizers.owned, False)
+            self.weights.after_step(self.optimizers.owned, self.slow)
             self.due = set(self.watch.meters)
             self._take()
         self._end()
@@ -187,21 +186,19 @@ class Probe:
         self.watch.measuring.follow = self.slow and self.ways is not None
         if measured == self.measuring:
             return
-        if self.compiled:
-            # Compiled code does not call hooks that were set after it was compiled.
-            torch.compiler.set_stance("force_eager" if measured else "default")
         if measured:
+            if self.compiled:
+                force_eager(self)
             self.watch.attach()
             self.weights.attach()
         else:
-            self._detach()
+            self.switch_off()
 
     def _detach(self) -> None:
         self.watch.detach()
         self.weights.detach()
         self.weights.forget()
 
-    @guarded
     def _on_start(self) -> None:
         """A backward pass is about to begin."""
         if self.watch.version != self.version:
@@ -209,9 +206,8 @@ class Probe:
         self.weights.attach()
         if self.slow and not self.rounds.before and not self.rounds.now and not self.watch.passes:
             # No optimiser has been seen, so the weights may be changed by hand.
-            self.weights.copy(self.owned)
+            self.weights.copy(self.optimizers.owned)
 
-    @guarded
     def _on_pass(self) -> None:
         """A backward pass is over."""
         self.weights.after_pass()
@@ -223,35 +219,18 @@ class Probe:
             if self.complete:
                 self._end()
 
-    @guarded
-    def _before_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        moving = self._moved_by(optimizer)
-        if self.stepping not in (None, optimizer) or not moving:
-            return
-        self.stepping = optimizer
-        if self.rounds.again(optimizer):
+    def _before_step(self, moving: set[int], again: bool) -> None:
+        if again:
             self._end(self.watch.taken)
         if self.measuring:
             self.weights.before_step(moving, self.slow)
 
-    @guarded
-    def _after_step(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
-        if self.stepping is not optimizer:
-            return
-        self.stepping = None
-        overflow = getattr(optimizer, "found_inf", None)
-        if overflow is not None and bool(overflow):
-            # Under a gradient scaler a fused optimiser is called after an overflow too, but leaves the weights alone.
-            self.watch.clear()
-            self.weights.forget()
-            return
-        moving = self._moved_by(optimizer)
+    def _after_step(self, optimizer: Optimizer, moving: set[int], complete: bool) -> None:
         self.loop.several |= bool(self.watch.taken) and len(self.watch.passes) > self.watch.taken
-        complete = self.rounds.add(optimizer, moving)
         if self.measuring:
             self.loop.look_at(optimizer)
             self.weights.after_step(moving, self.slow)
-            self.due |= {m for m in self.watch.meters if any(id(parameter) in moving for parameter in m.layer.parameters)}
+            self.due |= self.watch.moved(moving)
             if self.watch.measuring.stack:
                 # It steps inside a backward pass, which is not over yet.
                 self.complete = complete
@@ -260,9 +239,10 @@ class Probe:
         if complete:
             self._end()
 
-    def _moved_by(self, optimizer: Optimizer) -> set[int]:
-        """The ids of the model's parameters that an optimiser moves."""
-        return {id(p) for group in optimizer.param_groups for p in group["params"] if id(p) in self.owned}
+    def _skip(self) -> None:
+        """An optimiser has left the weights alone."""
+        self.watch.clear()
+        self.weights.forget()
 
     def _take(self) -> None:
         """Sums up what the passes showed of the layers whose optimisers have stepped."""
@@ -290,7 +270,7 @@ class Probe:
         elif not self.compiled and any(p.grad is not None for p in self.weights.each.values()):
             # There are gradients, but none passed the hooks: the whole step may be compiled. The next one is measured.
             self.compiled = True
-            torch.compiler.set_stance("force_eager")
+            force_eager(self)
         self.watch.end(upto)
         self.weights.end(upto is None)
         self.taken, self.due, self.batches, self.complete = set(), set(), 0, False
@@ -300,10 +280,11 @@ class Probe:
         followed = self.watch.measuring.follow
         self._add_up([meter for meter in self.watch.meters if meter not in self.taken], upto)
         batches = self.passes or self.batches or 1
-        joins = self.ways.add(passes, followed, self.number, batches * self.rows.scale) if self.ways else []
+        scale = self.rows.scale
+        joins = self.ways.add(passes, followed, self.number, batches * scale) if self.ways else []
         if followed:
-            self.loop.add(self.number, passes, self.rows.scale)
-        self.rows.append(self.number, joins, batches, self.slow)
+            self.loop.add(self.number, passes, scale)
+        self.rows.append(self.number, joins, batches, self.slow, scale)
         try:
             if self.on_row:
                 self.on_row(self)
@@ -316,5 +297,5 @@ class Probe:
         self.weights.meet([meter.layer for meter in self.watch.meters])
         self.weights.attach()
         self.rows.silence.meet([meter.layer.sizes.units for meter in self.watch.meters])
-        self.owned = {id(parameter) for parameter in self.model.parameters()}
+        self.optimizers.meet()
         self.rows.look_at_scales()

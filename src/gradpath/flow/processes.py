@@ -1,4 +1,4 @@
-"""Processes that share the batches: the numbers of one become those of all."""
+"""Processes that share the batches: whether there are several, and how the numbers of one become those of all."""
 
 from collections.abc import Sequence
 
@@ -9,8 +9,18 @@ import torch
 from gradpath.flow.norms import Scalar, gather
 
 
+def own_share() -> str | None:
+    """Which of several processes this is, in words; None if it trains alone."""
+    group = torch.distributed
+    if not group.is_available() or not group.is_initialized() or group.get_world_size() < 2:
+        return None
+    return f"process {group.get_rank()} of {group.get_world_size()}"
+
+
 def of_all_processes(scalars: Sequence[Scalar], shared: npt.NDArray[np.bool_], device: torch.device) -> list[Scalar]:
     """Adds up the sums over samples over all processes. A layer may be used in some of the processes only.
+
+    Waits for all of them: each must call it for the same steps.
 
     Args:
         scalars: the numbers of a step in this process.

@@ -68,18 +68,18 @@ class Rows:
 
     @property
     def scale(self) -> float:
-        """What undoes the gradient scaler's scale."""
+        """What undoes the gradient scaler's scale. Waits for a device, as the scaler itself does at each step."""
         return 1 / self.scaler.get_scale() if self.scaler else 1.0
 
     def look_at_scales(self) -> None:
         """Notes how the layers' weights are drawn, of those that are new."""
         self.scales |= {m.name: scales_of(m.layer) for m in self.watch.meters if m.name not in self.scales}
 
-    def append(self, step: int, joins: Collection[Place], batches: int, slow: bool) -> None:
+    def append(self, step: int, joins: Collection[Place], batches: int, slow: bool, scale: float) -> None:
         """Adds a step's raw numbers, which the meters hold.
 
         Args:
-            joins: the places where branches join. batches: what their gradients are divided by.
+            joins: the places where branches join. batches: what their gradients are divided by. scale: that of the step.
         """
         meters, ledger = self.watch.meters, self.ledger
         numbers: dict[str, list[Scalar]] = {
@@ -100,7 +100,7 @@ class Rows:
         columns = self._columns([join.name for join in joins])
         scalars = [one for name in chosen for one in (*numbers[name], *(at.get(name, NAN) for at in beside))]
         centres = [*(meter.shape.centre for meter in meters), *(0.0 for _ in joins)]
-        ledger.steps.append(Step(step, self.scale, columns, scalars, centres))
+        ledger.steps.append(Step(step, scale, columns, scalars, centres))
         if len(ledger.steps) == ledger.MOST:
             assert self.kept
             ledger.settle(self.kept)
@@ -134,7 +134,7 @@ class Rows:
         if self.activations:
             for name in SEEN:
                 numbers[name] = [NAN if m.activations is None else getattr(m.activations, name) for m in meters]
-            numbers["dead"] = list(self._dead())
+            numbers["dead"] = self._dead()
         if self.inputs is not None:
             numbers["correlation"] = self._tried("correlation", self._correlations)
         if self.rank:
@@ -173,7 +173,7 @@ class Rows:
                 self.scales[meter.name] = sigma_w2, sigma_b2, rows_are_equal(weight.grad)
                 self.alike.remove(meter.name)
 
-    def _dead(self) -> list[float]:
+    def _dead(self) -> list[Scalar]:
         """The fraction of dead units in each layer, as `Silence` counts them; NaN for a layer without an activation."""
         meters = self.watch.meters
         samples = max((m.samples for m in meters if m.activations), default=0)

@@ -2,13 +2,14 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
+from functools import reduce
 
 import numpy as np
 from torch import nn
 
 from gradpath.flow.in_time import InTime
 from gradpath.flow.kinds import Coverage, Layer, coverage
-from gradpath.flow.norms import Scalar, gather
+from gradpath.flow.norms import Scalar, gather, plus
 from gradpath.flow.places import Place, Seen
 
 # A layer that begins at zero has moved after so many measured steps.
@@ -77,8 +78,7 @@ def _ways(seen: Seen) -> Iterator[tuple[tuple[str, ...], list[Scalar]]]:
 
 
 def _sum(squares: Iterable[Scalar]) -> Scalar:
-    first, *others = squares
-    return sum(others, start=first)
+    return reduce(plus, squares)
 
 
 class WayNorms:

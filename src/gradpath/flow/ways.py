@@ -10,6 +10,7 @@ it before the training goes on.
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any, Protocol
 
@@ -34,6 +35,41 @@ class Graph:
     nodes: list[Any]
     following: list[list[int]]
     roots: list[int]
+
+    @cached_property
+    def position(self) -> dict[Any, int]:
+        """The position of each node."""
+        return {node: index for index, node in enumerate(self.nodes)}
+
+    @cached_property
+    def before(self) -> list[list[int]]:
+        """For each node, the positions of those that hand it their gradients."""
+        found: list[list[int]] = [[] for _ in self.nodes]
+        for index, following in enumerate(self.following):
+            for place in following:
+                found[place].append(index)
+        return found
+
+    @cached_property
+    def above(self) -> list[int]:
+        """For each node, the position of the last one before it on every path from the roots; -1 if there is none.
+
+        It is where the ways up from all nodes before it meet (Cooper, Harvey & Kennedy 2001). Along a way up positions
+        fall, so the later of two places goes up until they are one.
+        """
+        found: list[int] = []
+        roots = set(self.roots)
+        for index, before in enumerate(self.before):
+            meeting, *others = [-1] if index in roots else reversed(before)
+            # The last comes first: of a thousand calls of one layer, each then goes up to the one before it only.
+            for other in others:
+                while meeting != other:
+                    if meeting > other:
+                        meeting = found[meeting]
+                    else:
+                        other = found[other]
+            found.append(meeting)
+        return found
 
 
 @dataclass(frozen=True)
@@ -98,11 +134,15 @@ def stations(graph: Graph, first: Node) -> list[Any]:
 
     Empty if no root leads to `first`. With several roots, only what all of their paths share counts.
     """
-    return [graph.nodes[index] for index in _on_all_paths(graph, _leading_to(graph, first))]
+    return [graph.nodes[index] for index in reversed(_on_all_paths(graph, first))]
 
 
 def way(
-    graph: Graph, first: Node, marked: Mapping[Any, str], joins: Callable[[Any], bool] = lambda node: True
+    graph: Graph,
+    first: Node,
+    marked: Mapping[Any, str],
+    joins: Callable[[Any], bool] = lambda node: True,
+    known: dict[int, Station | None] | None = None,
 ) -> list[Station]:
     """The way of the gradient to `first`, in the order of the forward pass, so `first` comes first.
 
@@ -115,18 +155,20 @@ def way(
         marked: the layers' output nodes with the layers' names; `first` is one of them.
         joins: whether a node that is no layer's output may be a station. A sum of losses should not: the gradient there is
             1, whatever the network does.
+        known: what was found on other ways through the graph, by the place that the gradient comes to next; it is added to.
     """
-    leading = _leading_to(graph, first)
-    places = _on_all_paths(graph, leading)
-    kept: list[Station] = []
-    # Every node between two neighbouring places lies on a branch between them: all paths meet again at the next place.
-    for place, following in pairwise([*places, len(graph.nodes)]):
-        node = graph.nodes[place]
-        between = [graph.nodes[index] for index in range(place + 1, following) if leading[index]]
-        branch = tuple(marked[beside] for beside in reversed(between) if beside in marked)
-        if node in marked or (branch and joins(node)):
-            kept.append(Station(node, marked.get(node) or f"{branch[-1]} +", branch))
-    return kept[::-1]
+    known = {} if known is None else known
+    places = _on_all_paths(graph, first)
+    kept = [Station(first, marked[first])] if places and first in marked else []
+    for following, place in pairwise(places):
+        if following not in known:
+            node, branch = graph.nodes[place], _branch(graph, place, following, marked)
+            stays = node in marked or (branch and joins(node))
+            known[following] = Station(node, marked.get(node) or f"{branch[-1]} +", branch) if stays else None
+        station = known[following]
+        if station:
+            kept.append(station)
+    return kept
 
 
 def ways(
@@ -135,12 +177,13 @@ def ways(
     joins: Callable[[Any], bool] = lambda node: True,
     choose: Callable[[list[Any]], list[Any]] = lambda firsts: firsts,
 ) -> list[list[Station]]:
-    """The way to each first layer, in the order of the forward pass. The time is linear in the graph for each of them.
+    """The way to each first layer, in the order of the forward pass. What several ways share is looked at once.
 
     Args:
         choose: called with the first layers; returns those whose ways are wanted.
     """
-    return [way(graph, first, marked, joins) for first in choose(first_layers(graph, marked))]
+    known: dict[int, Station | None] = {}
+    return [way(graph, first, marked, joins, known) for first in choose(first_layers(graph, marked))]
 
 
 def _following(node: Node) -> list[Any]:
@@ -148,26 +191,25 @@ def _following(node: Node) -> list[Any]:
     return [following for following, _ in node.next_functions if following is not None]
 
 
-def _leading_to(graph: Graph, first: Node) -> bytearray:
-    """For each node, whether it is `first` or leads there."""
-    leading = bytearray(len(graph.nodes))
-    for index in range(len(graph.nodes) - 1, -1, -1):
-        leading[index] = graph.nodes[index] is first or any(leading[following] for following in graph.following[index])
-    return leading
-
-
-def _on_all_paths(graph: Graph, leading: bytearray) -> list[int]:
-    """The positions on every path from the roots to the end, among the nodes `leading` there.
-
-    Every such node is on some path. Along a path positions grow, so a path avoids a node only by an edge over its position.
-    A sweep that remembers how far the edges reach that began earlier therefore finds the others exactly.
-    """
-    furthest = max((root for root in graph.roots if leading[root]), default=0)
+def _on_all_paths(graph: Graph, first: Node) -> list[int]:
+    """The positions on every path from the roots to `first`, from there on upwards."""
+    index = graph.position.get(first, -1)
     found = []
-    for index, following in enumerate(graph.following):
-        if not leading[index]:
-            continue
-        if furthest <= index:
-            found.append(index)
-        furthest = max([furthest, *(place for place in following if leading[place])])
+    while index >= 0:
+        found.append(index)
+        index = graph.above[index]
     return found
+
+
+def _branch(graph: Graph, place: int, following: int, marked: Mapping[Any, str]) -> tuple[str, ...]:
+    """The layers between two neighbouring places, in the order of the forward pass.
+
+    All paths meet again at the next place, so they are those that lead there.
+    """
+    waiting, seen = [following], {place}
+    while waiting:
+        for index in graph.before[waiting.pop()]:
+            if index not in seen:
+                seen.add(index)
+                waiting.append(index)
+    return tuple(marked[node] for index in sorted(seen - {place}, reverse=True) if (node := graph.nodes[index]) in marked)

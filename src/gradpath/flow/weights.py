@@ -10,8 +10,10 @@ from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.backward import say
 from gradpath.flow.computed import computed, owner_of
+from gradpath.flow.guarded import Guard
 from gradpath.flow.kinds import Layer
-from gradpath.flow.norms import Scalar, square_sum, square_sums
+from gradpath.flow.norms import Scalar, plus, square_sum, square_sums
+from gradpath.flow.private_torch import remove_accumulation_hook
 
 NAN = float("nan")
 
@@ -26,16 +28,17 @@ class Weights:
     as `forward` uses it, its gradient too, but not what clipping leaves of that.
 
     Args:
-        layers: those to be measured.
+        layers: those to be measured. guard: what torch calls is called through it.
         clipping: measure |dW| once more as the optimiser found it.
         late: read all biases at once when the step is done. They are small, so this is cheaper; it is right only if nothing
             changes their gradients earlier (clipping, unscaling).
-        distributed: read everything at the end of the backward pass, when DDP has averaged the gradients.
+        averaged: processes average the gradients; read everything at the end of the backward pass, when they have.
     """
 
-    def __init__(self, layers: Sequence[Layer], clipping: bool, late: bool, distributed: bool) -> None:
-        self.clipping, self.late, self.distributed = clipping, late and not distributed, distributed
-        self.hooks: dict[int, RemovableHandle] = {}
+    def __init__(self, layers: Sequence[Layer], guard: Guard, clipping: bool, late: bool, averaged: bool) -> None:
+        self.guard = guard
+        self.clipping, self.late, self.averaged = clipping, late and not averaged, averaged
+        self.hooks: dict[int, tuple[Tensor, RemovableHandle]] = {}
         # By the parameter's id: the squares of the latest gradients, of those that an optimiser has taken in this step, and
         # of those of the step before; of clipped gradients, of weights and of their changes.
         self.grads: dict[int, Scalar] = {}
@@ -55,6 +58,12 @@ class Weights:
         self.weights = [_plain(layer, layer.weights) for layer in layers]
         self.biases = [_plain(layer, layer.biases) for layer in layers]
         self.computed = {index: layer for index, layer in enumerate(layers) if _has_computed(layer)}
+        # The layers with computed weights, by the parameters behind them.
+        self.behind: dict[int, list[int]] = {}
+        for index, layer in self.computed.items():
+            for parameter in layer.parameters:
+                self.behind.setdefault(id(parameter), []).append(index)
+        self.names = {id(one): layer.name or layer.kind for layer in layers for one in layer.parameters}
         self.each = {id(weight): weight for several in self.weights for weight in several}
         biases = {id(bias): bias for several in self.biases for bias in several}
         self.late_biases = biases if self.late else {}
@@ -64,16 +73,17 @@ class Weights:
 
     def attach(self) -> None:
         """Begins to measure the gradients of all that is to be trained now."""
-        if self.distributed:
+        if self.averaged:
             return
         for number, parameter in self.early.items():
             if parameter.requires_grad and number not in self.hooks:
-                hook = partial(self._measure, number)
-                self.hooks[number] = parameter.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
+                hook = self.guard(partial(self._measure, number), partial(self.guard.end, layer=self.names[number]))
+                handle = parameter.register_post_accumulate_grad_hook(hook)  # type: ignore[no-untyped-call]
+                self.hooks[number] = parameter, handle
 
     def detach(self) -> None:
-        for handle in self.hooks.values():
-            handle.remove()
+        for parameter, handle in self.hooks.values():
+            remove_accumulation_hook(parameter, handle)
         self.hooks = {}
 
     def add_computed(self, layer: Layer, attribute: str, gradient: Tensor) -> None:
@@ -83,41 +93,43 @@ class Weights:
 
     def after_pass(self) -> None:
         """Must be called when a backward pass is over."""
-        if self.distributed:
+        if self.averaged:
             self._read(self.grads, self.early)
 
     @torch.no_grad()
     def before_step(self, moving: Collection[int], slow: bool) -> None:
         """Reads what an optimiser is given. `moving` are the ids of its parameters; `slow` copies the weights too."""
-        self._read(self.grads, [number for number in self.early if number in moving and number not in self.grads])
+        self._read(self.grads, [number for number in moving if number in self.early and number not in self.grads])
         if slow:
             self.copy(moving)
 
     @torch.no_grad()
     def copy(self, moving: Collection[int]) -> None:
         """Copies and squares the weights that are about to move."""
-        for number, weight in self.each.items():
-            if number in moving:
-                copy = self.before.get(number)
-                if copy is None or copy.shape != weight.shape or copy.dtype != weight.dtype or copy.device != weight.device:
-                    copy = self.before[number] = torch.empty_like(weight)
-                # Each weight is squared while its copy is still in the cache.
-                self.squares[number] = square_sum(copy.copy_(weight))
-        for index, layer in self.computed.items():
-            if any(id(parameter) in moving for parameter in layer.parameters):
-                self.before_computed[index] = {name: weight.clone() for name, weight in computed(layer).items()}
+        for number in moving:
+            weight = self.each.get(number)
+            if weight is None:
+                continue
+            copy = self.before.get(number)
+            if copy is None or copy.shape != weight.shape or copy.dtype != weight.dtype or copy.device != weight.device:
+                copy = self.before[number] = torch.empty_like(weight)
+            # Each weight is squared while its copy is still in the cache.
+            self.squares[number] = square_sum(copy.copy_(weight))
+        for index in {index for number in moving for index in self.behind.get(number, ()) if index in self.computed}:
+            now = computed(self.computed[index])
+            self.before_computed[index] = {name: weight.clone() for name, weight in now.items()}
 
     @torch.no_grad()
     def after_step(self, moving: Collection[int], slow: bool) -> None:
         """Reads what an optimiser has done."""
         if self.clipping:
-            self._read(self.clipped, [number for number in self.each if number in moving])
-        self._read(self.grads, [number for number in self.late_biases if number in moving])
+            self._read(self.clipped, [number for number in moving if number in self.each])
+        self._read(self.grads, [number for number in moving if number in self.late_biases])
         self.given |= {number: self.grads.pop(number) for number in moving if number in self.grads}
         if slow:
-            for number, weight in self.each.items():
-                if number in moving and number in self.before:
-                    self.changes[number] = square_sum(self.before[number].sub_(weight))
+            for number in moving:
+                if number in self.each and number in self.before:
+                    self.changes[number] = square_sum(self.before[number].sub_(self.each[number]))
 
     @torch.no_grad()
     def take(self, slow: bool) -> dict[str, list[Scalar]]:
@@ -213,5 +225,5 @@ def _total(squares: Iterable[Scalar]) -> Scalar:
     found = list(squares)
     total: Scalar = found[0] if found else NAN
     for square in found[1:]:
-        total = total + square
+        total = plus(total, square)
     return total

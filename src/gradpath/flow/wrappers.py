@@ -1,4 +1,4 @@
-"""What may be wrapped around a model: `torch.compile`, and DistributedDataParallel, whose processes share the batches."""
+"""What may be wrapped around a model: `torch.compile`, and DistributedDataParallel."""
 
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -16,20 +16,10 @@ def unwrapped(model: nn.Module) -> nn.Module:
 
 
 def is_compiled(model: nn.Module) -> bool:
-    """Whether the model is compiled: by a wrapper around it, or by `module.compile()`."""
-    return unwrapped(model) is not model or any(map(compiles_itself, model.modules()))
-
-
-def has_compiled_parts(model: nn.Module) -> bool:
-    """Whether torch.compile is at work on the model or on a part of it."""
+    """Whether torch.compile is at work on the model or on a part of it: a wrapper, or `module.compile()`."""
     return any(compiles_itself(module) or inner(module) is not None for module in model.modules())
 
 
 def anything_compiled() -> bool:
     """Whether Dynamo has compiled anything in this process; that may be the code that calls the model."""
     return frames_compiled() > 0
-
-
-def is_distributed(model: nn.Module) -> bool:
-    """Whether the model is a DistributedDataParallel, itself or inside `torch.compile`'s wrapper."""
-    return isinstance(inner(model) or model, DistributedDataParallel)

@@ -169,7 +169,8 @@ def _value(record: Record, row: int, layer: str, quantity: str) -> float:
 
 def _has_weight_gradient(record: Record, layer: str) -> bool:
     """Whether a gradient ever came to the layer's weights: then it is not cut off, whatever was seen at its output."""
-    return bool((record.matrix("weight_grad_norm")[:, record.layers.index(layer)] > 0).any())
+    known = layer in record.layers
+    return known and bool((record.matrix("weight_grad_norm")[:, record.layers.index(layer)] > 0).any())
 
 
 def _first(record: Record, row: int, name: str, layer: Layer) -> LayerFlow:

@@ -6,8 +6,8 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from gradpath.flow.backward import say
-from gradpath.flow.record import FILE, set_verdict
+from gradpath.flow.record import FILE
+from gradpath.verdict.ending import end
 from gradpath.verdict.probing import JudgingProbe
 
 
@@ -51,25 +51,17 @@ class GradientFlow(pl.Callback):
 
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Keeps the record and judges it."""
-        self._close(trainer)
+        self._close(trainer, failed=False)
 
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Keeps what was measured before a training was ended."""
-        self._close(trainer)
+        self._close(trainer, failed=True)
 
-    def _close(self, trainer: pl.Trainer) -> None:
-        if self.probe is None:
-            return
-        measuring, self.probe = self.probe, None
-        measuring.close()
-        self.verdict = measuring.verdict()
-        why = measuring.unmeasured()
-        if why:
-            say(f"gradpath: {why}")
-        if trainer.is_global_zero:
-            measuring.save(self.place)
-            set_verdict(self.place, self.verdict)
-        self.kept.add(self.place)
+    def _close(self, trainer: pl.Trainer, failed: bool) -> None:
+        if self.probe is not None:
+            measuring, self.probe = self.probe, None
+            self.verdict = end(measuring, self.place if trainer.is_global_zero else None, failed)
+            self.kept.add(self.place)
 
 
 def _free(place: Path) -> Path:

@@ -9,10 +9,9 @@ from torch import Tensor, nn
 
 from gradpath.errors import nearest
 from gradpath.finding_names import KINDS
-from gradpath.flow.backward import say
 from gradpath.flow.probe import Probe
-from gradpath.flow.record import FILE, set_verdict
-from gradpath.flow.wrappers import is_distributed
+from gradpath.flow.record import FILE
+from gradpath.verdict.ending import end
 from gradpath.verdict.from_record import Layer, diagnose, why_nothing
 from gradpath.verdict.gradient_class import TOO_FEW
 
@@ -41,7 +40,9 @@ class JudgingProbe(Probe):
         self.ignore = set(ignore)
 
     def verdict(self) -> dict[str, Any]:
-        """The verdict on the record, in the form of `from_record.diagnose`."""
+        """The verdict on the record, in the form of `from_record.diagnose`, and of which `process` it is (None: of all)."""
+        # A layer may have been called that no gradient has come to yet.
+        self.rows.look_at_scales()
         layers = {}
         for meter in self.watch.meters:
             layer = meter.layer
@@ -51,7 +52,8 @@ class JudgingProbe(Probe):
         found = diagnose(self.model, self.record, layers, self.ways, self.loop)
         if self.broken and found["unmeasured"]:
             found["unmeasured"] = found["undecided"] = f"no step was measured: {self.broken}"
-        return found | {"findings": [finding for finding in found["findings"] if finding["kind"] not in self.ignore]}
+        found["findings"] = [finding for finding in found["findings"] if finding["kind"] not in self.ignore]
+        return found | {"process": self.share}
 
     def loss(self, value: float | Tensor) -> None:
         """Tells the loss of the coming step, where it is not the number that `backward()` begins from."""
@@ -94,7 +96,8 @@ def probe(model: nn.Module, folder: str | Path | None = None, **options: Any) ->
     """Measures any training loop inside `with probe(model) as p:`; `p.record` holds what was measured.
 
     Args:
-        folder: the record is kept there in `flow.npz`, which numpy and TensorBoard's Gradient Flow tab can read.
+        folder: the record is kept there in `flow.npz`, which numpy and TensorBoard's Gradient Flow tab can read. If that
+            fails at the end of the block, there is a warning.
         options: the arguments of `JudgingProbe`, such as `every=10`, `inputs=batch`, `scaler=scaler`.
 
     Raises:
@@ -106,16 +109,11 @@ def probe(model: nn.Module, folder: str | Path | None = None, **options: Any) ->
         raise ValueError(f"probe: folder={folder}: holds a record already; choose another")
     if place is not None:
         place.mkdir(parents=True, exist_ok=True)
-    measuring = JudgingProbe(model, **{"distributed": is_distributed(model), **options})
+    measuring = JudgingProbe(model, **options)
     measuring.open()
     try:
         yield measuring
-    finally:
-        measuring.close()
-        if place is not None:
-            measuring.save(place)
-    why = measuring.unmeasured()
-    if why and not measuring.broken:
-        say(f"gradpath: {why}")
-    if place is not None:
-        set_verdict(place, measuring.verdict())
+    except BaseException:
+        end(measuring, place, failed=True)
+        raise
+    end(measuring, place)
