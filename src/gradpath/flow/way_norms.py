@@ -24,7 +24,7 @@ class Step:
     ways: for each first layer the names of the stations, first layer first, with the squares of the gradient at each, summed
     over the passes. beside: the layers on branches between a station and the one before it.
     chosen: the user has named the stations, and the output layer is none of them. inner: last stations that are none.
-    entries: how many weights the layers have that a gradient reached.
+    entries: how many weights the layers have that a gradient reached. number: the step's.
     """
 
     ways: dict[tuple[str, ...], list[Scalar]] = field(default_factory=dict)
@@ -32,6 +32,7 @@ class Step:
     chosen: bool = False
     inner: set[str] = field(default_factory=set)
     entries: int = 0
+    number: int = 0
 
     def add(self, seen: Seen) -> None:
         self.beside |= seen.beside
@@ -112,7 +113,7 @@ class WayNorms:
         """
         self.in_time.end(number, factor, passes)
         self.layers |= {place.layer.name: place.layer for seen in passes for place in seen.places if place.layer}
-        step = Step(entries=_entries({place.layer for seen in passes for place in seen.places if place.layer}))
+        step = Step(entries=_entries({p.layer for seen in passes for p in seen.places if p.layer}), number=number)
         for seen in passes if followed else ():
             step.add(seen)
         if not step.ways:

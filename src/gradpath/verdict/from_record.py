@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import nan
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -12,15 +12,16 @@ from gradpath.flow.loop import Loop
 from gradpath.flow.profile import LayerFlow
 from gradpath.flow.record import Record
 from gradpath.flow.way_norms import EARLY, WayNorms
-from gradpath.verdict.along_ways import Scales, is_plain, verdict_along, worst_way
+from gradpath.verdict.along_ways import Scales, is_plain, single, verdict_along, worst_way
 from gradpath.verdict.anatomy import anatomy
 from gradpath.verdict.divergence import Divergence, first_not_finite
 from gradpath.verdict.findings import MOST
-from gradpath.verdict.gradient_class import NO_PLACES, read, undecided
+from gradpath.verdict.gradient_class import NO_PLACES, Reading, read, undecided
 from gradpath.verdict.in_a_loop import course_of, why_not_finite
 from gradpath.verdict.in_training import findings_in_training
+from gradpath.verdict.starts_at_zero import why_not_yet, zero_starts
 from gradpath.verdict.through_time import findings_in_time, read_in_time
-from gradpath.verdict.verdict import verdict
+from gradpath.verdict.verdict import Verdict, verdict
 from gradpath.verdict.wiring import findings_on_wiring
 
 # The least share of the trainable weights that must have been seen for a class.
@@ -34,7 +35,8 @@ class Layer:
     """What a record does not say about a layer.
 
     width: number of units, or None. sigma_w2, sigma_b2, symmetric: at the start, as `profile.scales_of` returns them.
-    entries: of its weights. trains: they are to be trained. unreached: it was called, and no gradient came back.
+    entries: of its weights. trains: they are to be trained. unreached: it was called, and no gradient came back. usual: |W|
+    as torch draws it.
     """
 
     width: int | None
@@ -44,6 +46,7 @@ class Layer:
     entries: int = 1
     trains: bool = True
     unreached: bool = False
+    usual: float = 1.0
 
 
 def diagnose(
@@ -58,6 +61,7 @@ def diagnose(
     It has the form of `Verdict.as_dict`, with remedies in PyTorch's words, and
 
     way: the stations along which the class was read, first layer first; None if there are not two.
+    starts_at_zero: the layers on it that started at zero, and whose small size the class leaves out.
     coverage: `share` of the trainable weights whose layers a gradient was seen to reach (None if there are none), and the
         names of the `missing` ones. Below a share of 0.9 there is no class.
     in_time: for each recurrent layer how |delta| changes over time, as `read_in_time` returns it.
@@ -69,17 +73,7 @@ def diagnose(
         ways: what was seen along the ways of the gradient; None reads the record's columns as one way.
         loop: what was seen of the training beside its layers.
     """
-    row = _first_with_gradient(record, layers)
-    used = _reached(record, row, layers)
-    found = verdict([_first(record, row, name, layers[name]) for name in used], anatomy(model))
-    at_end = _reached(record, -1, layers)
-    end = read([_value(record, -1, name, "delta") for name in at_end[:-1]]) if record.steps else None
-    way = used[:-1]
-    if ways and ways.first and ways.last and not is_plain(ways.first, used):
-        scales = {name: Scales(of.width or 0, of.sigma_w2, of.sigma_b2) for name, of in layers.items() if of.sigma_w2 >= 0}
-        found, worst = verdict_along(ways.first, scales, found, anatomy(model))
-        last = worst_way(ways.last)
-        end, way = last.reading if last else undecided(NO_PLACES), worst.stations if worst else []
+    found, end, way, zero, used = _readings(model, record, layers, ways, loop)
     covered = ways.coverage if ways else None
     if record.steps and covered and covered.share is not None and covered.share < LEAST:
         others = [finding for finding in found.findings if finding.kind not in ("vanishing", "exploding")]
@@ -111,11 +105,39 @@ def diagnose(
     return {
         **whole.as_dict("pytorch"),
         "way": way if len(way) > 1 else None,
+        "starts_at_zero": zero,
         "coverage": covered and {"share": covered.share, "missing": [*covered.missing]},
         "in_time": in_time,
         "unmeasured": nothing,
         "diverged": str(first) if first else None,
     }
+
+
+def _readings(
+    model: nn.Module, record: Record, layers: Mapping[str, Layer], ways: WayNorms | None, loop: Loop | None
+) -> tuple[Verdict, Reading | None, list[str], list[str], list[str]]:
+    """The verdict on the first step, the reading of the last, the way, what on it started at zero, the layers reached."""
+    usual = {name: layer.usual for name, layer in layers.items() if layer.trains}
+    row = _first_with_gradient(record, layers)
+    used = _reached(record, row, layers)
+    deltas, zero = zero_starts(record, row, usual).corrected(used, _deltas(record, row, used), {})
+    found = verdict(
+        [_first(record, row, name, layers[name], d) for name, d in zip(used, deltas, strict=True)], anatomy(model)
+    )
+    if zero and any(map(isnan, deltas)):
+        found = replace(found, start=undecided(why_not_yet(zero)), findings=single(found))
+    at_end = _reached(record, -1, layers)
+    last, _ = zero_starts(record, -1, usual).corrected(at_end, _deltas(record, -1, at_end), {})
+    end = read(last[:-1]) if record.steps else None
+    if not (ways and ways.first and ways.last) or is_plain(ways.first, used):
+        return found, end, used[:-1], zero, used
+    scales = {name: Scales(of.width or 0, of.sigma_w2, of.sigma_b2) for name, of in layers.items() if of.sigma_w2 >= 0}
+    first, latest = (zero_starts(record, record.steps.index(step.number), usual) for step in (ways.first, ways.last))
+    samples = loop.samples.get(ways.first.number) if loop else None
+    found, worst = verdict_along(ways.first, scales, found, anatomy(model), first, samples)
+    worst_at_end = worst_way(ways.last, latest)
+    end = worst_at_end.reading if worst_at_end else undecided(NO_PLACES)
+    return found, end, worst.stations if worst else [], worst.zero if worst else [], used
 
 
 def only_seen(share: float, missing: Sequence[str]) -> str:
@@ -172,7 +194,11 @@ def _has_weight_gradient(record: Record, layer: str) -> bool:
     return bool((record.matrix("weight_grad_norm")[:, record.layers.index(layer)] > 0).any())
 
 
-def _first(record: Record, row: int, name: str, layer: Layer) -> LayerFlow:
+def _deltas(record: Record, row: int, names: Sequence[str]) -> list[float]:
+    return [_value(record, row, name, "delta") for name in names]
+
+
+def _first(record: Record, row: int, name: str, layer: Layer, delta: float) -> LayerFlow:
     """One layer at the first measured step, as a profile's row."""
 
     def value(quantity: str) -> float | None:
@@ -185,7 +211,7 @@ def _first(record: Record, row: int, name: str, layer: Layer) -> LayerFlow:
         sigma_w2=layer.sigma_w2,
         sigma_b2=layer.sigma_b2,
         q=nan,
-        delta=_value(record, row, name, "delta"),
+        delta=delta,
         weight_grad_norm=_value(record, row, name, "weight_grad_norm"),
         weight_norm=_value(record, row, name, "weight_norm"),
         symmetric=layer.symmetric,

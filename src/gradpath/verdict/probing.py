@@ -15,6 +15,7 @@ from gradpath.flow.record import FILE, set_verdict
 from gradpath.flow.wrappers import is_distributed
 from gradpath.verdict.from_record import Layer, diagnose, why_nothing
 from gradpath.verdict.gradient_class import TOO_FEW
+from gradpath.verdict.starts_at_zero import usual_norm
 
 # Findings that say what the class is.
 CLASSES = {"vanishing", "exploding"}
@@ -47,7 +48,8 @@ class JudgingProbe(Probe):
             layer = meter.layer
             entries = sum(parameter.numel() for several in layer.weights.values() for parameter in several)
             lost = layer in self.watch.measuring.placed and self.ways is not None and layer.name not in self.ways.layers
-            layers[meter.name] = Layer(layer.sizes.units, *self.rows.scales[meter.name], entries, layer.trains, lost)
+            scales, usual = self.rows.scales[meter.name], usual_norm([p for of in layer.weights.values() for p in of])
+            layers[meter.name] = Layer(layer.sizes.units, *scales, entries, layer.trains, lost, usual)
         found = diagnose(self.model, self.record, layers, self.ways, self.loop)
         if self.broken and found["unmeasured"]:
             found["unmeasured"] = found["undecided"] = f"no step was measured: {self.broken}"
