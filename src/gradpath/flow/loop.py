@@ -37,14 +37,18 @@ class Loop:
 
     entrance: the first of the layers that take data. rate: the learning rate of the latest optimiser; eps: its epsilon, if
     it is one like Adam; several: more than one optimiser has stepped. told: the coming step's loss, if the loop says it.
-    leftovers: gradients that were used again. samples: how many a step had. doubled: an activation that the loss applies a
-    second time.
+    held: the ids of the parameters that an optimiser moves. strangers: calls of optimisers that move none of the model's.
+    ended: steps, whether measured or not. leftovers: gradients that were used again. samples: how many a step had. doubled:
+    an activation that the loss applies a second time.
     """
 
     entrance: str | None = None
     rate: float | None = None
     eps: float | None = None
     several: bool = False
+    held: set[int] = field(default_factory=set)
+    strangers: int = 0
+    ended: int = 0
     leftovers: Leftovers = field(default_factory=Leftovers)
     doubled: str | None = None
     told: Scalar | None = None
@@ -81,6 +85,11 @@ class Loop:
         self.waiting.append((loss, inputs, float(entries or nan), outputs))
         if len(self.waiting) == MOST:
             self._settle()
+
+    def meet(self, moving: Collection[int]) -> None:
+        """An optimiser steps, which moves the model's parameters with these ids."""
+        self.held.update(moving)
+        self.strangers += not moving
 
     def look_at(self, optimizer: Optimizer) -> None:
         """Notes the learning rate that an optimiser has now."""

@@ -11,7 +11,7 @@ from gradpath.flow.way_norms import Step
 from gradpath.verdict.anatomy import Anatomy
 from gradpath.verdict.at_start import findings_at_start
 from gradpath.verdict.findings import MOST, Finding
-from gradpath.verdict.gradient_class import NO_PLACES, Reading, read, undecided
+from gradpath.verdict.gradient_class import NO_PLACES, TOO_FEW, Reading, read, undecided
 from gradpath.verdict.remedies import NONE_KNOWN, Remedy
 from gradpath.verdict.starts_at_zero import NONE_STARTS, ZeroStarts, why_not_yet
 from gradpath.verdict.verdict import Verdict
@@ -65,7 +65,7 @@ def worst_way(step: Step, started: ZeroStarts = NONE_STARTS) -> WayRead | None:
         # What lies behind two heads is no output layer.
         below = slice(None) if step.chosen or (way and way[-1] in step.inner) else slice(-1)
         found.append(_read(way[below], norms[below], step.beside, started))
-    return max((way for way in found if way.reading.kind or way.zero), key=_severity, default=None)
+    return max((way for way in found if way.reading.undecided != TOO_FEW), key=_severity, default=None)
 
 
 def verdict_along(
@@ -88,7 +88,8 @@ def verdict_along(
     worst = worst_way(step, started)
     alone = single(layers)
     if worst is None:
-        return replace(layers, start=undecided(NO_PLACES), findings=alone), None
+        few = layers.start.undecided == TOO_FEW
+        return replace(layers, start=undecided(TOO_FEW if few else NO_PLACES), findings=alone), None
     reading = worst.reading
     if reading.kind in ("healthy", None):
         return replace(layers, start=reading, findings=alone), worst
@@ -169,4 +170,6 @@ def _repeated(way: WayRead) -> tuple[str, int]:
 def _severity(way: WayRead) -> tuple[int, float]:
     ratio = way.reading.ratio
     size = abs(log(ratio)) if ratio is not None and ratio > 0 and isfinite(ratio) else inf
-    return ("healthy", None).index(way.reading.kind) if way.reading.kind in ("healthy", None) else 2, size
+    # Where nothing arrives, because the loss is 0 or a tower has no part in it, others tell more.
+    waits = 2 if way.zero else 0
+    return {"healthy": 1, None: waits}.get(way.reading.kind, 3), size
