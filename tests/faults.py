@@ -97,8 +97,8 @@ FAULTS = [
     Fault(
         "each of two optimisers ends a step",
         "flow/rounds.py",
-        "return self.now == self.before or self.wanted",
-        "return True or self.wanted",
+        "return self.now == self.before or self._are_moved()",
+        "return True or self._are_moved()",
         "flow/test_steps.py",
     ),
     Fault(

@@ -1,5 +1,7 @@
 """Failing on demand: in a loop, in a test of one's own network, and on the command line."""
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -65,6 +67,12 @@ def test_a_test_of_ones_own_network() -> None:
     assert torch.equal(state, torch.get_rng_state())
     assert torch.equal(healthy[0].weight.grad, torch.ones(64, 64))
     assert healthy[2].weight.grad is None
+
+
+@pytest.mark.parametrize("batch", [BATCH[0], BATCH[0][:2], (*BATCH, BATCH[1])])
+def test_a_batch_is_inputs_and_targets(batch: Any) -> None:
+    with pytest.raises(ValueError, match="batch: must be two things, the inputs and the targets"):
+        assert_healthy(rectified(), batch, F.cross_entropy)
 
 
 def test_what_was_not_seen_is_not_healthy() -> None:

@@ -63,6 +63,7 @@ def by_no_grad(model: nn.Module) -> Tensor:
 @pytest.mark.parametrize("by_hand", [False, True])
 def test_a_loss_that_is_cut_from_the_network_is_found(loss: Callable[[nn.Module], Tensor], by_hand: bool) -> None:
     p = trained(perceptron(), loss, [] if by_hand else None)
+    assert by_hand == ("no step was measured: no backward pass" in (p.verdict()["unmeasured"] or ""))
     (found,) = p.verdict()["findings"]
     assert (found["kind"], found["cause"]) == ("no_gradient", "graph")
     assert found["message"] == "no gradient came back to any layer: the loss is cut from the network"

@@ -14,7 +14,7 @@ from gradpath.flow.activation_sums import Activations, sums
 from gradpath.flow.backward import Pass, say
 from gradpath.flow.computed import computed_before, parametrizations
 from gradpath.flow.elementwise import is_made_of
-from gradpath.flow.kinds import Layer, bare, layers, unshaped
+from gradpath.flow.kinds import Layer, bare, is_scripted, layers, unshaped
 from gradpath.flow.leftovers import Leftovers
 from gradpath.flow.measuring import Measuring
 from gradpath.flow.meters import Meter, stamp_of
@@ -172,7 +172,8 @@ class Watch:
                 self.hooked.add(meter.layer)
         called = [meter.layer for meter in self.meters if meter.layer.kind != "parameter"]
         self.measuring.meet({layer.module: layer for layer in called}, others)
-        bare = (meter.layer for meter in self.meters if meter.layer.kind == "parameter")
+        # What a script does is in autograd's graph at first only, before it is fused.
+        bare = (of for meter in self.meters if (of := meter.layer).kind == "parameter" and not is_scripted(of.module))
         self.measuring.bare = {id(parameter): layer for layer in bare for parameter in layer.parameters}
 
     def _on_unknown(self, module: nn.Module) -> None:

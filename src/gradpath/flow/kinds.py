@@ -172,6 +172,11 @@ def bare(model: nn.Module, known: Iterable[Layer]) -> list[Layer]:
     return found
 
 
+def is_scripted(module: nn.Module) -> bool:
+    """Whether a module is TorchScript."""
+    return isinstance(module, torch.jit.ScriptModule)
+
+
 def unshaped(model: nn.Module) -> list[str]:
     """The names of the lazy modules that have not seen a batch yet, and have no shape."""
     return [
@@ -223,7 +228,7 @@ def _layers(module: nn.Module, name: str, seen: set[nn.Module] | None = None) ->
     if module in seen:
         return
     seen.add(module)
-    if isinstance(module, torch.jit.ScriptModule):
+    if is_scripted(module):
         # Nobody is told of the calls inside it.
         return
     layer = layer_of(name, module)

@@ -116,7 +116,7 @@ class Probe:
         # Layers whose optimiser has stepped in this round, and those of them whose sums are still to be taken.
         self.taken: set[Meter] = set()
         self.due: set[Meter] = set()
-        self.batches, self.complete = 0, False
+        self.batches, self.complete, self.missed = 0, False, False
         self.broken: str | None = None
 
     @property
@@ -287,7 +287,7 @@ class Probe:
         seen = any(seen.places for seen in passes)
         if not seen and not self.compiled and (anything_compiled() or not self.taken) and self.weights.have_gradients():
             # There are gradients, but none passed the hooks: compiled code made them. The next step is measured.
-            self.compiled = True
+            self.compiled = self.missed = True
             torch.compiler.set_stance("force_eager")
         elif seen or self.taken:
             self._add_row(passes, upto)

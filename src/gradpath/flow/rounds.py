@@ -31,10 +31,13 @@ class Rounds:
         """Whether the round is complete with a step of `optimizer`, which moves the parameters with these ids."""
         self.now.add(id(optimizer))
         self.moved.update(moving)
+        return self.now == self.before or self._are_moved()
+
+    def _are_moved(self) -> bool:
         # What was taken out of the model is no longer to be trained.
         self.wanted &= {id(parameter) for parameter in self.model.parameters()}
         self.wanted |= self._to_be_trained()
-        return self.now == self.before or self.wanted <= self.moved
+        return self.wanted <= self.moved
 
     def _to_be_trained(self) -> set[int]:
         return {id(parameter) for parameter in self.model.parameters() if parameter.requires_grad}

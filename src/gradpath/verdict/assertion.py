@@ -30,8 +30,12 @@ def assert_healthy(
 
     Raises:
         UnhealthyError: an AssertionError with what was found; or less than nine tenths of the weights were measured.
-        ValueError: as for `probe`.
+        ValueError: as for `probe`; batch is not two things.
     """
+    if not isinstance(batch, tuple | list) or len(batch) != 2:
+        raise ValueError(
+            "assert_healthy: batch: must be two things, the inputs and the targets; several of either are a tuple"
+        )
     inputs, targets = batch
     kept = [(parameter, parameter.grad) for parameter in model.parameters()]
 

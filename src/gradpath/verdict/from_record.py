@@ -136,7 +136,8 @@ def _readings(
     known = all(name in scales for name in used[:-1])
     if not (ways and ways.first and ways.last) or (known and is_plain(ways.first, used)):
         return found, end, used[:-1], zero, used
-    first, latest = (zero_starts(record, record.steps.index(step.number), usual) for step in (ways.first, ways.last))
+    rows = (record.steps.index(step.number) for step in (ways.first, ways.last) if step.number in record.steps)
+    first, latest = (zero_starts(record, row, usual) for row in [*rows, 0, 0][:2])
     samples = loop.samples.get(ways.first.number) if loop else None
     found, worst = verdict_along(ways.first, scales, found, anatomy(model), first, samples)
     worst_at_end = worst_way(ways.last, latest)

@@ -116,7 +116,7 @@ class JudgingProbe(Probe):
         """Why no step was measured; None if one was."""
         if not self.record.steps and self.broken:
             return f"no step was measured: {self.broken}"
-        if not self.record.steps and self.compiled and self.number:
+        if not self.record.steps and self.missed:
             return COMPILED
         return why_nothing(self.model, self.record, self.ways, self.loop)
 

@@ -93,7 +93,7 @@ def moved_from_zero(model: nn.Module, one_pass: Callable[[], None]) -> Iterator[
         for _ in range(DEEPEST if zero else 0):
             one_pass()
             torch.set_rng_state(generators)
-            found = [p for p in waiting if p.grad is not None and p.grad.isfinite().all() and p.grad.any()]
+            found = [p for p in waiting if p.grad is not None and _is_usable(p.grad)]
             waiting = [p for p in waiting if not any(p is one for one in found)]
             with torch.no_grad():
                 for p in found:
@@ -106,6 +106,10 @@ def moved_from_zero(model: nn.Module, one_pass: Callable[[], None]) -> Iterator[
         with torch.no_grad():
             for p in zero:
                 p.zero_()
+
+
+def _is_usable(gradient: Tensor) -> bool:
+    return gradient.layout == torch.strided and bool(gradient.isfinite().all() and gradient.any())
 
 
 def _factors(model: nn.Module) -> Iterator[nn.Parameter]:
