@@ -12,7 +12,11 @@ FAULTS = [
         "cli/test_wrong_input.py -k test_known_before_torch",
     ),
     Fault(
-        "wrong input exits with 1", "config/launch.py", "code: int = 2", "code: int = 1", "cli/test_wrong_input.py -k reluu"
+        "wrong input exits with 1",
+        "config/one_line.py",
+        "code: int = 2",
+        "code: int = 1",
+        "cli/test_wrong_input.py -k reluu",
     ),
     Fault(
         "resume forgets what was typed at the start",
@@ -97,8 +101,8 @@ FAULTS = [
     Fault(
         "each of two optimisers ends a step",
         "flow/rounds.py",
-        "return self.now == self.before or all(",
-        "return True or all(",
+        "return self.now == self.before or self._are_moved()",
+        "return True or self._are_moved()",
         "flow/test_steps.py",
     ),
     Fault(

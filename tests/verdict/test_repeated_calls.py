@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gradpath.verdict.gradient_class import TOO_FEW
 from gradpath.verdict.probing import probe
 
 
@@ -53,6 +54,26 @@ def test_a_loop_of_cells_is_judged_as_the_whole_layer(kind: str) -> None:
     # The gradient at the embedding is that of all its calls, so it is the same.
     assert loop["ratio"] == pytest.approx(whole["ratio"], rel=0.2)
     assert loop["in_time"]["rnn"]["ratio"] == pytest.approx(whole["in_time"]["rnn"]["ratio"], rel=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("steps", [12, 30, 80])
+def test_a_cell_alone_is_judged_as_the_whole_layer(kind: str, steps: int) -> None:
+    """What vanishes in time only is no class, however many steps; it is found where the whole layer's is."""
+    torch.manual_seed(1)
+    x = torch.randn(8, steps, 8)
+
+    class Alone(Encoder):
+        def __init__(self, loop: bool) -> None:
+            super().__init__(kind, loop)
+            self.embed = nn.Identity()
+
+    whole, loop = (verdict_on(Alone(loop), x) for loop in (False, True))
+    assert (loop["class"], loop["undecided"]) == (whole["class"], whole["undecided"])
+    assert [one["kind"] for one in loop["findings"]] == [one["kind"] for one in whole["findings"]]
+    assert loop["in_time"]["rnn"]["ratio"] == pytest.approx(whole["in_time"]["rnn"]["ratio"], rel=1e-3)
+    assert loop["undecided"] == TOO_FEW
+    assert bool(loop["findings"]) == (loop["in_time"]["rnn"]["ratio"] < 1e-10)
 
 
 def test_a_layer_that_is_used_over_and_over_is_named() -> None:

@@ -248,7 +248,7 @@ def one_line_ends(hint: str) -> Iterator[None]:
         sys.stdout.flush()
     except (Exception, KeyboardInterrupt) as error:
         # This module knows Hydra's errors, and so imports Hydra.
-        from gradpath.config.launch import fail, one_line_errors
+        from gradpath.config.one_line import fail, one_line_errors
 
         if isinstance(error, KeyboardInterrupt):
             fail(f"stopped; {hint}", code=130)

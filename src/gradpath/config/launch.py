@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from errno import ENOTDIR
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from hydra import main as hydra_main
 from hydra._internal.utils import get_args_parser
@@ -28,6 +28,7 @@ from gradpath.config.hydras_keys import refuse_unused
 from gradpath.config.hydras_output import fitted_help, hydras_errors
 from gradpath.config.job import Job, Sweep
 from gradpath.config.objective import check_objective
+from gradpath.config.one_line import fail, one_line_errors
 from gradpath.config.overrides import Composition, check_job, mapping, plain, refuse_plus, without_null, without_plus
 from gradpath.config.resume import resume_arguments
 from gradpath.config.schema import GROUPS
@@ -282,41 +283,6 @@ def undisturbed() -> Iterator[None]:
         signal.signal(signal.SIGINT, before)
     if asked and callable(before):
         before(signal.SIGINT, None)
-
-
-@contextmanager
-def one_line_errors() -> Iterator[None]:
-    """Turns the errors that a user can cause into one line on stderr and an exit code."""
-    try:
-        yield
-        # Buffered output is written here, where a failure is still caught.
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # The reader (`| head`, say) has read enough. Exit as other commands do.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(128 + signal.SIGPIPE)
-    except (ConfigError, HydraException, OmegaConfBaseException) as error:
-        said = first_line(error)
-        refers = [text for text in sys.argv[1:] if "${" in text]
-        if refers and not isinstance(error, ConfigError):
-            # OmegaConf does not always say which value it was.
-            said = f"{' '.join(refers)}: {said}"
-        fail(said if said.endswith("?") else f"{said}.")
-    except OSError as error:
-        key = "sweep" if {"-m", "--multirun"} & {*sys.argv} else "run"
-        where = f"; choose another place with hydra.{key}.dir=FOLDER" if error.filename else ""
-        fail(f"{error.filename or 'output'}: {error.strerror or error}{where}.")
-    except RunFailed as error:
-        fail(str(error), code=1)
-
-
-def fail(message: str, code: int = 2) -> NoReturn:
-    """Prints one line on stderr, in a terminal broken at words, and exits."""
-    open_streams()
-    with suppress(OSError):
-        # Where nothing can be written, as on a full disk, the code alone tells.
-        print(*wrapped(f"error: {message}", further="  ", stream=sys.stderr), sep="\n", file=sys.stderr)
-    sys.exit(code)
 
 
 def listed(text: str) -> str:

@@ -60,17 +60,23 @@ class Plan:
 
 
 def follow(
-    roots: Iterable[Node], plan: Plan, outer: Plan | None, marks: Marks, hook: Callable[[Any, Place], RemovableHandle]
+    roots: Iterable[Node],
+    plan: Plan,
+    outer: Plan | None,
+    marks: Marks,
+    hook: Callable[[Any, Place], RemovableHandle],
+    met: Callable[[Graph], None] = lambda graph: None,
 ) -> list[RemovableHandle]:
     """Reads the ways of a pass from its graph, into `plan.seen`.
 
     Args:
         outer: the plan of the pass that this one is part of. hook: called with each station that is no layer's output, so
-            that it is measured too. Its handles are returned.
+            that it is measured too. Its handles are returned. met: called with the graph, to put more marks there.
     """
     seen = plan.seen
     assert seen
     plan.graph = graph_of(roots)
+    met(plan.graph)
     marked = _marked(plan.graph.nodes, plan.calls, marks)
     names = {node: place.name for node, place in marked.items()}
     found = ways(plan.graph, names, _is_wide, lambda firsts: _outermost(firsts, marked, seen.firsts))
@@ -83,6 +89,14 @@ def follow(
     plan.firsts = [way[0].node for way in found]
     plan.targets = _targets(seen, [[at[station.node] for station in way] for way in found], outer)
     return handles
+
+
+def node_of(output: Tensor, place: Place) -> tuple[Any, int]:
+    """The node at which the gradient of a layer's output is measured, and which of the node's outputs it is."""
+    if place.layer and place.layer.kind == "recurrent":
+        # What is kept of it is used at the output itself, in its own shape.
+        return output.grad_fn, output.output_nr
+    return source_of(output)
 
 
 def source_of(output: Tensor) -> tuple[Any, int]:

@@ -16,7 +16,7 @@ from gradpath.flow.cleared import cleared_since_the_pass
 from gradpath.flow.computed import computed_before, parametrizations
 from gradpath.flow.elementwise import is_made_of
 from gradpath.flow.guarded import Guard
-from gradpath.flow.kinds import Layer, bare, layers, unshaped
+from gradpath.flow.kinds import Layer, bare, is_scripted, layers, unshaped
 from gradpath.flow.leftovers import Leftovers
 from gradpath.flow.measuring import Measuring
 from gradpath.flow.meters import Meter, stamp_of
@@ -52,7 +52,7 @@ class Watch:
         guard: what torch calls is called through it (None: one of its own).
         keep: hold on to the latest activations, for histograms.
         samples, batch_dim: the number of samples in a batch, or the dimension of the model's input that counts them.
-        hook_each: as for `Measuring`. at: a pattern of module names, such as "encoder.layer.*".
+        hook_each: as for `Measuring`. at: patterns of module names, such as "encoder.layer.*".
         on_start, on_pass: called before and after each pass. on_computed: called with the gradient at each weight that is
             computed from other parameters, its layer and its attribute.
 
@@ -69,7 +69,7 @@ class Watch:
         samples: int | None = None,
         batch_dim: int = 0,
         hook_each: bool = False,
-        at: str | None = None,
+        at: str | Collection[str] | None = None,
         on_start: Callable[[], None] | None = None,
         on_pass: Callable[[], None] | None = None,
         on_computed: Callable[[Layer, str, Tensor], None] | None = None,
@@ -180,6 +180,9 @@ class Watch:
                 self.hooked.add(meter.layer)
         called = [meter.layer for meter in self.meters if meter.layer.kind != "parameter"]
         self.measuring.meet({layer.module: layer for layer in called}, others)
+        # What a script does is in autograd's graph at first only, before it is fused.
+        bare = (of for meter in self.meters if (of := meter.layer).kind == "parameter" and not is_scripted(of.module))
+        self.measuring.bare = {id(parameter): layer for layer in bare for parameter in layer.parameters}
 
     def _on_unknown(self, module: nn.Module) -> None:
         """Modules were exchanged. A layer that has the name of an earlier one takes its place."""
@@ -260,8 +263,11 @@ class Watch:
             seen.places = kept if any(place.layer for place in kept) else {}
 
     def moved(self, moving: Collection[int]) -> set[Meter]:
-        """The layers with a parameter among these, given by their ids."""
-        return {meter for number in moving for meter in self.of_parameter.get(number, ())}
+        """The layers with a parameter among these, given by their ids, which an optimiser moves."""
+        found = {meter for number in moving for meter in self.of_parameter.get(number, ())}
+        for meter in found:
+            meter.held = moving
+        return found
 
     def take(self, meters: Collection[Meter]) -> None:
         """Optimisers have taken the gradients of these layers."""
@@ -286,15 +292,21 @@ def _watched(model: nn.Module) -> list[Layer]:
     return [*found, *bare(model, found)]
 
 
-def _named(model: nn.Module, pattern: str) -> dict[nn.Module, str]:
-    """The modules whose names match a pattern. `*` matches within a name's part, not over a dot.
+def _named(model: nn.Module, patterns: str | Collection[str]) -> dict[nn.Module, str]:
+    """The modules whose names match one of several patterns. `*` matches within a name's part, not over a dot.
 
     Raises:
-        ValueError: none does.
+        ValueError: a pattern matches none.
     """
     names = {name: module for name, module in model.named_modules() if name}
-    wanted = re.compile(r"[^.]*".join(map(re.escape, pattern.split("*"))))
-    found = {module: name for name, module in names.items() if wanted.fullmatch(name)}
+    several = [patterns] if isinstance(patterns, str) else patterns
+    found: dict[nn.Module, str] = {}
+    for pattern in several:
+        wanted = re.compile(r"[^.]*".join(map(re.escape, pattern.split("*"))))
+        matching = {module: name for name, module in names.items() if wanted.fullmatch(name)}
+        if not matching:
+            raise ValueError(f"probe: at={pattern}: no module has such a name.{nearest(pattern, names)}")
+        found |= matching
     if not found:
-        raise ValueError(f"probe: at={pattern}: no module has such a name.{nearest(pattern, names)}")
+        raise ValueError("probe: at: names no module")
     return found

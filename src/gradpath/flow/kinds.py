@@ -148,7 +148,7 @@ def layer_of(name: str, module: nn.Module) -> Layer | None:
         found |= {f"out_proj.{attribute}": given for attribute, given in _parameters(module.get_submodule("out_proj"))}
     if any(is_lazy(parameter) for several in found.values() for parameter in several):
         return None
-    biases = {attribute: several for attribute, several in found.items() if _is_bias(attribute)}
+    biases = {attribute: several for attribute, several in found.items() if is_bias(attribute)}
     weights = {a: several for a, several in found.items() if a not in biases and any(p.ndim > 1 for p in several)}
     if not weights:
         return None
@@ -170,6 +170,11 @@ def bare(model: nn.Module, known: Iterable[Layer]) -> list[Layer]:
             sizes = Sizes(None, -1, None, None)
             found.append(Layer(name, owners[path], "parameter", {attribute: (parameter,)}, {}, sizes))
     return found
+
+
+def is_scripted(module: nn.Module) -> bool:
+    """Whether a module is TorchScript."""
+    return isinstance(module, torch.jit.ScriptModule)
 
 
 def unshaped(model: nn.Module) -> list[str]:
@@ -223,7 +228,7 @@ def _layers(module: nn.Module, name: str, seen: set[nn.Module] | None = None) ->
     if module in seen:
         return
     seen.add(module)
-    if isinstance(module, torch.jit.ScriptModule):
+    if is_scripted(module):
         # Nobody is told of the calls inside it.
         return
     layer = layer_of(name, module)
@@ -259,7 +264,7 @@ def _made_of(module: nn.Module, attribute: str) -> str:
     return base if ending in ("orig", "g", "v") and isinstance(vars(module).get(base), Tensor) else attribute
 
 
-def _is_bias(attribute: str) -> bool:
+def is_bias(attribute: str) -> bool:
     return "bias" in attribute.rpartition(".")[2]
 
 
@@ -267,5 +272,5 @@ def _trainable_weights(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
     normalisations = {id(p) for m in model.modules() if isinstance(m, NO_LAYERS[:4]) for p in m.parameters(recurse=False)}
     for name, parameter in model.named_parameters():
         large = is_lazy(parameter) or parameter.ndim > 1
-        if parameter.requires_grad and large and not _is_bias(name) and id(parameter) not in normalisations:
+        if parameter.requires_grad and large and not is_bias(name) and id(parameter) not in normalisations:
             yield name, parameter

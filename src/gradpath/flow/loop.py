@@ -37,14 +37,18 @@ class Loop:
 
     entrance: the first of the layers that take data. rates: the learning rates of the latest optimiser, by group;
     eps: its epsilon, if it is one like Adam; several: more than one optimiser has stepped. told: the coming step's loss, if
-    the loop says it. leftovers: gradients that were used again. samples: how many a step had. doubled: an activation that
-    the loss applies a second time.
+    the loop says it. held: the ids of the parameters that an optimiser moves. strangers: calls of optimisers that move none
+    of the model's. ended: steps, whether measured or not. leftovers: gradients that were used again. samples: how many a
+    step had. doubled: an activation that the loss applies a second time.
     """
 
     entrance: str | None = None
     rates: list[Scalar] = field(default_factory=list)
     eps: float | None = None
     several: bool = False
+    held: set[int] = field(default_factory=set)
+    strangers: int = 0
+    ended: int = 0
     leftovers: Leftovers = field(default_factory=Leftovers)
     doubled: str | None = None
     told: Scalar | None = None
@@ -81,6 +85,11 @@ class Loop:
         self.waiting.append((loss, inputs, float(entries or nan), outputs))
         if len(self.waiting) == MOST:
             self._settle()
+
+    def meet(self, moving: Collection[int]) -> None:
+        """An optimiser steps, which moves the model's parameters with these ids."""
+        self.held.update(moving)
+        self.strangers += not moving
 
     def look_at(self, optimizer: Optimizer) -> None:
         """Notes the learning rates that an optimiser has now. One that is a tensor is not waited for."""

@@ -20,7 +20,8 @@ from torch.utils.hooks import RemovableHandle
 
 from gradpath.flow.backward import Pass, is_left_alone, leave, listen, say
 from gradpath.flow.chosen import Chosen
-from gradpath.flow.following import Marks, Plan, follow, leads_to, source_of
+from gradpath.flow.following import Marks, Plan, follow, leads_to, node_of
+from gradpath.flow.functional import places_of
 from gradpath.flow.guarded import Guard
 from gradpath.flow.kinds import Layer, outputs_of
 from gradpath.flow.norms import Scalar, square_sum
@@ -28,6 +29,7 @@ from gradpath.flow.places import Place, Seen
 from gradpath.flow.private_torch import remove_forward_hook
 from gradpath.flow.samples import samples_in
 from gradpath.flow.strangers import Strangers
+from gradpath.flow.ways import Graph
 
 # Outputs of at most this many numbers are kept until the pass begins; a larger one is looked at if somebody else keeps it.
 SMALL = 2**20
@@ -86,6 +88,10 @@ class Measuring:
         self.plans: dict[Pass, Plan] = {}
         # Places of calls since the model's last one, and layers at which measuring failed.
         self.recent: list[Place] = []
+        # Weights that belong to no layer; the samples of the model's latest call; whether it has been told that none counts.
+        self.bare: Mapping[int, Layer] = {}
+        self.samples: int | None = None
+        self.told = False
         # Whether following the ways has failed.
         self.lost = False
         # The output of the layer that was called last.
@@ -95,14 +101,14 @@ class Measuring:
         # The threads on which layers are called. Others train other models.
         self.threads: set[int] = set()
         # Layers from which a gradient was expected.
-        self.placed: set[Layer] = set()
+        self.placed: set[Layer | None] = set()
         self.off: set[Layer | None] = set()
         # The latest sum of squares of each layer, which tells `square_sum` what to expect.
         self.last: dict[Layer | None, Scalar] = {}
 
     def meet(self, layers: Mapping[nn.Module, Layer], others: Mapping[nn.Module, Callable[[nn.Module, Any], None]]) -> None:
         """Takes up the modules of the model as they are now."""
-        named = dict.fromkeys(self.at.modules, _nothing)
+        named = dict.fromkeys(self.at.modules, lambda module, outputs: None)
         self.modules: dict[nn.Module, Any] = {**dict.fromkeys(self.model.modules()), **named, **others, **layers}
         # A module that is called need not be hashable.
         self.parts = {id(module): part for module, part in self.modules.items()}
@@ -166,7 +172,8 @@ class Measuring:
         if self.follow:
             place.look_at((*args, *(value for name, value in kwargs.items() if "mask" not in name)))
             # Nothing large is kept alive.
-            self.latest = partial(_same, h.detach()) if h.numel() <= SMALL else ref(h)
+            kept = h.detach()
+            self.latest = (lambda: kept) if h.numel() <= SMALL else ref(h)
         # A hook on the node sees the gradient that flows on at h: summed over all its uses, and as the user's hooks left it.
         # A hook on the tensor would run before the user's, and would be called for `autograd.grad(..., h)` as well.
         for part, tensor in enumerate(given):
@@ -176,7 +183,7 @@ class Measuring:
             self.placed.add(layer)
             place.call = (args, kwargs) if layer.kind == "recurrent" else None
             for tensor in given:
-                self.marks.put(_node(tensor, place)[0], place)
+                self.marks.put(node_of(tensor, place)[0], place)
         if self.on_call:
             self.on_call(place, args, kwargs, h)
 
@@ -190,6 +197,10 @@ class Measuring:
 
     def _on_model(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         samples = samples_in((args, kwargs), self.batch_dim)
+        if samples is None and self.batch_dim and not self.told:
+            self.told = True
+            say(f"gradpath: batch_dim={self.batch_dim}: no input of the model has such a dimension; the first one is taken")
+        self.samples = samples
         for place in self.recent:
             place.samples = samples
         self.recent = []
@@ -232,11 +243,19 @@ class Measuring:
             if self.at:
                 plan.seen.chosen = True
                 return []
-            return follow(told.roots, plan, outer, self.marks, self._hook)
+            return follow(told.roots, plan, outer, self.marks, self._hook, self._mark_products)
         except Exception as error:
             self.lost = True
             say(f"gradpath: the ways of the gradient are not followed any more: {type(error).__name__}: {error}")
             return []
+
+    def _mark_products(self, graph: Graph) -> None:
+        """Measures the gradient at the products with weights that belong to no layer."""
+        if self.bare:
+            for node, place in places_of(graph, self.bare, self.marks.get, lambda: next(self.numbers), self.samples):
+                self.marks.put(node, place)
+                self.placed.add(place.layer)
+                self._hook(node, place)
 
     def _trains(self, told: Pass) -> bool:
         """Whether a pass may bring gradients to the model's parameters."""
@@ -250,7 +269,7 @@ class Measuring:
 
     def _hook_output(self, tensor: Tensor, place: Place, part: int) -> None:
         """Measures the gradient at one tensor; its node may have made others too."""
-        node, number = _node(tensor, place)
+        node, number = node_of(tensor, place)
         self._hook(node, place, part, number)
 
     def hook_computed(self, weight: Tensor, layer: Layer, told: Callable[[Tensor], None]) -> None:
@@ -299,19 +318,3 @@ class Measuring:
         if layer:
             self.off.add(layer)
         say(f"gradpath: {(layer and layer.name) or name} is not measured any more: {type(error).__name__}: {error}")
-
-
-def _nothing(module: nn.Module, outputs: Any) -> None:
-    """For modules of which only the place is measured."""
-
-
-def _node(output: Tensor, place: Place) -> tuple[Any, int]:
-    """The node at which the gradient of a layer's output is measured, and which of the node's outputs it is."""
-    if place.layer and place.layer.kind == "recurrent":
-        # What is kept of it is used at the output itself, in its own shape.
-        return output.grad_fn, output.output_nr
-    return source_of(output)
-
-
-def _same(tensor: Tensor) -> Tensor:
-    return tensor

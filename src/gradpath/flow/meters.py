@@ -1,5 +1,7 @@
 """The sums of one layer over a step."""
 
+from collections.abc import Collection
+
 from torch import nn
 
 from gradpath.flow.activation_sums import Activations
@@ -25,6 +27,8 @@ class Meter:
         # Whether a pass of this step has reached the layer, and what told its gradient from others when that was over.
         self.stamped = False
         self.stamp: tuple[int, int] | None = None
+        # The ids of the parameters that its latest optimiser moves.
+        self.held: Collection[int] = ()
         self.clear()
 
     def clear(self) -> None:
@@ -54,8 +58,9 @@ class Meter:
 
     @property
     def parameter(self) -> nn.Parameter | None:
-        """The first one that is to be trained."""
-        return next((parameter for parameter in self.layer.parameters if parameter.requires_grad), None)
+        """The first one that is to be trained; of those that an optimiser holds, once one has stepped."""
+        trained = [parameter for parameter in self.layer.parameters if parameter.requires_grad]
+        return next((parameter for parameter in trained if id(parameter) in self.held), trained[0] if trained else None)
 
 
 def stamp_of(parameter: nn.Parameter | None) -> tuple[int, int] | None:

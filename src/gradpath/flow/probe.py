@@ -82,7 +82,7 @@ class Probe:
         first_step: int = 0,
         last_step: int | None = None,
         follow: bool = False,
-        at: str | None = None,
+        at: str | Collection[str] | None = None,
         on_row: Callable[["Probe"], None] | None = None,
     ) -> None:
         if every < 1 or slow_every < 1 or (samples is not None and samples < 1):
@@ -112,12 +112,12 @@ class Probe:
             Ledger([name for name, wanted in asked.items() if wanted]), next(model.parameters()).device, distributed,
             activations, inputs, rank, scaler, self.ways.in_time if self.ways else InTime(),
         )  # fmt: skip
-        self.optimizers = Optimizers(self.model, self.guard, self._before_step, self._after_step, self._skip)
+        self.optimizers = Optimizers(self.model, self.guard, self._before_step, self._after_step, self._skip, self.loop.meet)
         self.rounds = self.optimizers.rounds
         # Layers whose optimiser has stepped in this round, and those of them whose sums are still to be taken.
         self.taken: set[Meter] = set()
         self.due: set[Meter] = set()
-        self.batches, self.complete = 0, False
+        self.batches, self.complete, self.missed = 0, False, False
 
     @property
     def broken(self) -> str | None:
@@ -169,6 +169,7 @@ class Probe:
         if self.measuring and self.watch.passes:
             self.weights.before_step(self.optimizers.owned, False)
             self.weights.after_step(self.optimizers.owned, self.slow)
+            self.loop.meet(self.optimizers.owned)
             self.due = set(self.watch.meters)
             self._take()
         self._end()
@@ -246,13 +247,10 @@ class Probe:
 
     def _take(self) -> None:
         """Sums up what the passes showed of the layers whose optimisers have stepped."""
-        self.batches = max(self.batches, self._add_up(self.due))
+        self.batches = max(self.batches, self.watch.add_up(self.due, self.passes))
         self.taken |= self.due
         self.watch.take(self.due)
         self.due = set()
-
-    def _add_up(self, meters: Collection[Meter], upto: int | None = None) -> int:
-        return self.watch.add_up(meters, self.passes, upto)
 
     def _end(self, upto: int | None = None) -> None:
         """The step is over: its round of optimisers is complete. `upto`: its passes are the first of those seen."""
@@ -265,12 +263,13 @@ class Probe:
     def _finish(self, upto: int | None = None) -> None:
         """Appends the raw numbers of the finished step to the ledger, if it had a backward pass."""
         passes = self.watch.passes[:upto]
-        if self.taken or any(seen.places for seen in passes):
-            self._add_row(passes, upto)
-        elif not self.compiled and any(p.grad is not None for p in self.weights.each.values()):
-            # There are gradients, but none passed the hooks: the whole step may be compiled. The next one is measured.
-            self.compiled = True
+        seen = any(seen.places for seen in passes)
+        if not seen and not self.compiled and (anything_compiled() or not self.taken) and self.weights.have_gradients():
+            # There are gradients, but none passed the hooks: compiled code made them. The next step is measured.
+            self.compiled = self.missed = True
             force_eager(self)
+        elif seen or self.taken:
+            self._add_row(passes, upto)
         self.watch.end(upto)
         self.weights.end(upto is None)
         self.taken, self.due, self.batches, self.complete = set(), set(), 0, False
@@ -278,7 +277,7 @@ class Probe:
     def _add_row(self, passes: Sequence[Seen], upto: int | None) -> None:
         """Appends the raw numbers of a step to the ledger."""
         followed = self.watch.measuring.follow
-        self._add_up([meter for meter in self.watch.meters if meter not in self.taken], upto)
+        self.watch.add_up([meter for meter in self.watch.meters if meter not in self.taken], self.passes, upto)
         batches = self.passes or self.batches or 1
         scale = self.rows.scale
         joins = self.ways.add(passes, followed, self.number, batches * scale) if self.ways else []

@@ -22,6 +22,7 @@ class Optimizers:
         on_before: called with the ids of the model's parameters that are about to be moved, and with whether the optimiser
             begins another round. on_after: called with the optimiser, the ids, and whether the round is complete.
         on_skip: called instead where a gradient scaler let the optimiser leave the weights alone.
+        on_met: called with the ids that any optimiser of the process is about to move, if only none.
     """
 
     def __init__(
@@ -31,9 +32,10 @@ class Optimizers:
         on_before: Callable[[set[int], bool], None],
         on_after: Callable[[Optimizer, set[int], bool], None],
         on_skip: Callable[[], None],
+        on_met: Callable[[set[int]], None],
     ) -> None:
         self.model, self.guard = model, guard
-        self.on_before, self.on_after, self.on_skip = on_before, on_after, on_skip
+        self.on_before, self.on_after, self.on_skip, self.on_met = on_before, on_after, on_skip, on_met
         self.rounds = Rounds(model)
         self.stepping: Optimizer | None = None
         self.handles: list[RemovableHandle] = []
@@ -56,6 +58,7 @@ class Optimizers:
 
     def _before(self, optimizer: Optimizer, args: Any, kwargs: Any) -> None:
         moving = self._moved_by(optimizer)
+        self.on_met(moving)
         if not moving or (self.stepping not in (None, optimizer) and _is_running(self.stepping)):
             return
         self.stepping = optimizer

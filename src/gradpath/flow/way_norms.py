@@ -25,7 +25,7 @@ class Step:
     ways: for each first layer the names of the stations, first layer first, with the squares of the gradient at each, summed
     over the passes. beside: the layers on branches between a station and the one before it.
     chosen: the user has named the stations, and the output layer is none of them. inner: last stations that are none.
-    entries: how many weights the layers have that a gradient reached.
+    entries: how many weights the layers have that a gradient reached. number: the step's.
     """
 
     ways: dict[tuple[str, ...], list[Scalar]] = field(default_factory=dict)
@@ -33,6 +33,7 @@ class Step:
     chosen: bool = False
     inner: set[str] = field(default_factory=set)
     entries: int = 0
+    number: int = 0
 
     def add(self, seen: Seen) -> None:
         self.beside |= seen.beside
@@ -61,12 +62,14 @@ def _entries(layers: Collection[Layer]) -> int:
 
 def _ways(seen: Seen) -> Iterator[tuple[tuple[str, ...], list[Scalar]]]:
     """Each way's names and squares. A first layer that is called at many time steps has one way, and the gradient of all."""
-    ways = [[place for place in way if place in seen.places and place.square is not None] for way in seen.ways]
+    ways = [[p for p in _without_time(way) if p in seen.places and p.square is not None] for way in seen.ways]
     begins: dict[Layer | None, list[list[Place]]] = {}
     for way in filter(None, ways):
         begins.setdefault(way[0].layer, []).append(way)
     for layer, several in begins.items():
-        firsts = [place for place in dict.fromkeys(seen.firsts.get(layer, [])) if place.square is not None]
+        # A cell's first call is the oldest time step, behind all others.
+        calls = [place for place in seen.places if place.layer is layer] if layer and layer.kind == "cell" else []
+        firsts = [place for place in dict.fromkeys(calls or seen.firsts.get(layer, [])) if place.square is not None]
         if layer is None or len(firsts) < 2:
             for way in several:
                 yield tuple(place.name for place in way), [place.square for place in way if place.square is not None]
@@ -75,6 +78,12 @@ def _ways(seen: Seen) -> Iterator[tuple[tuple[str, ...], list[Scalar]]]:
         total = _sum(place.square for place in firsts if place.square is not None)
         rest = [place.square for place in shared if place.square is not None]
         yield (layer.name or "model", *(place.name for place in shared)), [total, *rest]
+
+
+def _without_time(way: list[Place]) -> list[Place]:
+    """Of all calls of a cell the last one: a loop of cells is one place of the depth, as an `nn.LSTM` is."""
+    last: dict[Layer | None, Place] = {place.layer: place for place in way if place.layer and place.layer.kind == "cell"}
+    return [place for place in way if last.get(place.layer, place) is place]
 
 
 def _sum(squares: Iterable[Scalar]) -> Scalar:
@@ -112,7 +121,7 @@ class WayNorms:
         """
         self.in_time.end(number, factor, passes)
         self.layers |= {place.layer.name: place.layer for seen in passes for place in seen.places if place.layer}
-        step = Step(entries=_entries({place.layer for seen in passes for place in seen.places if place.layer}))
+        step = Step(entries=_entries({p.layer for seen in passes for p in seen.places if p.layer}), number=number)
         for seen in passes if followed else ():
             step.add(seen)
         if not step.ways:

@@ -154,6 +154,10 @@ class Weights:
                 numbers["weight"][index], numbers["changed"][index] = self._computed(index, layer)
         return numbers
 
+    def have_gradients(self) -> bool:
+        """Whether there is a gradient at any weight, whoever made it."""
+        return any(weight.grad is not None for weight in self.each.values())
+
     def matrix(self, index: int) -> nn.Parameter | None:
         """The layer's one weight that is a parameter; None if it has several or none."""
         return self.weights[index][0] if len(self.weights[index]) == 1 and index not in self.computed else None

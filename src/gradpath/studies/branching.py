@@ -252,17 +252,18 @@ class Convolutions(Network):
 
 
 class Unrolled(Network):
-    """A cell over time, whose first step is the deepest."""
+    """A layer over time, whose first step is the deepest."""
 
     def __init__(self, steps: int = 12) -> None:
         super().__init__()
-        self.steps, self.cell, self.head = steps, nn.GRUCell(3, 6), nn.Linear(6, 3)
+        self.steps, self.cell, self.head = steps, nn.Linear(9, 6), nn.Linear(6, 3)
 
     def forward(self, x: Tensor) -> Tensor:
         self.begin()
         state = x.new_zeros(len(x), 6)
         for step in range(self.steps):
-            state = self.keep(f"cell#{step + 1}" if step else "cell", self.cell(x[:, step], state))
+            given = torch.cat([x[:, step], torch.tanh(state)], 1)
+            state = self.keep(f"cell#{step + 1}" if step else "cell", self.cell(given))
         return self.keep("head", self.head(state))
 
 

@@ -58,7 +58,7 @@ MORE: dict[str, tuple[Callable[[], Network], Callable[[], Tensor]]] = {
     "computed weights": (Computed, normal(5, 6)),
     "convolutions": (lambda: Convolutions(False), normal(5, 1, 8, 8)),
     "convolutions with BatchNorm": (lambda: Convolutions(True), normal(5, 1, 8, 8)),
-    "a cell over time": (Unrolled, normal(5, 12, 3)),
+    "a layer over time": (Unrolled, normal(5, 12, 3)),
     "autoencoder": (Autoencoder, normal(5, 6)),
     "generator and discriminator": (Adversaries, normal(5, 6)),
 }

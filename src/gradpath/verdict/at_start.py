@@ -112,6 +112,9 @@ def _needed(rate: float | None, hidden: Sequence[Layer], network: Anatomy) -> fl
     """
     if network.activation is None:
         estimate = _drawn(hidden) / rate**2 if rate and isfinite(rate) else 2.0
+        if not isfinite(estimate):
+            # Of weights whose scale is not known: functions use them, or they are complex.
+            return None
         return estimate if estimate > STANDARD_SCALE else min(estimate, 2.0)
     try:
         return critical_sigma_w2(network.activation, hidden[-1].sigma_b2, _input_norm(hidden[0]), len(hidden))

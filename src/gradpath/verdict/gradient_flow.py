@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 
 from gradpath.flow.record import FILE
 from gradpath.verdict.ending import end
-from gradpath.verdict.probing import JudgingProbe
+from gradpath.verdict.probing import JudgingProbe, check_options
 
 
 class GradientFlow(pl.Callback):
@@ -23,10 +23,12 @@ class GradientFlow(pl.Callback):
         options: those of `probe`, such as `every=10`, `batch_dim=1`, `ignore=["saturation"]`.
 
     Raises:
+        TypeError: there is no such option.
         ValueError: when `fit` begins: as for `probe`, or `folder` holds the record of another callback.
     """
 
     def __init__(self, folder: str | Path | None = None, **options: Any) -> None:
+        check_options({*options} - {"ignore"})
         self.folder, self.options = folder, options
         self.probe: JudgingProbe | None = None
         self.verdict: dict[str, Any] | None = None

@@ -85,8 +85,21 @@ def _rising(course: Course, at_start: Sequence[Finding]) -> Finding | None:
     first, last = median(course.losses[:quarter]), median(course.losses[-quarter:])
     if last - first <= max(ROSE * abs(first), course.noise):
         return None
+    # A loss that is negative (a policy's, a log-likelihood) has no floor at 0, and a rise towards it may be what is learnt.
+    size = max(map(abs, course.losses[: 2 * quarter]))
+    if min(course.losses) < 0 and last <= (1 + ROSE) * size and not _is_moved_far(course):
+        return None
     cause, remedy = _root(at_start) or ("learning rate", _tamed(course))
     return Finding("divergence", cause, None, f"the training loss rose from {first:.4g} to {last:.4g}", remedy)
+
+
+def _is_moved_far(course: Course) -> bool:
+    """Whether typical updates of a layer are too large."""
+    if course.record is None or not len(course.record["step"]):
+        return False
+    update = course.record["update_ratio"]
+    known = update[:, ~np.isnan(update).all(axis=0)]
+    return bool(known.size and (np.nanmedian(known, axis=0) > LARGE_UPDATE).any())
 
 
 def _small_updates(course: Course, at_start: Sequence[Finding]) -> Finding | None:

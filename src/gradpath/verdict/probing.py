@@ -1,5 +1,6 @@
 """`with probe(model)`: measures a training loop while it runs, and judges it when it has ended."""
 
+import inspect
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,16 +8,26 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from gradpath.errors import nearest
+from gradpath.errors import counted, nearest
 from gradpath.finding_names import KINDS
+from gradpath.flow.backward import say
+from gradpath.flow.kinds import Layer
 from gradpath.flow.probe import Probe
 from gradpath.flow.record import FILE
 from gradpath.verdict.ending import end
-from gradpath.verdict.from_record import Layer, diagnose, why_nothing
+from gradpath.verdict.from_record import Layer as Seen
+from gradpath.verdict.from_record import diagnose, why_nothing
 from gradpath.verdict.gradient_class import TOO_FEW
+from gradpath.verdict.starts_at_zero import usual_norm
 
 # Findings that say what the class is.
 CLASSES = {"vanishing", "exploding"}
+COMPILED = (
+    "no step was measured: the model runs in code that was compiled inside the block, which its first step showed; the next "
+    "ones are measured, and the first one too if torch.compile is called, and the model run once, before the block"
+)
+# So many layers' names stand in a probe's lines.
+SHOWN = 6
 
 
 class UnhealthyError(AssertionError):
@@ -36,6 +47,7 @@ class JudgingProbe(Probe):
 
     def __init__(self, model: nn.Module, *arguments: Any, ignore: Collection[str] = (), **options: Any) -> None:
         _check_kinds("ignore", ignore)
+        check_options(options)
         super().__init__(model, *arguments, **{"follow": True, **options})
         self.ignore = set(ignore)
 
@@ -44,16 +56,39 @@ class JudgingProbe(Probe):
         # A layer may have been called that no gradient has come to yet.
         self.rows.look_at_scales()
         layers = {}
+        self.loop.ended = self.number
         for meter in self.watch.meters:
             layer = meter.layer
             entries = sum(parameter.numel() for several in layer.weights.values() for parameter in several)
-            lost = layer in self.watch.measuring.placed and self.ways is not None and layer.name not in self.ways.layers
-            layers[meter.name] = Layer(layer.sizes.units, *self.rows.scales[meter.name], entries, layer.trains, lost)
+            lost = self.ways is not None and layer.name not in self.ways.layers and layer in self._expected()
+            held = any(id(parameter) in self.loop.held for parameter in layer.parameters)
+            scales, usual = self.rows.scales[meter.name], usual_norm([p for of in layer.weights.values() for p in of])
+            layers[meter.name] = Seen(layer.sizes.units, *scales, entries, layer.trains, lost, usual, held)
         found = diagnose(self.model, self.record, layers, self.ways, self.loop)
-        if self.broken and found["unmeasured"]:
-            found["unmeasured"] = found["undecided"] = f"no step was measured: {self.broken}"
+        if found["unmeasured"]:
+            found["unmeasured"] = found["undecided"] = self.unmeasured()
         found["findings"] = [finding for finding in found["findings"] if finding["kind"] not in self.ignore]
         return found | {"process": self.share}
+
+    def _expected(self) -> Collection[Layer | None]:
+        """The layers from which a gradient was expected; those that were called without one too, if none came at all."""
+        measuring = self.watch.measuring
+        return measuring.placed if self.ways and self.ways.layers else {*measuring.placed, *measuring.called}
+
+    def __repr__(self) -> str:
+        """In a few lines: what was measured, the class, and what was found."""
+        found, name = self.verdict(), type(self.model).__name__
+        layers = [meter.name for meter in self.watch.meters]
+        named = ", ".join(layers[:SHOWN]) + (f" and {len(layers) - SHOWN} more" if len(layers) > SHOWN else "")
+        ratio = f", |delta| first / last {found['ratio']:.3g}" if found["ratio"] is not None else ""
+        lines = [f"probe of {name}: {counted(len(self.record.steps), 'step')} of {counted(len(layers), 'layer')} ({named})"]
+        lines.append(f"class: {found['class']}{ratio}" if found["class"] else f"no class: {found['undecided']}")
+        if found["starts_at_zero"]:
+            lines.append(f"starts at zero: {', '.join(found['starts_at_zero'])}")
+        for finding in found["findings"]:
+            remedy = f"; try {finding['remedy']}" if finding["remedy"] else ""
+            lines.append(f"{finding['kind']} ({finding['cause']}): {finding['message']}{remedy}")
+        return "\n".join(lines if found["findings"] else [*lines, "no findings"])
 
     def loss(self, value: float | Tensor) -> None:
         """Tells the loss of the coming step, where it is not the number that `backward()` begins from."""
@@ -82,7 +117,11 @@ class JudgingProbe(Probe):
 
     def unmeasured(self) -> str | None:
         """Why no step was measured; None if one was."""
-        return why_nothing(self.model, self.record, self.ways)
+        if not self.record.steps and self.broken:
+            return f"no step was measured: {self.broken}"
+        if not self.record.steps and self.missed:
+            return COMPILED
+        return why_nothing(self.model, self.record, self.ways, self.loop)
 
 
 def _check_kinds(what: str, kinds: Collection[str]) -> None:
@@ -91,8 +130,16 @@ def _check_kinds(what: str, kinds: Collection[str]) -> None:
             raise ValueError(f"probe: {what}: {kind} is no finding.{nearest(kind, KINDS)} There are {', '.join(KINDS)}.")
 
 
-@contextmanager
-def probe(model: nn.Module, folder: str | Path | None = None, **options: Any) -> Iterator[JudgingProbe]:
+def check_options(options: Collection[str]) -> None:
+    """Raises TypeError for an option that the probe does not have."""
+    known = [name for name in inspect.signature(Probe.__init__).parameters if name not in ("self", "model")]
+    for name in options:
+        if name not in known:
+            allowed = [*known, "folder", "ignore"]
+            raise TypeError(f"probe: {name} is no option.{nearest(name, allowed)} There are {', '.join(allowed)}.")
+
+
+class probe:  # noqa: N801 - called like a function
     """Measures any training loop inside `with probe(model) as p:`; `p.record` holds what was measured.
 
     Args:
@@ -102,8 +149,31 @@ def probe(model: nn.Module, folder: str | Path | None = None, **options: Any) ->
 
     Raises:
         ValueError: as for `JudgingProbe`, or the folder holds a record already.
+        TypeError: there is no such option.
         OSError: the folder cannot be made.
     """
+
+    def __init__(self, model: nn.Module, folder: str | Path | None = None, **options: Any) -> None:
+        self._entered = False
+        self._block = _measured(model, folder, **options)
+
+    def __enter__(self) -> JudgingProbe:
+        self._entered = True
+        return self._block.__enter__()
+
+    def __exit__(self, *raised: Any) -> bool | None:
+        return self._block.__exit__(*raised)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(f"probe: {name} belongs to p in `with probe(model) as p:`; outside a block nothing is measured")
+
+    def __del__(self) -> None:
+        if not self.__dict__.get("_entered", True):
+            say("gradpath: nothing was measured: probe(model) measures inside a block, `with probe(model) as p:`")
+
+
+@contextmanager
+def _measured(model: nn.Module, folder: str | Path | None, **options: Any) -> Iterator[JudgingProbe]:
     place = None if folder is None else Path(folder)
     if place is not None and (place / FILE).exists():
         raise ValueError(f"probe: folder={folder}: holds a record already; choose another")

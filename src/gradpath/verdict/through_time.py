@@ -1,11 +1,13 @@
 """Whether the gradient of a recurrent layer reaches the oldest time steps."""
 
+from collections.abc import Collection
 from math import log
 from typing import Any
 
 import numpy as np
 from torch import nn
 
+from gradpath.flow.in_time import FORWARDS
 from gradpath.flow.record import Matrix, Record
 from gradpath.verdict.findings import Finding
 from gradpath.verdict.remedies import Remedy
@@ -31,6 +33,29 @@ def read_in_time(record: Record) -> dict[str, dict[str, Any]]:
             growth = float(delta[0] / delta[-1]) if delta[-1] else None
             found[name] = {"steps": len(delta), "ratio": float(delta[0] / delta.max()), "growth": growth}
     return found
+
+
+def not_read_in_time(readings: Collection[str], model: nn.Module) -> dict[str, str]:
+    """For each recurrent layer of which nothing is known in time, why."""
+    known = {_layer(name) for name in readings}
+    return {
+        name: _why(module)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.RNNBase | nn.RNNCellBase) and name not in known
+    }
+
+
+def _why(module: nn.RNNBase | nn.RNNCellBase) -> str:
+    if isinstance(module, nn.RNNBase) and type(module).forward not in FORWARDS:
+        return "its forward is another than torch's"
+    if isinstance(module, nn.RNNBase) and module.num_layers > 1 and module.dropout:
+        return "it is a stack with dropout, and which states were dropped is not known"
+    return "no gradient came to two of its states or more in a measured step"
+
+
+def _layer(name: str) -> str:
+    """The module's name, of `rnn`, `rnn[1]`, `rnn reverse` or `rnn#2`."""
+    return name.split(" ")[0].split("[")[0].split("#")[0]
 
 
 def findings_in_time(readings: dict[str, dict[str, Any]], model: nn.Module) -> list[Finding]:
@@ -61,7 +86,7 @@ def _first_row(name: str, matrix: Matrix) -> Matrix | None:
 
 def _remedy(model: nn.Module, name: str, steps: int) -> Remedy:
     """A gate that keeps the state for as many steps (Tallec & Ollivier 2018), unless there is one."""
-    module: Any = dict(model.named_modules()).get(name.split(" ")[0].split("[")[0].split("#")[0])
+    module: Any = dict(model.named_modules()).get(_layer(name))
     kept, gates = log(steps), {"LSTM": "forget", "LSTMCell": "forget", "GRU": "update", "GRUCell": "update"}
     gate = gates.get(type(module).__name__)
     if gate is None:

@@ -13,16 +13,21 @@ from gradpath.verdict.remedies import Remedy
 ENOUGH = 3
 # At most so many layers are named.
 NAMED = 3
+NOWHERE = "no gradient came back to any layer: the loss is cut from the network"
 
 
-def findings_on_wiring(record: Record, loop: Loop, trained: Collection[str], cut: Sequence[str]) -> list[Finding]:
+def findings_on_wiring(
+    record: Record, loop: Loop, trained: Collection[str], held: Collection[str], cut: Sequence[str]
+) -> list[Finding]:
     """What is wrong with the loop itself, whatever the network.
 
     Args:
-        trained: layers that are to be trained. cut: those of them that were called, and that no gradient came
-            back to, if they are many.
+        trained: layers that are to be trained. held: those of them of which an optimiser moves a parameter. cut: those that
+            were called, and that no gradient came back to, if they are many.
     """
-    found = (_twice(loop), _kept(loop), _cut_off(cut), _nothing_left(record), _unmoved(record, trained))
+    found = [_strange(loop) if trained and not record.steps else None, _twice(loop), _kept(loop), _cut_off(cut, trained)]
+    if record.steps:
+        found += [_nothing_left(record), _unmoved(record, trained, held)]
     return [finding for finding in found if finding]
 
 
@@ -45,9 +50,22 @@ def _kept(loop: Loop) -> Finding | None:
     )
 
 
-def _cut_off(cut: Sequence[str]) -> Finding | None:
+def _strange(loop: Loop) -> Finding | None:
+    """The model's optimiser was given the parameters of something else: of a copy, or of the model before it was changed."""
+    if loop.held or not loop.strangers:
+        return None
+    message = "the optimiser holds none of the model's parameters"
+    return Finding(
+        "no_update", "optimizer", None, message, Remedy("", "an optimizer that is given this model's parameters()")
+    )
+
+
+def _cut_off(cut: Sequence[str], trained: Collection[str]) -> Finding | None:
     if not cut:
         return None
+    if len(cut) == len(trained):
+        remedy = Remedy("", "no item(), detach(), no_grad(), .data, numpy or argmax between the network and the loss")
+        return Finding("no_gradient", "graph", cut[-1], NOWHERE, remedy)
     message = f"no gradient came back to {_listed(cut)}, though {'they were' if len(cut) > 1 else 'it was'} called"
     remedy = Remedy("", "no detach(), no_grad(), .data, numpy or argmax between these layers and the loss")
     return Finding("no_gradient", "graph", cut[0], message, remedy)
@@ -64,19 +82,20 @@ def _nothing_left(record: Record) -> Finding | None:
     return Finding("no_gradient", "loss", None, message, remedy)
 
 
-def _unmoved(record: Record, trained: Collection[str]) -> Finding | None:
-    if len(record.steps) < ENOUGH:
-        return None
-    gradient, update = (record.matrix(name) for name in ("weight_grad_norm", "update_ratio"))
+def _unmoved(record: Record, trained: Collection[str], held: Collection[str]) -> Finding | None:
+    gradient, update, weight = (record.matrix(name) for name in ("weight_grad_norm", "update_ratio", "weight_norm"))
     columns = [index for index, name in enumerate(record.layers) if name in trained and (gradient[:, index] > 0).any()]
-    if not columns or (~np.isnan(update)).any(1).sum() < ENOUGH:
+    # Weights are not looked at in every step.
+    if not columns or (~np.isnan(weight)).any(1).sum() < ENOUGH:
         return None
+    moved = [index for index in columns if not np.isnan(update[:, index]).all()]
     # Where the gradient vanishes, a step is lost in rounding. That of the output layer is not.
-    if not (update[:, columns] > 0).any():
+    if moved and not (update[:, moved] > 0).any():
         message = "gradients arrive at all layers, and no step moves a weight"
         remedy = Remedy("", "zero_grad() before backward(), not between it and step(), and a learning rate above 0")
         return Finding("no_update", "optimizer", None, message, remedy)
-    unmoved = [record.layers[index] for index in columns if np.isnan(update[:, index]).all()]
+    # Where biases alone are given to it, that is on purpose.
+    unmoved = [record.layers[index] for index in columns if index not in moved and record.layers[index] not in held]
     if not unmoved:
         return None
     message = f"{_listed(unmoved)} {'get' if len(unmoved) > 1 else 'gets'} a gradient, and no optimiser moves the weights"
