@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 CODE = '''
-import ctypes, json, os, signal, sys
+import ctypes, json, os, signal, sys, time
 from pathlib import Path
 
 import torch
@@ -36,6 +36,8 @@ def fail(how):
         os._exit(int(how))
     if how == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if how == "hang":
+        time.sleep(3600)
     if how == "crash":
         ctypes.string_at(0)
 

@@ -69,6 +69,12 @@ def test_files_of_one_name_stand_at_most_twice() -> None:
     assert {name: count for name, count in names.items() if count > 2} == {}
 
 
+def test_no_two_files_of_tests_have_one_name() -> None:
+    """pytest imports each by its name alone."""
+    names = Counter(path.name for path in (PROJECT / "tests").rglob("test_*.py"))
+    assert {name: count for name, count in names.items() if count > 1} == {}
+
+
 def test_no_file_and_no_function_is_too_long() -> None:
     too_long = []
     for path in sources():

@@ -26,6 +26,7 @@ from gradpath.studies.papers.claim import Check, Claim
 from gradpath.theory import mean_field, moments, quadrature
 
 Patch = pytest.MonkeyPatch
+Gradients = tuple[Tensor | None, ...]
 # Of the random claims; `make science` takes as many as are stated.
 SEEDS = 2
 
@@ -82,10 +83,14 @@ def batch_norm_with_a_large_eps(patch: Patch) -> None:
 def delta_of_the_mean(patch: Patch) -> None:
     right = measuring.Measuring._on_gradient
 
-    def averaged(self: measuring.Measuring, place: Place, part: int, gradients: tuple[Tensor | None, ...]) -> None:
-        right(self, place, part, tuple(None if grad is None else grad.mean(0).expand_as(grad) for grad in gradients))
+    def averaged(self: measuring.Measuring, place: Place, part: int, number: int | None, gradients: Gradients) -> None:
+        right(self, place, part, number, tuple(None if g is None else g.mean(0).expand_as(g) for g in gradients))
 
     patch.setattr(measuring.Measuring, "_on_gradient", averaged)
+
+
+def delta_of_nothing(patch: Patch) -> None:
+    patch.setattr(measuring.Measuring, "_on_gradient", lambda *arguments: None)
 
 
 def delta_of_the_next_layer(patch: Patch) -> None:
@@ -172,6 +177,7 @@ FAULTS = [
     (18, adam_with_a_large_eps),
     (19, identity_that_bends),
     (20, delta_of_the_mean),
+    (20, delta_of_nothing),
     (20, delta_of_the_next_layer),
     (20, sum_for_mean),
 ]

@@ -220,7 +220,7 @@ def test_a_hopeless_trial_is_stopped(sweep: Command, tmp_path: Path) -> None:
     # The sampler's seed gives the first five trials, which are never stopped, the good rate, and the sixth the bad one.
     typed = (
         OPTUNA, "optimizer.lr=0.05,1e-12", "seed=range(100)", "trainer.max_epochs=30", "hydra.launcher.jobs=1",
-        "hydra.sweeper.sampler=random", "hydra.sweeper.seed=237", "hydra.sweeper.prune=true",
+        "hydra.sweeper.sampler=random", "hydra.sweeper.seed=180", "hydra.sweeper.prune=true",
     )  # fmt: skip
     done = sweep(*typed, "hydra.sweeper.n_trials=7")
     assert done.returncode == 0, done.stdout + done.stderr
@@ -231,7 +231,7 @@ def test_a_hopeless_trial_is_stopped(sweep: Command, tmp_path: Path) -> None:
     (name,) = hopeless
     assert name.startswith("5-")
     assert found[name]["error"].startswith("stopped after epoch ")
-    lengths = [len((folder / job / "metrics.csv").read_text()) for job in (name, "0-lr0.05-s1")]
+    lengths = [len((folder / job / "metrics.csv").read_text()) for job in (name, "0-lr0.05-s69")]
     assert lengths[0] < lengths[1]
     assert trials_of(folder)[5].state == TrialState.PRUNED
     assert counted(done.stdout).endswith(": 6 ok, 1 pruned")

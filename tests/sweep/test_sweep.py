@@ -292,14 +292,15 @@ def test_ctrl_c_stops_between_batches_and_says_how_to_go_on(
 
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
-def test_a_second_ctrl_c_ends_the_jobs_at_once(launcher: str, begin: Start, tmp_path: Path) -> None:
-    """Jobs whose batch never comes to its end, as it seems."""
-    process = begin("seed=range(2)", "trainer.max_epochs=100000", "data.steps_per_epoch=100", *ENGINES[launcher])
+def test_a_second_ctrl_c_ends_the_jobs_at_once(launcher: str, begin: Start, project: Path, tmp_path: Path) -> None:
+    """Jobs that never come to the end of a batch."""
+    variables = make_lab(tmp_path, {"0-s0": "hang", "1-s1": "hang"})
+    variables["PYTHONPATH"] = os.pathsep.join([str(project / "src"), str(tmp_path)])
+    typed = ("--config-dir", str(tmp_path / "options"), "activation=fragile", "seed=0,1", *ENGINES[launcher])
+    process = begin(*typed, fresh=True, **variables)
     folder = tmp_path / "sweep"
     wait_until(lambda: len([*folder.glob("*/metrics.csv")]) == 2)
     jobs = [int((path.parent / ".lock").read_text().split()[1]) for path in folder.glob("*/metrics.csv")]
-    for job in jobs:
-        os.kill(job, signal.SIGSTOP)
     os.killpg(process.pid, signal.SIGINT)
     time.sleep(1)
     os.killpg(process.pid, signal.SIGINT)
