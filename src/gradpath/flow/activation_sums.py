@@ -52,7 +52,8 @@ def sums(outputs: Tensor, shape: Shape, unit_dim: int, keep: bool) -> Activation
     centred = rows - shape.centre if shape.centre else rows
     others = [dim for dim in range(rows.ndim) if dim != rows.ndim + unit_dim]
     # A sum of non-negative outputs is zero only if all of them are, so one pass over the data gives peak and total.
-    peak = rows.sum(others) if shape.nonnegative else rows.abs().amax(others)
+    # The absolute values as a tensor would cost more than a second look.
+    peak = rows.sum(others) if shape.nonnegative else torch.maximum(rows.amax(others), rows.amin(others).neg())
     given = None if shape.total_is_peak else _scalar(centred.sum())
     saturated = shape.saturated(rows)
     return Activations(
